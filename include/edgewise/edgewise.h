@@ -1,0 +1,11 @@
+/* Edgewise: run language models on small computers and measure what that takes. Includes the whole public API. */
+#ifndef EDGEWISE_EDGEWISE_H
+#define EDGEWISE_EDGEWISE_H
+
+#include "meter.h"
+#include "model.h"
+#include "quantize.h"
+#include "session.h"
+#include "status.h"
+
+#endif

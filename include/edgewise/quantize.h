@@ -1,0 +1,36 @@
+/* Tensor types of GGUF files: facts about them. Encoding follows the block formats of the GGUF specification. */
+#ifndef EDGEWISE_QUANTIZE_H
+#define EDGEWISE_QUANTIZE_H
+
+#include "status.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Values are the type ids of the GGUF specification. */
+enum ew_type {
+    EW_TYPE_F32 = 0,
+    EW_TYPE_F16 = 1,
+    EW_TYPE_Q4_0 = 2,
+    EW_TYPE_Q8_0 = 8,
+    EW_TYPE_Q4_K = 12,
+    EW_TYPE_Q5_K = 13,
+    EW_TYPE_Q6_K = 14,
+    EW_TYPE_BF16 = 30
+};
+
+/* Encodes one row. src: [n] f32; dst: [n / block] blocks of `type`, at least ew_type_row_bytes(type, n) bytes.
+ * n is a multiple of the block length. Errors: UNSUPPORTED, SHAPE. */
+enum ew_status ew_quantize_row(enum ew_type type, const float *src, size_t n, void *dst, struct ew_error *err);
+
+/* Decodes one row: the plain reference. */
+enum ew_status ew_dequantize_row(enum ew_type type, const void *src, size_t n, float *dst, struct ew_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,105 @@
+/* Sessions: one context (KV cache, scratch, threads) over a model.
+ *
+ * A session is used by one thread at a time. It allocates everything in ew_session_open and nothing while decoding. */
+#ifndef EDGEWISE_SESSION_H
+#define EDGEWISE_SESSION_H
+
+#include "model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ew_weights_layout {
+    EW_WEIGHTS_AUTO = 0, /* packed where that is faster, mapped otherwise */
+    EW_WEIGHTS_MAPPED,   /* use the file's bytes in place */
+    EW_WEIGHTS_PACKED    /* re-order into the kernels' layout; the mapped pages are given back, no second copy */
+};
+
+struct ew_session_params {
+    uint32_t n_ctx;           /* tokens the KV cache holds; 0 = the smaller of the trained context and 4096 */
+    uint32_t n_batch;         /* most tokens evaluated at once while prefilling; 0 = 512 */
+    uint32_t threads_prefill; /* 0 = all usable cores */
+    uint32_t threads_decode;  /* 0 = all usable cores */
+    enum ew_weights_layout layout;
+    uint64_t cpu_mask;        /* CPU features that kernels may use, see --cpu-mask; 0 = all that this machine has */
+    uint32_t spin_us;         /* how long an idle worker spins before it sleeps; 0 = default (200) */
+};
+
+/* Memory in bytes, predicted before anything is allocated. Every field is part of total. */
+struct ew_memory_ledger {
+    uint64_t weights_mapped; /* file pages that a run touches */
+    uint64_t weights_packed; /* anonymous copies in the kernels' layout (their file pages are given back) */
+    uint64_t kv_cache;
+    uint64_t activations; /* plan buffers and logits */
+    uint64_t scratch;     /* per-thread work space of the kernels */
+    uint64_t tokenizer;
+    uint64_t runtime; /* program, libraries, thread stacks: an estimate */
+    uint64_t total;
+};
+
+struct ew_session;
+
+/* Default parameters: all zero. */
+struct ew_session_params ew_session_default_params(void);
+
+/* What a session with these parameters will take. Allocates nothing that outlives the call. */
+enum ew_status ew_session_predict_memory(const struct ew_model *model, const struct ew_session_params *params,
+                                         struct ew_memory_ledger *out, struct ew_error *err);
+
+/* params may be NULL (defaults). *out is owned by the caller: ew_session_close. Errors: ARGUMENT, MEMORY. */
+enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_params *params,
+                               struct ew_session **out, struct ew_error *err);
+void ew_session_close(struct ew_session **session);
+
+/* Evaluates ids[0..n) after what the context already holds, in batches; afterwards ew_session_logits gives the row
+ * after the last of them. n >= 1. Errors: ARGUMENT (id outside the vocabulary), LIMIT (context full; nothing done). */
+enum ew_status ew_session_prefill(struct ew_session *session, const int32_t *ids, size_t n, struct ew_error *err);
+
+/* Evaluates one token with the decode threads. */
+enum ew_status ew_session_decode(struct ew_session *session, int32_t id, struct ew_error *err);
+
+/* As prefill, and writes the logits after every token: rows [n][n_vocab] f32, the caller's memory. */
+enum ew_status ew_session_prefill_logits(struct ew_session *session, const int32_t *ids, size_t n, float *logits,
+                                         struct ew_error *err);
+
+/* n_vocab logits after the last evaluated token; NULL before the first. Valid until the next evaluation. */
+const float *ew_session_logits(const struct ew_session *session);
+
+uint32_t ew_session_n_past(const struct ew_session *session);
+void ew_session_reset(struct ew_session *session); /* empties the context */
+
+/* Names of the kernels in use, e.g. "gemm_q4_0_avx512vnni gemv_q4_0_avx512vnni"; lives as long as the session. */
+const char *ew_session_kernels(const struct ew_session *session);
+
+/* What the session was opened with, defaults resolved. */
+struct ew_session_params ew_session_params_of(const struct ew_session *session);
+
+struct ew_sampler_params {
+    float temperature;    /* 0 = greedy */
+    uint32_t top_k;       /* 0 = off */
+    float top_p;          /* 1 = off */
+    float min_p;          /* 0 = off */
+    float repeat_penalty; /* 1 = off; applied to the last repeat_last tokens */
+    uint32_t repeat_last;
+    uint64_t seed;
+};
+
+struct ew_sampler;
+
+struct ew_sampler_params ew_sampler_default_params(void); /* greedy */
+enum ew_status ew_sampler_open(const struct ew_sampler_params *params, uint32_t n_vocab, struct ew_sampler **out,
+                               struct ew_error *err);
+void ew_sampler_close(struct ew_sampler **sampler);
+
+/* Tells the sampler about a token in the context (prompt tokens; sampled ones are added by ew_sampler_sample). */
+void ew_sampler_accept(struct ew_sampler *sampler, int32_t id);
+
+/* Chooses the next token from n_vocab logits. The same seed, logits and history give the same token. */
+int32_t ew_sampler_sample(struct ew_sampler *sampler, const float *logits);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,91 @@
+/* The command table. Each command owns its options, help and output in cmd_NAME.c. */
+#include "cli/command.h"
+#include "machine/cpu_features.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary; /* NULL: for other programs, not listed */
+} commands[] = {
+    {"run", ew_cmd_run, "complete a prompt in the terminal; afterwards speed and memory"},
+    {"bench", ew_cmd_bench, "load, prefill, decode, memory, energy: one table"},
+    {"study", ew_cmd_study, "a whole sweep from a study file, resumable, into a store"},
+    {"report", ew_cmd_report, "tables and one HTML page from a store"},
+    {"synth", ew_cmd_synth, "write a model file of a well-known shape with random weights"},
+    {"info", ew_cmd_info, "metadata, tensors and memory needs of a model file"},
+    {"tokenize", ew_cmd_tokenize, "token ids of a text"},
+    {"logits", ew_cmd_logits, "float32 logits after each given token, to check the engine against another"},
+    {"trial", ew_cmd_trial, NULL},
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(FILE *out) {
+    fputs("Edgewise runs language models on small computers and measures what that takes.\n\n"
+          "Usage: edgewise COMMAND [OPTION…]\n\n",
+          out);
+    for (int i = 0; i < N_COMMANDS; i++)
+        if (commands[i].summary) fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fputs("\nedgewise COMMAND --help says more, with an example.  edgewise --version\n", out);
+}
+
+static error_t parse_common(int key, char *arg, struct argp_state *state) {
+    struct ew_cli_common *common = state->input;
+    switch (key) {
+    case 1001: common->json = true; return 0;
+    case 1002: {
+        const char *bad;
+        common->cpu_mask = ew_cpu_features_parse(arg, &bad);
+        if (bad) argp_error(state, "--cpu-mask: `%s` is not a CPU feature (all, none, avx2, no-avx512 …)", bad);
+        return 0;
+    }
+    case 1003: common->root = arg; return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option common_options[] = {
+    {"json", 1001, 0, 0, "Print JSON for machines", 90},
+    {"cpu-mask", 1002, "LIST", 0, "CPU features that kernels may use: all, none, or a list such as avx2 or no-avx512", 91},
+    {"root", 1003, "DIR", 0, "Look for /proc, /sys and /dev below DIR (recorded machines)", 91},
+    {0},
+};
+const struct argp ew_cli_common_argp = {.options = common_options, .parser = parse_common};
+
+void ew_cli_parse(const struct argp *argp, int argc, char **argv, struct ew_cli_common *common, void *input) {
+    *common = (struct ew_cli_common){.cpu_mask = ew_cpu_features(), .root = ""};
+    argp_err_exit_status = EW_EXIT_USAGE;
+    argp_parse(argp, argc, argv, 0, NULL, input);
+}
+
+int ew_cli_fail(const struct ew_error *err) {
+    fprintf(stderr, "edgewise: %s\n", err->message);
+    return err->status == EW_ERR_ARGUMENT ? EW_EXIT_USAGE : EW_EXIT_FAILED;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_help(stderr);
+        return EW_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EW_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("edgewise " EW_VERSION);
+        return EW_EXIT_OK;
+    }
+    for (int i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0) continue;
+        char name[64];
+        snprintf(name, sizeof name, "edgewise %s", commands[i].name);
+        argv[1] = name;
+        return commands[i].run(argc - 1, argv + 1);
+    }
+    fprintf(stderr, "edgewise: `%s` is not a command; edgewise --help lists them\n", argv[1]);
+    return EW_EXIT_USAGE;
+}

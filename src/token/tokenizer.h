@@ -1,0 +1,31 @@
+/* Tokenizers: SentencePiece BPE ("llama") and byte-level BPE ("gpt2") as GGUF files carry them. Immutable after
+ * opening; thread-safe. Sources: SentencePiece BPE merge rule, GPT-2 byte alphabet, GGUF tokenizer.ggml.* keys. */
+#ifndef EW_TOKEN_TOKENIZER_H
+#define EW_TOKEN_TOKENIZER_H
+
+#include "edgewise/model.h"
+#include "gguf/gguf_read.h"
+
+struct ew_tokenizer;
+
+/* Reads the tokenizer.* metadata. The gguf must outlive the tokenizer (strings stay in the mapping).
+ * NOT_FOUND when the file has no tokenizer, UNSUPPORTED for a kind or pre-tokenizer pattern not known, FORMAT. */
+enum ew_status ew_tokenizer_open(const struct ew_gguf *gguf, struct ew_tokenizer **out, struct ew_error *err);
+void ew_tokenizer_close(struct ew_tokenizer **tokenizer);
+
+/* Heap bytes that ew_tokenizer_open will take for this file, from its metadata alone; 0 without a tokenizer. */
+uint64_t ew_tokenizer_predict_bytes(const struct ew_gguf *gguf);
+
+uint32_t ew_tokenizer_n_vocab(const struct ew_tokenizer *tokenizer);
+int32_t ew_tokenizer_bos(const struct ew_tokenizer *tokenizer); /* -1 when there is none */
+int32_t ew_tokenizer_eos(const struct ew_tokenizer *tokenizer); /* -1 when there is none */
+bool ew_tokenizer_adds_bos(const struct ew_tokenizer *tokenizer);
+
+/* Contracts as in edgewise/model.h. */
+enum ew_status ew_tokenizer_encode(const struct ew_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                                   unsigned flags, int32_t *ids, size_t capacity, size_t *n_ids, struct ew_error *err);
+size_t ew_tokenizer_token_bytes(const struct ew_tokenizer *tokenizer, int32_t id, bool special, char *buf,
+                                size_t capacity);
+bool ew_tokenizer_is_end(const struct ew_tokenizer *tokenizer, int32_t id);
+
+#endif
