@@ -1,5 +1,5 @@
 /* Kernels that are no matrix products: norms, gates, rotations, conversions, attention.
- * All pointers may be misaligned. Outputs may alias inputs only where said. */
+ * Pointers need the alignment of their element only. Outputs may alias inputs only where said. */
 #ifndef EW_KERNEL_VECTOR_H
 #define EW_KERNEL_VECTOR_H
 
@@ -45,5 +45,8 @@ struct ew_vector_kernels {
     void (*attention)(const struct ew_attention_args *args);
     const char *isa; /* "ref", "avx2" … of the fastest variant above, for results */
 };
+
+/* Fills every entry for a feature mask (enum ew_cpu_feature): bits that this CPU lacks are ignored; 0 gives plain C. */
+void ew_vector_kernels_init(struct ew_vector_kernels *v, uint64_t features);
 
 #endif

@@ -1,0 +1,118 @@
+/* The plain C reference of the vector kernels, and the one place that chooses their variants.
+ *
+ * The reference is what every variant is checked against and what runs where no variant fits: it is written to be read,
+ * not to be fast. Variants live in x86/ and arm/; each overwrites entries through its own ew_vector_install_*. */
+#include "kernel/vector.h"
+#include "kernel/vector_variants.h"
+#include "machine/cpu_features.h"
+#include "quant/half.h"
+
+#include <math.h>
+
+static void rms_norm_ref(size_t n, const float *x, const float *weight, float eps, float *y) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)x[i] * x[i];
+    float scale = n ? (float)(1.0 / sqrt(sum / (double)n + eps)) : 0;
+    for (size_t i = 0; i < n; i++) y[i] = x[i] * scale * weight[i];
+}
+
+static void silu_mul_ref(size_t n, const float *gate, const float *up, float *y) {
+    for (size_t i = 0; i < n; i++) y[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
+}
+
+static void add_ref(size_t n, const float *x, float *y) {
+    for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+static void rope_adjacent_ref(size_t n_rot, const float *cos_sin, float *x) {
+    for (size_t i = 0; i + 1 < n_rot; i += 2) {
+        float c = cos_sin[i], s = cos_sin[i + 1], a = x[i], b = x[i + 1];
+        x[i] = a * c - b * s;
+        x[i + 1] = a * s + b * c;
+    }
+}
+
+static void rope_halves_ref(size_t n_rot, const float *cos_sin, float *x) {
+    size_t half = n_rot / 2;
+    for (size_t i = 0; i < half; i++) {
+        float c = cos_sin[2 * i], s = cos_sin[2 * i + 1], a = x[i], b = x[i + half];
+        x[i] = a * c - b * s;
+        x[i + half] = a * s + b * c;
+    }
+}
+
+static void f32_to_f16_ref(size_t n, const float *x, ew_f16 *y) {
+    for (size_t i = 0; i < n; i++) y[i] = ew_f32_to_f16(x[i]);
+}
+
+static void f16_to_f32_ref(size_t n, const ew_f16 *x, float *y) {
+    for (size_t i = 0; i < n; i++) y[i] = ew_f16_to_f32(x[i]);
+}
+
+enum { REF_TILE = 64 };
+
+struct softmax_state {
+    float max, sum;
+};
+
+/* Adds positions [0, n) of k and v to one row; out holds the sum of values, weighted relative to the running maximum. */
+static void attend_tile(const struct ew_attention_args *a, const float *q, const ew_f16 *k, const ew_f16 *v, uint32_t n,
+                        struct softmax_state *state, float *out) {
+    float score[REF_TILE], max = state->max;
+    for (uint32_t p = 0; p < n; p++) {
+        float dot = 0;
+        for (uint32_t d = 0; d < a->head_dim; d++) dot += q[d] * ew_f16_to_f32(k[(size_t)p * a->head_dim + d]);
+        score[p] = dot * a->scale;
+        if (score[p] > max) max = score[p];
+    }
+    float shrink = expf(state->max - max);
+    for (uint32_t d = 0; d < a->head_dim; d++) out[d] *= shrink;
+    state->sum *= shrink;
+    state->max = max;
+    for (uint32_t p = 0; p < n; p++) {
+        float weight = expf(score[p] - max);
+        state->sum += weight;
+        for (uint32_t d = 0; d < a->head_dim; d++) out[d] += weight * ew_f16_to_f32(v[(size_t)p * a->head_dim + d]);
+    }
+}
+
+static void attention_ref(const struct ew_attention_args *a) {
+    for (uint32_t t = 0; t < a->n_tokens; t++) {
+        for (uint32_t g = 0; g < a->n_group; g++) {
+            const float *q = a->q + t * a->q_stride + (size_t)g * a->head_dim;
+            float *out = a->out + t * a->out_stride + (size_t)g * a->head_dim;
+            struct softmax_state state = {-INFINITY, 0};
+            uint32_t n = a->pos0 + t + 1;
+            for (uint32_t d = 0; d < a->head_dim; d++) out[d] = 0;
+            for (uint32_t p = 0; p < n; p += REF_TILE) {
+                size_t at = (size_t)p * a->head_dim;
+                attend_tile(a, q, a->k + at, a->v + at, n - p < REF_TILE ? n - p : REF_TILE, &state, out);
+            }
+            for (uint32_t d = 0; d < a->head_dim; d++) out[d] /= state.sum;
+        }
+    }
+}
+
+size_t ew_attention_scratch_bytes(uint32_t head_dim, uint32_t n_rows) {
+    size_t rows = n_rows < EW_ATTENTION_ROWS ? (n_rows + 15) & ~(size_t)15 : EW_ATTENTION_ROWS;
+    size_t dim = (head_dim + 15) & ~(size_t)15;
+    size_t rows_floats = rows * (2 * dim + EW_ATTENTION_TILE + EW_ATTENTION_ROW_STATE);
+    return sizeof(float) * (rows_floats + 2 * dim * EW_ATTENTION_TILE);
+}
+
+void ew_vector_kernels_init(struct ew_vector_kernels *v, uint64_t features) {
+    features &= ew_cpu_features();
+    *v = (struct ew_vector_kernels){.rms_norm = rms_norm_ref,
+                                    .silu_mul = silu_mul_ref,
+                                    .add = add_ref,
+                                    .rope_adjacent = rope_adjacent_ref,
+                                    .rope_halves = rope_halves_ref,
+                                    .f32_to_f16 = f32_to_f16_ref,
+                                    .f16_to_f32 = f16_to_f32_ref,
+                                    .attention = attention_ref,
+                                    .isa = "ref"};
+#define INSTALL(isa_, feature_)                                                                                        \
+    if (features & (feature_)) ew_vector_install_##isa_(v);
+    EW_VECTOR_VARIANTS(INSTALL)
+#undef INSTALL
+}
