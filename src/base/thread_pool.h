@@ -19,15 +19,18 @@ struct ew_pool_member {
 typedef void ew_pool_fn(const struct ew_pool_member *me, void *context);
 
 /* max_threads >= 1. cores: [max_threads] CPU numbers to pin members 1… to (member 0 is the caller's own thread and is
- * pinned only for the time of a run), or NULL for no pinning. spin_us: see session.h. */
+ * pinned only for the time of a run), or NULL for no pinning. Pinning later is best effort: a core taken offline does
+ * not fail a run. spin_us: 0 = default (200); a run with more members than cores does not spin at all.
+ * Errors: ARGUMENT (a core this process may not use), MEMORY, IO. Worker stacks are 256 KiB and block all signals. */
 enum ew_status ew_thread_pool_open(uint32_t max_threads, const int *cores, uint32_t spin_us,
                                    struct ew_thread_pool **out, struct ew_error *err);
 void ew_thread_pool_close(struct ew_thread_pool **pool);
 
-/* Runs fn on n_threads members (1 … max_threads) and returns when all have returned. */
+/* Runs fn on n_threads members (1 … max_threads) and returns when all have returned. What the caller wrote before is
+ * visible to all members, what they wrote is visible to the caller afterwards. The others stay asleep. */
 void ew_thread_pool_run(struct ew_thread_pool *pool, uint32_t n_threads, ew_pool_fn *fn, void *context);
 
-/* All members of the current run wait here for each other. */
+/* All members of the current run wait here for each other; what each wrote before is visible to all afterwards. */
 void ew_pool_barrier(const struct ew_pool_member *me);
 
 #endif
