@@ -1,0 +1,202 @@
+-- The store of Edgewise, schema version 1 (PRAGMA user_version). One SQLite file, WAL, foreign keys on.
+-- docs/store.md explains it; src/study/study_record.h has the meaning of every column.
+-- Figures are not kept here: they are derived from stamps and samples. The views at the end are conveniences.
+
+CREATE TABLE study (
+    id              INTEGER PRIMARY KEY,
+    name            TEXT NOT NULL UNIQUE,
+    file            TEXT,
+    source          TEXT,
+    settings_json   TEXT,
+    seed            INTEGER NOT NULL,
+    created_unix_ns INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE machine (
+    id           INTEGER PRIMARY KEY,
+    fingerprint  TEXT NOT NULL UNIQUE,
+    name         TEXT NOT NULL,
+    arch         TEXT,
+    n_cores      INTEGER,
+    memory_bytes INTEGER,
+    cpu_features TEXT,
+    os           TEXT,
+    facts_json   TEXT
+) STRICT;
+
+CREATE TABLE model (
+    id            INTEGER PRIMARY KEY,
+    key           TEXT NOT NULL UNIQUE,
+    path          TEXT NOT NULL,
+    name          TEXT NOT NULL,
+    architecture  TEXT,
+    file_type     TEXT,
+    shape         TEXT,
+    synthetic     INTEGER NOT NULL CHECK (synthetic IN (0, 1)),
+    in_the_box    INTEGER NOT NULL CHECK (in_the_box IN (0, 1)),
+    file_bytes    INTEGER,
+    mtime_unix_ns INTEGER,
+    n_params      INTEGER,
+    weights_bytes INTEGER,
+    n_layer       INTEGER,
+    n_embd        INTEGER,
+    n_vocab       INTEGER,
+    n_ctx_train   INTEGER
+) STRICT;
+
+CREATE TABLE config (
+    id              INTEGER PRIMARY KEY,
+    key             TEXT NOT NULL UNIQUE,
+    model_id        INTEGER NOT NULL REFERENCES model(id),
+    prefill_threads INTEGER NOT NULL,
+    decode_threads  INTEGER NOT NULL,
+    prompt_tokens   INTEGER NOT NULL,
+    generate_tokens INTEGER NOT NULL,
+    depth           INTEGER NOT NULL,
+    context         INTEGER NOT NULL,
+    layout          TEXT NOT NULL,
+    cpu_mask        INTEGER NOT NULL,
+    sample_text     INTEGER NOT NULL CHECK (sample_text IN (0, 1)),
+    engine          TEXT
+) STRICT;
+
+-- One start of `edgewise study`.
+CREATE TABLE invocation (
+    id              INTEGER PRIMARY KEY,
+    study_id        INTEGER NOT NULL REFERENCES study(id),
+    machine_id      INTEGER NOT NULL REFERENCES machine(id),
+    started_unix_ns INTEGER NOT NULL,
+    started_ns      INTEGER NOT NULL,
+    ended_unix_ns   INTEGER,
+    boot_id         TEXT,
+    version         TEXT NOT NULL,
+    build           TEXT,
+    state_json      TEXT,
+    energy_none     TEXT
+) STRICT;
+
+-- What each meter said about itself, or why it was refused.
+CREATE TABLE meter (
+    id            INTEGER PRIMARY KEY,
+    invocation_id INTEGER NOT NULL REFERENCES invocation(id),
+    name          TEXT NOT NULL,
+    quantity      TEXT NOT NULL,
+    used          INTEGER NOT NULL CHECK (used IN (0, 1)),
+    refused       TEXT,
+    boundary      TEXT,
+    period_ns     INTEGER,
+    describe_json TEXT,
+    CHECK (used = 1 OR refused IS NOT NULL)
+) STRICT;
+CREATE INDEX meter_invocation ON meter(invocation_id);
+
+CREATE TABLE baseline (
+    id            INTEGER PRIMARY KEY,
+    invocation_id INTEGER NOT NULL REFERENCES invocation(id),
+    place         TEXT NOT NULL CHECK (place IN ('before', 'after')),
+    begin_ns      INTEGER NOT NULL,
+    end_ns        INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE trial (
+    id              INTEGER PRIMARY KEY,
+    study_id        INTEGER NOT NULL REFERENCES study(id),
+    config_id       INTEGER NOT NULL REFERENCES config(id),
+    invocation_id   INTEGER REFERENCES invocation(id),
+    key             TEXT NOT NULL UNIQUE,
+    repeat          INTEGER NOT NULL,
+    position        INTEGER NOT NULL,
+    seed            INTEGER NOT NULL,
+    status          TEXT NOT NULL
+        CHECK (status IN ('planned', 'running', 'ok', 'failed', 'crashed', 'timeout', 'oom')),
+    reason          TEXT,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    started_unix_ns INTEGER,
+    begin_ns        INTEGER,
+    end_ns          INTEGER,
+    exit_code       INTEGER,
+    signal          INTEGER,
+    user_cpu_ns     INTEGER,
+    system_cpu_ns   INTEGER,
+    max_rss_bytes   INTEGER,
+    major_faults    INTEGER,
+    engine          TEXT,
+    engine_version  TEXT,
+    engine_build    TEXT,
+    cpu_features    TEXT,
+    kernels         TEXT,
+    ttft_ns         INTEGER,
+    ledger_weights_mapped_bytes INTEGER,
+    ledger_weights_packed_bytes INTEGER,
+    ledger_kv_cache_bytes       INTEGER,
+    ledger_activations_bytes    INTEGER,
+    ledger_scratch_bytes        INTEGER,
+    ledger_tokenizer_bytes      INTEGER,
+    ledger_runtime_bytes        INTEGER,
+    ledger_total_bytes          INTEGER,
+    peak_rss_bytes  INTEGER,
+    peak_pss_bytes  INTEGER,
+    swap_peak_bytes INTEGER,
+    sample_prompt   TEXT,
+    sample_text     TEXT,
+    stderr_tail     TEXT,
+    UNIQUE (study_id, config_id, repeat),
+    CHECK (status IN ('planned', 'running', 'ok') OR reason IS NOT NULL)
+) STRICT;
+CREATE INDEX trial_status ON trial(study_id, status);
+
+CREATE TABLE phase (
+    trial_id       INTEGER NOT NULL REFERENCES trial(id) ON DELETE CASCADE,
+    seq            INTEGER NOT NULL,
+    name           TEXT NOT NULL,
+    begin_ns       INTEGER NOT NULL,
+    end_ns         INTEGER NOT NULL,
+    n_tokens       INTEGER,
+    vm_hwm_bytes   INTEGER,
+    rss_anon_bytes INTEGER,
+    rss_file_bytes INTEGER,
+    peak_rss_bytes INTEGER,
+    peak_pss_bytes INTEGER,
+    PRIMARY KEY (trial_id, seq)
+) STRICT, WITHOUT ROWID;
+
+-- blob: zstd of n little-endian int64, each the difference to the one before (the first: to 0); xxh64 of the
+-- uncompressed bytes as a signed number.
+CREATE TABLE stamps (
+    trial_id INTEGER PRIMARY KEY REFERENCES trial(id) ON DELETE CASCADE,
+    n        INTEGER NOT NULL CHECK (n > 0),
+    first_ns INTEGER NOT NULL,
+    last_ns  INTEGER NOT NULL,
+    xxh64    INTEGER NOT NULL,
+    blob     BLOB NOT NULL
+) STRICT;
+
+-- blob: zstd of n int64 time differences as above, then n little-endian float64 values.
+CREATE TABLE sample_series (
+    id          INTEGER PRIMARY KEY,
+    trial_id    INTEGER REFERENCES trial(id) ON DELETE CASCADE,
+    baseline_id INTEGER REFERENCES baseline(id) ON DELETE CASCADE,
+    meter_id    INTEGER NOT NULL REFERENCES meter(id),
+    channel     TEXT NOT NULL,
+    unit        TEXT NOT NULL,
+    n           INTEGER NOT NULL,
+    n_missing   INTEGER NOT NULL,
+    xxh64       INTEGER NOT NULL,
+    blob        BLOB NOT NULL,
+    CHECK ((trial_id IS NULL) <> (baseline_id IS NULL))
+) STRICT;
+CREATE INDEX sample_series_trial ON sample_series(trial_id);
+CREATE INDEX sample_series_baseline ON sample_series(baseline_id);
+
+-- Conveniences for the sqlite3 shell.
+CREATE VIEW trial_speed AS
+SELECT t.id AS trial_id, s.name AS study, m.name AS model, m.file_type, c.prefill_threads, c.decode_threads,
+       c.prompt_tokens, c.generate_tokens, c.depth, t.repeat, t.status, t.reason,
+       (SELECT (p.end_ns - p.begin_ns) / 1e9 FROM phase p WHERE p.trial_id = t.id AND p.name = 'load') AS load_s,
+       t.ttft_ns / 1e9 AS ttft_s,
+       (SELECT p.n_tokens * 1e9 / (p.end_ns - p.begin_ns) FROM phase p
+         WHERE p.trial_id = t.id AND p.name = 'prefill' AND p.end_ns > p.begin_ns) AS prefill_tokens_per_s,
+       (SELECT (x.n - 1) * 1e9 / (x.last_ns - x.first_ns) FROM stamps x
+         WHERE x.trial_id = t.id AND x.last_ns > x.first_ns) AS decode_tokens_per_s,
+       t.peak_rss_bytes / 1048576.0 AS peak_rss_mib, t.ledger_total_bytes / 1048576.0 AS predicted_mib
+FROM trial t JOIN study s ON s.id = t.study_id JOIN config c ON c.id = t.config_id JOIN model m ON m.id = c.model_id;
