@@ -47,7 +47,7 @@ size_t ew_gguf_header_bytes(const struct ew_gguf *gguf);
 
 size_t ew_gguf_n_tensors(const struct ew_gguf *gguf);
 const struct ew_gguf_tensor *ew_gguf_tensor_at(const struct ew_gguf *gguf, size_t index);
-/* By name; NULL when there is none. O(1). */
+/* By name; NULL when there is none. A binary search. */
 const struct ew_gguf_tensor *ew_gguf_find_tensor(const struct ew_gguf *gguf, const char *name);
 
 /* ---- metadata ---- */
@@ -57,8 +57,8 @@ struct ew_gguf_kv {
     enum ew_gguf_value_type type;
     enum ew_gguf_value_type element_type; /* arrays only */
     uint64_t n;                           /* arrays: elements; otherwise 1 */
-    const uint8_t *data;                  /* first value's bytes (arrays: first element) */
-    size_t size_bytes;                    /* of all values together */
+    const uint8_t *data; /* first value's bytes (arrays: first element); strings start with their u64 length */
+    size_t size_bytes;   /* of all values together */
 };
 
 size_t ew_gguf_n_kv(const struct ew_gguf *gguf);
@@ -76,7 +76,15 @@ enum ew_status ew_gguf_get_string(const struct ew_gguf *gguf, const char *key, s
 enum ew_status ew_gguf_get_array(const struct ew_gguf *gguf, const char *key, enum ew_gguf_value_type element_type,
                                  const struct ew_gguf_kv **out, struct ew_error *err);
 
-/* Walks an array of strings: start with *cursor = kv->data; true and *out while there are more. */
+/* Walks an array of strings (or the one string of a scalar): start with *cursor = kv->data; true and *out while there are more. */
 bool ew_gguf_next_string(const struct ew_gguf_kv *kv, const uint8_t **cursor, struct ew_gguf_string *out);
+
+/* Bytes of one value of a type; 0 for strings and arrays. */
+size_t ew_gguf_value_bytes(enum ew_gguf_value_type type);
+const char *ew_gguf_value_type_name(enum ew_gguf_value_type type); /* "u32"; "?" for anything else */
+
+/* A file's string made safe for a terminal or a message: valid UTF-8 is kept, control characters and stray bytes become
+ * \xNN, and what does not fit is cut with "…". capacity is at least 8. Returns buf. */
+const char *ew_gguf_print_string(struct ew_gguf_string string, char *buf, size_t capacity);
 
 #endif

@@ -7,14 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define EW_TYPE_ID_END 40 /* type ids of the specification are below this */
+
 struct ew_type_traits {
-    const char *name;     /* "Q4_K"; NULL for ids that GGUF does not define or has retired */
+    const char *name;     /* "Q4_K" */
     uint32_t block_elems; /* elements a block holds */
     uint32_t block_bytes;
     bool decodable; /* src/quant has a decoder */
 };
 
-/* Traits of a type id as found in a file; NULL for an unknown id. Knows every id of the specification (so that sizes
+/* Traits of a type id as found in a file; NULL for an unknown or retired id. Knows every id of the specification (so that sizes
  * can be printed and checked), decodable or not. */
 const struct ew_type_traits *ew_type_traits(uint32_t type);
 

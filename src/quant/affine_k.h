@@ -1,0 +1,17 @@
+/* The first half of encoding Q4_K and Q5_K, which differ only in how many levels a value has. */
+#ifndef EW_QUANT_AFFINE_K_H
+#define EW_QUANT_AFFINE_K_H
+
+#include "quant/blocks.h"
+
+struct ew_quant_affine_k {
+    uint16_t d, dmin; /* f16 */
+    uint8_t scales[12];
+    uint8_t levels[EW_QK_SUPER]; /* 0..top */
+};
+
+/* Fits 8 sub-blocks of 32 to x[256], quantizes their scales and minima to 6 bits, and chooses the levels for the
+ * scales that are stored. */
+void ew_quant_fit_affine_k(const float *x, int top, struct ew_quant_affine_k *out);
+
+#endif

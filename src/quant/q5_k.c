@@ -1,0 +1,36 @@
+/* Owns Q5_K: Q4_K with a fifth bit per value. */
+#include "quant/affine_k.h"
+#include "quant/formats.h"
+#include "quant/half.h"
+
+void ew_quant_encode_q5_k(const float *src, size_t n, void *dst) {
+    for (size_t b = 0; b < n / EW_QK_SUPER; b++) {
+        struct ew_quant_affine_k fit;
+        ew_quant_fit_affine_k(src + b * EW_QK_SUPER, 31, &fit);
+        struct ew_block_q5_k block = {.d = fit.d, .dmin = fit.dmin};
+        memcpy(block.scales, fit.scales, sizeof block.scales);
+        for (size_t i = 0; i < EW_QK_SUPER; i++) {
+            size_t s = i / 32, l = i % 32;
+            block.qs[32 * (s / 2) + l] |= (uint8_t)((fit.levels[i] & 15) << (4 * (s % 2)));
+            block.qh[l] |= (uint8_t)(fit.levels[i] >> 4 << s);
+        }
+        memcpy((uint8_t *)dst + b * sizeof block, &block, sizeof block);
+    }
+}
+
+void ew_quant_decode_q5_k(const void *src, size_t n, float *dst) {
+    for (size_t b = 0; b < n / EW_QK_SUPER; b++) {
+        struct ew_block_q5_k block;
+        memcpy(&block, (const uint8_t *)src + b * sizeof block, sizeof block);
+        float d = ew_f16_to_f32(block.d), dmin = ew_f16_to_f32(block.dmin);
+        uint8_t scale[8], min[8];
+        ew_unpack_scales_k4(block.scales, scale, min);
+        for (size_t s = 0; s < 8; s++) {
+            float step = d * (float)scale[s], offset = dmin * (float)min[s];
+            for (size_t l = 0; l < 32; l++) {
+                int q = (block.qs[32 * (s / 2) + l] >> (4 * (s % 2)) & 15) | (block.qh[l] >> s & 1) << 4;
+                *dst++ = step * (float)q - offset;
+            }
+        }
+    }
+}
