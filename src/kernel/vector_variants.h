@@ -6,12 +6,20 @@
 #include "kernel/vector.h"
 #include "machine/cpu_features.h"
 
+#if defined(__x86_64__)
+#define EW_VECTOR_VARIANTS(X) X(avx2, EW_CPU_AVX2) X(avx512, EW_CPU_AVX512)
+#elif defined(__aarch64__)
 #define EW_VECTOR_VARIANTS(X)
+#else
+#define EW_VECTOR_VARIANTS(X)
+#endif
 
-/* Blocking that tiled attention shares with ew_attention_scratch_bytes: query rows and cache positions that are worked
- * on together, and floats of state per row. Scratch holds, in f32: query and output of a block of rows, its scores of a
+/* Blocking that tiled attention shares with ew_attention_scratch_bytes: query rows that share an unpacked tile, the most
+ * rows of a register block, cache positions of a tile, and floats of state per row. Scratch holds, in f32: query and output of a block of rows, its scores of a
  * tile, its state, and K and V of the tile. */
-enum { EW_ATTENTION_ROWS = 64, EW_ATTENTION_TILE = 64, EW_ATTENTION_ROW_STATE = 4 };
+enum { EW_ATTENTION_ROWS = 96, EW_ATTENTION_LANES = 48, EW_ATTENTION_TILE = 64, EW_ATTENTION_ROW_STATE = 4 };
+
+#define EW_LOG2_E 0x1.715476p+0f
 
 /* Overwrites the entries that this variant has. Call it only where the feature is present. */
 #define EW_VECTOR_DECLARE(isa_, feature_) void ew_vector_install_##isa_(struct ew_vector_kernels *v);

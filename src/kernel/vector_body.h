@@ -1,0 +1,43 @@
+/* All vector kernels of one variant. Its translation unit defines these primitives and then includes this file:
+ *
+ *   vf                      a vector of VF_N floats (VF_N an enum constant: 4, 8 or 16)
+ *   VF_REGISTERS            how many of them the architecture has: 16 or 32
+ *   vf_load(p) vf_store(p, v) vf_load_some(p, n) vf_store_some(p, v, n)    the first n < VF_N lanes, others read as 0
+ *   vf_load_half(p) vf_store_half(p, v) vf_load_half_some(p, n)           IEEE halves, round to nearest even
+ *   vf_convert8(from, to)   8 halves to 8 floats
+ *   vf_load_pairs(p, &a, &b) vf_store_pairs(p, a, b)                      a: even, b: odd elements of 2 * VF_N
+ *   vf_set1(x) vf_add vf_sub vf_mul vf_div vf_max vf_min                  max and min give NaN when b is NaN
+ *   vf_fma(a, b, c)         a * b + c
+ *   vf_round(v)             to the nearest whole number
+ *   vf_scale(v, n)          v * 2^n, n whole, -126 <= n <= 126
+ *   vf_sum(v)               the sum of all lanes, a float
+ *   vf_sum4(a, b, c, d, p)  the four sums into p[0..3]
+ *   vf_or_below(v, x, limit)  v where x <= limit, -infinity elsewhere
+ *
+ * A new instruction set is one such file. */
+#ifndef EW_KERNEL_VECTOR_BODY_H
+#define EW_KERNEL_VECTOR_BODY_H
+
+#include "kernel/vector_variants.h"
+
+#include "kernel/vector_elementwise.h"
+
+#include "kernel/attention_decode.h"
+#include "kernel/attention_tiles.h"
+
+/* Few rows share each cache value too rarely to pay for unpacking it to f32. */
+static void attention(const struct ew_attention_args *a) {
+    if ((uint64_t)a->n_tokens * a->n_group <= DECODE_ROWS) {
+        attention_decode(a);
+    } else {
+        attention_tiles(a);
+    }
+}
+
+#define EW_VECTOR_DEFINE_INSTALL(isa_)                                                                                 \
+    void ew_vector_install_##isa_(struct ew_vector_kernels *v) {                                                       \
+        *v = (struct ew_vector_kernels){rms_norm,    silu_mul,   add,       rope_adjacent, rope_halves,                 \
+                                        f32_to_f16, f16_to_f32, attention, #isa_};                                      \
+    }
+
+#endif
