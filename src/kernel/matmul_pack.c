@@ -1,0 +1,57 @@
+/* Owns the R16 weight layout: which fields of a block it interleaves, its size, and packing from the file's layout.
+ * Kernels that read it are in ref/, x86/ and arm/. Described in docs/formats.md. */
+#include "gguf/tensor_type.h"
+#include "kernel/matmul_table.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const struct ew_pack_field fields_q4_0[] = {{0, 2, 1}, {2, 4, 4}, {0, 0, 0}};
+static const struct ew_pack_field fields_q8_0[] = {{0, 2, 1}, {2, 4, 8}, {0, 0, 0}};
+static const struct ew_pack_field fields_q4_k[] = {{0, 2, 2}, {4, 4, 3}, {16, 4, 32}, {0, 0, 0}};
+static const struct ew_pack_field fields_q5_k[] = {{0, 2, 2}, {4, 4, 3}, {16, 4, 8}, {48, 4, 32}, {0, 0, 0}};
+static const struct ew_pack_field fields_q6_k[] = {{208, 2, 1}, {192, 4, 4}, {128, 4, 16}, {0, 4, 32}, {0, 0, 0}};
+
+const struct ew_pack_field *ew_matmul_pack_fields(uint32_t type) {
+    switch (type) {
+    case EW_TYPE_Q4_0: return fields_q4_0;
+    case EW_TYPE_Q8_0: return fields_q8_0;
+    case EW_TYPE_Q4_K: return fields_q4_k;
+    case EW_TYPE_Q5_K: return fields_q5_k;
+    case EW_TYPE_Q6_K: return fields_q6_k;
+    default: return NULL;
+    }
+}
+
+size_t ew_matmul_packed_bytes(uint32_t type, uint32_t n_in, uint32_t n_out) {
+    return ew_type_row_bytes(type, n_in) * (((size_t)n_out + 15) / 16 * 16);
+}
+
+/* One block of 16 rows; a NULL row becomes zeros. */
+static uint8_t *pack_block(const struct ew_pack_field *f, const uint8_t *const rows[16], size_t at, uint8_t *out) {
+    for (; f->count; f++) {
+        for (size_t u = 0; u < f->count; u++) {
+            size_t from = at + f->offset + u * f->unit;
+            for (int r = 0; r < 16; r++, out += f->unit) {
+                if (!rows[r]) memset(out, 0, f->unit);
+                else if (f->unit == 4) memcpy(out, rows[r] + from, 4);
+                else memcpy(out, rows[r] + from, 2);
+            }
+        }
+    }
+    return out;
+}
+
+void ew_matmul_pack_rows(const struct ew_weight *w, uint32_t row_begin, uint32_t row_end, void *packed) {
+    const struct ew_pack_field *fields = ew_matmul_pack_fields(w->type);
+    const struct ew_type_traits *traits = ew_type_traits(w->type);
+    size_t row_bytes = ew_type_row_bytes(w->type, w->n_in);
+    assert(fields && w->layout == EW_LAYOUT_ROWS && row_begin % 16 == 0);
+    uint8_t *out = (uint8_t *)packed + row_begin * row_bytes;
+    for (uint32_t row = row_begin; row < row_end; row += 16) {
+        const uint8_t *rows[16];
+        for (uint32_t r = 0; r < 16; r++)
+            rows[r] = row + r < w->n_out ? (const uint8_t *)w->data + (row + r) * row_bytes : NULL;
+        for (size_t at = 0; at < row_bytes; at += traits->block_bytes) out = pack_block(fields, rows, at, out);
+    }
+}

@@ -1,0 +1,111 @@
+/* What a matrix-product variant offers to the driver in matmul.c, and the memory forms that they share: prepared
+ * activations and the R16 weight layout. Private to src/kernel, its checks and its benches.
+ *
+ * A variant gives, per weight type and layout, an unpacker (weights -> panel), a tile kernel (panel × activations) and,
+ * where it pays, a fused matrix-vector kernel. A panel's form is private to the pair of unpacker and tile kernel.
+ * What a variant lacks is taken from its base; the reference has everything. */
+#ifndef EW_KERNEL_MATMUL_TABLE_H
+#define EW_KERNEL_MATMUL_TABLE_H
+
+#include "edgewise/quantize.h"
+#include "kernel/matmul.h"
+#include "machine/cpu_features.h"
+
+/* X(isa, feature bits that it needs), slowest first. Feeds declarations, the choice in kernel.c, checks and benches. */
+#if defined(__x86_64__)
+#define EW_MATMUL_VARIANTS(X) X(ref, 0)
+#elif defined(__aarch64__)
+#define EW_MATMUL_VARIANTS(X) X(ref, 0)
+#else
+#define EW_MATMUL_VARIANTS(X) X(ref, 0)
+#endif
+
+/* Columns that one activation record covers, and that one panel holds at most. */
+enum { EW_ACT_Q8_COLS = 512, EW_ACT_F32_COLS = 256 };
+/* Most rows of a panel, most bytes of a panel, and most tokens that pass over one unpacked panel. */
+enum { EW_PANEL_ROWS = 64, EW_PANEL_BYTES = 96 * 1024, EW_PANEL_TOKENS = 512 };
+/* Groups: activations share a scale per 32 columns; Q6_K weights per 16. */
+enum { EW_ACT_GROUP = 32, EW_ACT_Q8_GROUPS = EW_ACT_Q8_COLS / EW_ACT_GROUP };
+
+/* Activations of one token over 512 columns: x[i] = d[i / 32] * q[i], q in -127 … 127, d = max|x| / 127 of the group.
+ * The prepared input is [ceil(n_in / 512)][n_tokens] of these, so that a tile kernel walks over tokens in one stream.
+ * The sums come ready for what kernels add: minima of K-quants meet ds; weights held as unsigned bytes q + 128 need
+ * -128 Σ as the start value of their integer sum. Groups beyond n_in are unspecified. */
+struct ew_act_q8 {
+    int8_t q[EW_ACT_Q8_COLS];
+    float d[EW_ACT_Q8_GROUPS];
+    float ds[EW_ACT_Q8_GROUPS];          /* d * Σ q of the group */
+    int32_t sum32[EW_ACT_Q8_GROUPS];     /* -128 * Σ q of the group */
+    int32_t sum16[EW_ACT_Q8_GROUPS * 2]; /* -128 * Σ q of each half group */
+};
+
+/* The same for float products: [ceil(n_in / 256)][n_tokens] of these. */
+struct ew_act_f32 {
+    float x[EW_ACT_F32_COLS];
+};
+
+/* One panel against all tokens: out[t][r] = in[t][r] + Σ_c panel[r][c] · act[t][c]. in NULL means zero; in may be out.
+ * Rows beyond n_rows are neither read from in nor written to out. n_cols is a multiple of 32. */
+struct ew_tile_args {
+    const void *panel;
+    const void *act; /* record of the first token; the next tokens follow */
+    uint32_t n_cols, n_tokens, n_rows;
+    const float *in;
+    size_t in_stride;
+    float *out;
+    size_t out_stride;
+};
+
+/* y[t][r] (+)= row r · act[t] for rows [row_begin, row_end), row_begin a multiple of 16. */
+struct ew_gemv_args {
+    const struct ew_weight *w;
+    const void *act;
+    uint32_t n_tokens; /* at most the entry's gemv_tokens */
+    uint32_t row_begin, row_end;
+    bool accumulate;
+    float *y;
+    size_t y_stride;
+};
+
+struct ew_matmul_entry {
+    const char *gemm_name, *gemv_name;
+    enum ew_act_kind act;
+    bool preferred;       /* R16 entries: measured faster than this variant's ROWS entry */
+    uint32_t gemv_tokens; /* up to this many tokens take gemv; 0: none do */
+    uint32_t panel_rows;  /* a power of two, 16 … EW_PANEL_ROWS */
+    void (*gemv)(const struct ew_gemv_args *args);
+    /* Columns [col, col + n_cols) of rows [row, row + n_rows) into a panel of panel_rows (the rest is unspecified).
+     * row is a multiple of 16, col of the act record's columns. */
+    void (*unpack)(const struct ew_weight *w, uint32_t row, uint32_t n_rows, uint32_t col, uint32_t n_cols, void *panel);
+    void (*tile)(const struct ew_tile_args *args);
+};
+
+typedef void ew_act_prepare_fn(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
+                               uint32_t token_end, void *act);
+
+enum { EW_MATMUL_TYPES = EW_TYPE_BF16 + 1, EW_LAYOUTS = EW_LAYOUT_R16 + 1 };
+
+struct ew_matmul_kernels {
+    const char *isa;
+    const struct ew_matmul_kernels *base; /* NULL for the reference */
+    ew_act_prepare_fn *act_prepare[EW_ACT_KINDS];
+    struct ew_matmul_entry entry[EW_LAYOUTS][EW_MATMUL_TYPES]; /* tile NULL: not offered */
+};
+
+#define EW_MATMUL_DECLARE(isa_, features_) extern const struct ew_matmul_kernels ew_matmul_##isa_;
+EW_MATMUL_VARIANTS(EW_MATMUL_DECLARE)
+
+/* The entry that serves a weight: of this table or the nearest base that has one. NULL when no R16 form exists. */
+const struct ew_matmul_entry *ew_matmul_find_entry(const struct ew_matmul_kernels *m, uint32_t type,
+                                                   enum ew_layout layout);
+
+/* R16: block by block, the 16 rows' units of a field side by side, fields in this order. See docs/formats.md. */
+struct ew_pack_field {
+    uint8_t offset; /* bytes into the file's block */
+    uint8_t unit;   /* bytes: 2 or 4 */
+    uint8_t count;  /* units per block; 0 ends the list */
+};
+/* The fields of a type's block; NULL when it has no R16 layout. */
+const struct ew_pack_field *ew_matmul_pack_fields(uint32_t type);
+
+#endif
