@@ -1,0 +1,314 @@
+/* Checks every matrix-product variant that this processor can run: prepared activations against the definition, packing,
+ * and products — exactly where small integers and power-of-two scales make every order of summation exact, otherwise
+ * against a double reference within c · ε · Σ|a·b|. Weights end where their memory ends, so that ASan sees over-reads. */
+#include "check_kernel.h"
+#include "gguf/tensor_type.h"
+#include "kernel/matmul_table.h"
+#include "quant/blocks.h"
+#include "quant/half.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Products sum at most a few hundred group terms, each rounded a few times: errors grow like the square root of that. */
+static const double BOUND_C = 16, EPSILON = 0x1p-24;
+/* Both sides of a BF16 product have 8-bit significands where that kind is used for activations. */
+static const double EPSILON_BF16 = 0x1p-9;
+
+static const enum ew_type types[] = {EW_TYPE_F32,  EW_TYPE_F16,  EW_TYPE_BF16, EW_TYPE_Q8_0,
+                                     EW_TYPE_Q4_0, EW_TYPE_Q4_K, EW_TYPE_Q5_K, EW_TYPE_Q6_K};
+enum { N_TYPES = sizeof types / sizeof *types };
+
+struct shape {
+    uint32_t n_in, n_out, n_tokens;
+};
+
+struct problem {
+    struct ew_weight rows;
+    float *w; /* decoded */
+    float *x; /* misaligned by 4 bytes */
+    void *weight_memory;
+    struct ew_check_buffer x_memory;
+    size_t x_stride;
+    struct shape s;
+};
+
+static void *allocate(size_t size) {
+    void *p = malloc(size ? size : 1);
+    if (!p) abort();
+    return p;
+}
+
+/* ---- making problems ---- */
+
+static void put_half(void *block, size_t offset, float value) {
+    uint16_t h = ew_f32_to_f16(value);
+    memcpy((char *)block + offset, &h, sizeof h);
+}
+
+static float random_scale(struct ew_check_rng *rng, bool exact) {
+    if (exact) return ldexpf(1, ew_check_integer(rng, -3, -1));
+    return ew_check_uniform(rng, -0.02f, 0.02f);
+}
+
+static void make_block(struct ew_check_rng *rng, enum ew_type type, void *block, bool exact) {
+    ew_check_fill_bytes(rng, block, ew_type_traits(type)->block_bytes);
+    switch (type) {
+    case EW_TYPE_Q4_K:
+    case EW_TYPE_Q5_K: put_half(block, 2, random_scale(rng, exact)); /* fall through */
+    case EW_TYPE_Q4_0:
+    case EW_TYPE_Q8_0: put_half(block, 0, random_scale(rng, exact)); break;
+    case EW_TYPE_Q6_K: put_half(block, offsetof(struct ew_block_q6_k, d), random_scale(rng, exact)); break;
+    default: break;
+    }
+}
+
+static void make_float_row(struct ew_check_rng *rng, enum ew_type type, size_t n, char *row, bool exact) {
+    for (size_t i = 0; i < n; i++) {
+        float v = exact ? (float)ew_check_integer(rng, -64, 64) / 8 : ew_check_uniform(rng, -1, 1);
+        uint16_t h = type == EW_TYPE_F16 ? ew_f32_to_f16(v) : ew_f32_to_bf16(v);
+        if (type == EW_TYPE_F32) memcpy(row + 4 * i, &v, 4);
+        else memcpy(row + 2 * i, &h, 2);
+    }
+}
+
+/* In exact problems each group of 32 has a value ±127 (so the scale is 1) and otherwise small integers. */
+static void make_x(struct ew_check_rng *rng, struct problem *p, bool exact) {
+    for (uint32_t t = 0; t < p->s.n_tokens; t++) {
+        float *x = p->x + t * p->x_stride;
+        if (!exact) {
+            ew_check_fill_uniform(rng, x, p->s.n_in, -2, 2);
+            continue;
+        }
+        ew_check_fill_integers(rng, x, p->s.n_in, -2, 2);
+        for (uint32_t g = 0; g < p->s.n_in; g += 32)
+            x[g + (uint32_t)ew_check_integer(rng, 0, 31)] = (ew_check_random(rng) & 1) ? 127 : -127;
+    }
+}
+
+static struct problem make_problem(enum ew_type type, struct shape s, bool exact, uint64_t seed) {
+    struct ew_check_rng rng = {seed};
+    struct problem p = {.s = s, .x_stride = s.n_in + 5};
+    size_t row_bytes = ew_type_row_bytes(type, s.n_in);
+    const struct ew_type_traits *traits = ew_type_traits(type);
+    p.weight_memory = allocate(s.n_out * row_bytes + 2);
+    char *data = (char *)p.weight_memory + 2;
+    p.w = allocate(s.n_out * (size_t)s.n_in * sizeof *p.w);
+    for (uint32_t r = 0; r < s.n_out; r++) {
+        char *row = data + r * row_bytes;
+        if (traits->block_elems == 1) make_float_row(&rng, type, s.n_in, row, exact);
+        else
+            for (size_t b = 0; b < row_bytes; b += traits->block_bytes) make_block(&rng, type, row + b, exact);
+        if (ew_dequantize_row(type, row, s.n_in, p.w + (size_t)r * s.n_in, NULL) != EW_OK) abort();
+    }
+    p.rows = (struct ew_weight){data, type, EW_LAYOUT_ROWS, s.n_in, s.n_out};
+    p.x_memory = ew_check_alloc(s.n_tokens * p.x_stride * sizeof *p.x, 4);
+    p.x = p.x_memory.data;
+    make_x(&rng, &p, exact);
+    return p;
+}
+
+static void free_problem(struct problem *p) {
+    free(p->weight_memory);
+    free(p->w);
+    ew_check_free(&p->x_memory);
+}
+
+static void *pack(const struct ew_weight *rows, struct ew_weight *packed) {
+    size_t size = ew_matmul_packed_bytes(rows->type, rows->n_in, rows->n_out);
+    void *memory = aligned_alloc(64, (size + 63) / 64 * 64);
+    if (!memory) abort();
+    uint32_t middle = rows->n_out / 32 * 16;
+    ew_matmul_pack_rows(rows, middle, rows->n_out, memory);
+    ew_matmul_pack_rows(rows, 0, middle, memory);
+    *packed = *rows;
+    packed->layout = EW_LAYOUT_R16;
+    packed->data = memory;
+    return memory;
+}
+
+/* ---- activations ---- */
+
+/* Value i of token t as the product will see it. */
+static float prepared_value(const void *act, enum ew_act_kind kind, uint32_t n_tokens, uint32_t t, uint32_t i) {
+    if (kind == EW_ACT_Q8) {
+        const struct ew_act_q8 *rec = (const struct ew_act_q8 *)act + (size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t;
+        i %= EW_ACT_Q8_COLS;
+        return rec->d[i / 32] * (float)rec->q[i];
+    }
+    const struct ew_act_f32 *rec = (const struct ew_act_f32 *)act + (size_t)(i / EW_ACT_F32_COLS) * n_tokens + t;
+    return rec->x[i % EW_ACT_F32_COLS];
+}
+
+static void check_group(const float *x, const struct ew_act_q8 *rec, uint32_t g, const char *what) {
+    double amax = 0;
+    int sum[2] = {0, 0};
+    for (uint32_t i = 0; i < 32; i++) {
+        amax = fmax(amax, fabs((double)x[i]));
+        sum[i / 16] += rec->q[g * 32 + i];
+    }
+    ew_check_near(rec->d[g], amax / 127, amax / 127 * 0x1p-23, what, g);
+    for (uint32_t i = 0; i < 32; i++)
+        ew_check_near(rec->d[g] * (float)rec->q[g * 32 + i], (double)x[i], amax / 127 * 0.50001, what, g * 32 + i);
+    ew_check_true(rec->sum16[2 * g] == -128 * sum[0] && rec->sum16[2 * g + 1] == -128 * sum[1], what);
+    ew_check_true(rec->sum32[g] == -128 * (sum[0] + sum[1]), what);
+    ew_check_near(rec->ds[g], (double)rec->d[g] * (sum[0] + sum[1]), fabs((double)rec->ds[g]) * 0x1p-23, what, g);
+}
+
+static void check_activations(const struct ew_kernels *k, uint32_t n_in, uint32_t n_tokens) {
+    struct ew_check_rng rng = {n_in * 131 + n_tokens};
+    char what[96];
+    snprintf(what, sizeof what, "activations %s n_in=%u tokens=%u", k->matmul->isa, n_in, n_tokens);
+    size_t stride = n_in + 3;
+    struct ew_check_buffer x = ew_check_alloc(stride * n_tokens * sizeof(float), 4);
+    struct ew_check_buffer act = ew_check_alloc(ew_matmul_act_bytes(k, EW_ACT_Q8, n_in, n_tokens), 0);
+    float *values = x.data;
+    for (uint32_t t = 0; t < n_tokens; t++)
+        ew_check_fill_uniform(&rng, values + t * stride, n_in, -1, 1);
+    memset(values, 0, 32 * sizeof *values);                   /* a group of zeros */
+    for (int i = 0; i < 32; i++) values[i + (n_in > 32 ? 32 : 0)] *= 1e-30f; /* and a tiny one */
+    uint32_t middle = n_tokens / 2;
+    ew_matmul_act_prepare(k, EW_ACT_Q8, n_in, n_tokens, values, stride, middle, n_tokens, act.data);
+    ew_matmul_act_prepare(k, EW_ACT_Q8, n_in, n_tokens, values, stride, 0, middle, act.data);
+    const struct ew_act_q8 *rec = act.data;
+    for (uint32_t t = 0; t < n_tokens; t++)
+        for (uint32_t i = 0; i < n_in; i += 32)
+            check_group(values + t * stride + i, &rec[(size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t],
+                        i % EW_ACT_Q8_COLS / 32, what);
+    ew_check_guards(&act, what);
+    ew_check_free(&x);
+    ew_check_free(&act);
+}
+
+/* ---- products ---- */
+
+struct product {
+    struct ew_check_buffer y, act, scratch;
+    size_t y_stride;
+    enum ew_act_kind kind;
+};
+
+/* y starts as start(t, r) = (t + r) % 7 when accumulating; gaps between rows keep the pattern. */
+static struct product run_product(const struct ew_kernels *k, const struct ew_weight *w, const struct problem *p,
+                                  bool accumulate) {
+    struct product out = {.y_stride = p->s.n_out + 3, .kind = ew_matmul_act_kind(k, w)};
+    uint32_t n_tokens = p->s.n_tokens;
+    out.y = ew_check_alloc(((n_tokens - 1) * out.y_stride + p->s.n_out) * sizeof(float), 12);
+    out.act = ew_check_alloc(ew_matmul_act_bytes(k, out.kind, p->s.n_in, n_tokens), 0);
+    out.scratch = ew_check_alloc(ew_matmul_scratch_bytes(k, n_tokens), 0);
+    float *y = out.y.data;
+    for (uint32_t t = 0; t < n_tokens && accumulate; t++)
+        for (uint32_t r = 0; r < p->s.n_out; r++) y[t * out.y_stride + r] = (float)((t + r) % 7);
+    ew_matmul_act_prepare(k, out.kind, p->s.n_in, n_tokens, p->x, p->x_stride, 0, n_tokens, out.act.data);
+    uint32_t step = ew_matmul_row_step(k, w, n_tokens);
+    uint32_t middle = p->s.n_out / 2 / step * step;
+    ew_matmul_rows(k, w, out.act.data, n_tokens, middle, p->s.n_out, accumulate, y, out.y_stride, out.scratch.data);
+    if (middle)
+        ew_matmul_rows(k, w, out.act.data, n_tokens, 0, middle, accumulate, y, out.y_stride, out.scratch.data);
+    return out;
+}
+
+/* Want and Σ|a·b| of one output. Formats with a minimum compute w as a difference of larger terms, so a weight counts
+ * with twice the largest of its group. */
+static double exact_dot(const struct problem *p, const float *a, uint32_t r, double *magnitude) {
+    const float *w = p->w + (size_t)r * p->s.n_in;
+    double sum = 0;
+    *magnitude = 0;
+    for (uint32_t g = 0; g < p->s.n_in; g += 32) {
+        double largest = 0, total = 0;
+        for (uint32_t i = g; i < g + 32; i++) {
+            sum += (double)w[i] * (double)a[i];
+            largest = fmax(largest, fabs((double)w[i]));
+            total += fabs((double)a[i]);
+        }
+        *magnitude += 2 * largest * total;
+    }
+    return sum;
+}
+
+static void check_product(const struct ew_kernels *k, const struct ew_weight *w, const struct problem *p,
+                          bool accumulate, bool exact) {
+    struct product out = run_product(k, w, p, accumulate);
+    char what[160];
+    snprintf(what, sizeof what, "%s %s%s%s n_in=%u n_out=%u tokens=%u", ew_matmul_kernel_name(k, w, p->s.n_tokens),
+             k->matmul->isa, exact ? " exact" : "", accumulate ? " accumulate" : "", p->s.n_in, p->s.n_out,
+             p->s.n_tokens);
+    const float *y = out.y.data;
+    float *a = allocate(p->s.n_in * sizeof *a);
+    double epsilon = out.kind == EW_ACT_BF16 ? EPSILON_BF16 : EPSILON;
+    for (uint32_t t = 0; t < p->s.n_tokens; t++) {
+        for (uint32_t i = 0; i < p->s.n_in; i++)
+            a[i] = out.kind == EW_ACT_BF16 ? p->x[t * p->x_stride + i]
+                                           : prepared_value(out.act.data, out.kind, p->s.n_tokens, t, i);
+        for (uint32_t r = 0; r < p->s.n_out; r++) {
+            double magnitude, want = exact_dot(p, a, r, &magnitude);
+            if (accumulate) want += (t + r) % 7;
+            double bound = exact ? 0 : BOUND_C * epsilon * (magnitude + 7);
+            ew_check_near(y[t * out.y_stride + r], want, bound, what, t * (size_t)p->s.n_out + r);
+        }
+        uint32_t pattern;
+        for (uint32_t r = p->s.n_out; r < out.y_stride && t + 1 < p->s.n_tokens; r++) {
+            memcpy(&pattern, &y[t * out.y_stride + r], sizeof pattern);
+            ew_check_true(pattern == 0xa5a5a5a5u, what);
+        }
+    }
+    ew_check_guards(&out.y, what);
+    ew_check_guards(&out.scratch, what);
+    free(a);
+    ew_check_free(&out.y);
+    ew_check_free(&out.act);
+    ew_check_free(&out.scratch);
+}
+
+static void check_both_layouts(const struct ew_kernels *k, enum ew_type type, struct shape s, bool exact) {
+    struct problem p = make_problem(type, s, exact, s.n_in * 7919u + s.n_out * 31u + s.n_tokens + (uint64_t)type);
+    check_product(k, &p.rows, &p, s.n_tokens % 2, exact);
+    if (ew_matmul_can_pack(k, type)) {
+        struct ew_weight packed;
+        void *memory = pack(&p.rows, &packed);
+        check_product(k, &packed, &p, s.n_tokens % 2, exact);
+        free(memory);
+    }
+    free_problem(&p);
+}
+
+/* n_in: one block, block ± 1 around the records of 256 and 512 columns, several records. */
+static void check_type(const struct ew_kernels *k, enum ew_type type) {
+    uint32_t unit = ew_type_traits(type)->block_elems == 256 ? 256 : 32;
+    uint32_t lengths[] = {unit, 512 - unit, 512, 512 + unit, 1024 + 2 * unit};
+    uint32_t rows[] = {1, 15, 16, 17, 33, 64, 100};
+    for (uint32_t t = 1; t <= 17; t++) {
+        check_both_layouts(k, type, (struct shape){lengths[t % 5] ? lengths[t % 5] : unit, rows[t % 7], t}, false);
+        check_both_layouts(k, type, (struct shape){lengths[t % 3] ? lengths[t % 3] : unit, rows[(t + 3) % 7], t}, true);
+    }
+    for (uint32_t i = 0; i < 5; i++)
+        for (uint32_t j = 0; j < 7; j++) {
+            check_both_layouts(k, type, (struct shape){lengths[i], rows[j], 1}, false);
+            check_both_layouts(k, type, (struct shape){lengths[i], rows[j], 7}, false);
+        }
+    check_both_layouts(k, type, (struct shape){512 + unit, 65, 64}, false);
+    check_both_layouts(k, type, (struct shape){768, 33, 512}, false);
+    check_both_layouts(k, type, (struct shape){256, 17, 515}, false);
+}
+
+static void check_variant(const char *isa, uint64_t needs) {
+    if ((ew_cpu_features() & needs) != needs) {
+        printf("skipped: this processor lacks what %s needs\n", isa);
+        return;
+    }
+    struct ew_kernels k;
+    ew_kernels_init(&k, needs);
+    ew_check_true(!strcmp(k.matmul->isa, isa), isa);
+    check_activations(&k, 32, 1);
+    check_activations(&k, 544, 3);
+    check_activations(&k, 2048, 2);
+    for (int i = 0; i < N_TYPES; i++) check_type(&k, types[i]);
+}
+
+int main(void) {
+#define CHECK(isa_, needs_) check_variant(#isa_, needs_);
+    EW_MATMUL_VARIANTS(CHECK)
+    return ew_check_finish();
+}
