@@ -1,7 +1,138 @@
-/* Meters: energy, power, memory, heat, clocks. */
+/* Meters: energy, power, memory, heat, clocks.
+ *
+ * probe -> info -> (prove) -> start -> read batch -> stop.  A list of meters holds what works here *and* what does not,
+ * each refusal with a reason and a remedy. Values are in J, W, bytes, degrees Celsius, Hz or s; a value that a sensor could not
+ * give this time is NAN. A meter is used by one thread at a time. */
 #ifndef EDGEWISE_METER_H
 #define EDGEWISE_METER_H
 
 #include "status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ew_meter_quantity { EW_METER_ENERGY = 0, EW_METER_MEMORY, EW_METER_TEMPERATURE, EW_METER_FREQUENCY, EW_METER_TIME };
+
+enum ew_meter_kind {
+    EW_METER_COUNTER = 0, /* grows; joules since some start, may wrap */
+    EW_METER_POWER,       /* watts at (or averaged before) the stamp */
+    EW_METER_GAUGE        /* a level: bytes, degrees, hertz, seconds */
+};
+
+/* What is inside the figure, from small to large. */
+enum ew_meter_boundary {
+    EW_BOUNDARY_UNKNOWN = 0, /* a rail whose place on the board is not known: never chosen automatically */
+    EW_BOUNDARY_PROCESS,
+    EW_BOUNDARY_CORE,     /* CPU cores only */
+    EW_BOUNDARY_DIE,      /* processor package (and memory, where a DRAM domain is added) */
+    EW_BOUNDARY_GPU,      /* a graphics card or its chip */
+    EW_BOUNDARY_MODULE,   /* compute module without its carrier board */
+    EW_BOUNDARY_BOARD_DC, /* the board's DC input */
+    EW_BOUNDARY_WALL      /* mains side of the power supply */
+};
+
+/* Trust grade of an energy figure; docs/meters.md has the rules. Larger is better. */
+enum ew_trust_grade { EW_GRADE_NONE = 0, EW_GRADE_E, EW_GRADE_D, EW_GRADE_C, EW_GRADE_B, EW_GRADE_A };
+
+enum ew_meter_reason {
+    EW_METER_USABLE = 0,
+    EW_METER_ABSENT,      /* the interface is not there */
+    EW_METER_PERMISSION,  /* there, but not readable by this user */
+    EW_METER_IO_ERROR,    /* there, and reading fails */
+    EW_METER_FROZEN,      /* the reading does not change under load */
+    EW_METER_IMPLAUSIBLE, /* zero, negative, not finite or far out of range */
+    EW_METER_DUPLICATE,   /* the same domain is already read another way */
+    EW_METER_LIMIT,       /* a negotiated limit, not a measurement */
+    EW_METER_UNSUPPORTED  /* known, but this version does not read it */
+};
+
+enum { EW_METER_NAME_SIZE = 64, EW_METER_TEXT_SIZE = 256 };
+
+struct ew_meter_channel {
+    char name[EW_METER_NAME_SIZE]; /* domain or rail: "package-0", "VDD_IN", "rss" */
+    bool in_total;                 /* energy: part of the meter's sum; false for parts that another channel contains */
+    double wrap;                   /* counter: value at which it starts again from 0; 0 = never */
+};
+
+struct ew_meter_info {
+    char name[EW_METER_NAME_SIZE];   /* what --meter takes: "rapl", "rapl-psys", "hwmon:ina3221", "replay" */
+    char source[EW_METER_TEXT_SIZE]; /* file or folder it reads */
+    enum ew_meter_quantity quantity;
+    enum ew_meter_kind kind;
+    enum ew_meter_boundary boundary;
+    char covers[EW_METER_TEXT_SIZE];     /* in words */
+    char leaves_out[EW_METER_TEXT_SIZE]; /* in words; "" = nothing inside the boundary is missing */
+    double period_s;                     /* how often it is sampled */
+    double resolution;                   /* smallest step, in the unit of the values; 0 = not known */
+    double averaging_s;                  /* the sensor's own averaging window; 0 = instantaneous or not known */
+    double error_relative;               /* expected error limit, 0.05 = 5 %; NAN = not documented */
+    const char *documented;              /* where the figures above come from */
+    enum ew_trust_grade grade_ceiling;   /* best grade that a figure of this meter can get */
+    enum ew_meter_reason reason;         /* EW_METER_USABLE or why not */
+    char reason_text[EW_METER_TEXT_SIZE];
+    char remedy[2 * EW_METER_TEXT_SIZE]; /* a command or rule that would help; "" = none known */
+    size_t n_channels;
+    const struct ew_meter_channel *channels; /* [n_channels], owned by the meter */
+};
+
+/* The clock that meters stamp with; tests script it. */
+struct ew_meter_clock {
+    int64_t (*now_ns)(void *context);
+    void (*sleep_until_ns)(void *context, int64_t time_ns);
+    void *context;
+};
+
+struct ew_meter;
+struct ew_meter_list;
+
+struct ew_meter_config {
+    const char *root;                   /* where /proc, /sys and /dev are looked for; NULL or "" = this machine */
+    const struct ew_meter_clock *clock; /* NULL = CLOCK_MONOTONIC_RAW; otherwise must outlive the meters */
+    const char *replay_path;            /* a recorded trace to offer as meter "replay"; NULL = none */
+};
+
+/* Finds every meter of the machine, usable or refused. config may be NULL. *out: ew_meter_list_close.
+ * Errors: MEMORY; FORMAT, IO, NOT_FOUND for the replay file. A machine without any meter is not an error. */
+enum ew_status ew_meter_list_probe(const struct ew_meter_config *config, struct ew_meter_list **out,
+                                   struct ew_error *err);
+void ew_meter_list_close(struct ew_meter_list **list); /* closes its meters */
+size_t ew_meter_list_count(const struct ew_meter_list *list);
+struct ew_meter *ew_meter_list_at(const struct ew_meter_list *list, size_t index); /* owned by the list */
+struct ew_meter *ew_meter_list_find(const struct ew_meter_list *list, const char *name); /* NULL = not there */
+
+/* Chooses the energy meter and makes it prove itself, which takes up to about a second and loads one core.
+ * selector: NULL or "auto", "none", or a name. On failure NOT_FOUND (PERMISSION where that alone is missing), and err says
+ * why there is no energy figure: "no RAPL (/sys/class/powercap is missing), no power sensor (…)". */
+enum ew_status ew_meter_list_choose_energy(struct ew_meter_list *list, const char *selector, struct ew_meter **out,
+                                           struct ew_error *err);
+
+const struct ew_meter_info *ew_meter_info(const struct ew_meter *meter);
+void ew_meter_close(struct ew_meter **meter); /* only for meters opened singly */
+
+/* Start before the first read; stop after the last. Errors: PERMISSION, IO, UNSUPPORTED (a refused meter). */
+enum ew_status ew_meter_start(struct ew_meter *meter, struct ew_error *err);
+void ew_meter_stop(struct ew_meter *meter);
+
+/* Takes the samples that are due now: times_ns [capacity] (the meter's clock), values [capacity][n_channels].
+ * *n <= capacity is set; 0 = nothing new. A polled sensor gives one per call. Errors: IO, NOT_FOUND (the source is
+ * gone: process ended, device unplugged, trace over). */
+enum ew_status ew_meter_read(struct ew_meter *meter, int64_t *times_ns, double *values, size_t capacity, size_t *n,
+                             struct ew_error *err);
+
+/* Fixed words for reports. Never NULL. */
+const char *ew_meter_quantity_name(enum ew_meter_quantity quantity); /* "energy" */
+const char *ew_meter_kind_name(enum ew_meter_kind kind);             /* "counter" */
+const char *ew_meter_unit_name(const struct ew_meter_info *info);    /* "J", "W", "bytes", "celsius", "Hz", "s" */
+const char *ew_meter_boundary_name(enum ew_meter_boundary boundary); /* "die", "board" … as in trace files */
+const char *ew_meter_reason_name(enum ew_meter_reason reason);       /* "permission" */
+const char *ew_trust_grade_name(enum ew_trust_grade grade);          /* "B"; "none" */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
