@@ -214,10 +214,8 @@ void ew_thread_pool_close(struct ew_thread_pool **pool_ptr) {
     struct ew_thread_pool *pool = *pool_ptr;
     assert(!pool->running);
     pool->stop = true;
-    for (uint32_t i = 1; i <= pool->n_started; i++)
-        gate_advance(&pool->workers[i].start);
-    for (uint32_t i = 1; i <= pool->n_started; i++)
-        pthread_join(pool->workers[i].thread, NULL);
+    for (uint32_t i = 1; i <= pool->n_started; i++) gate_advance(&pool->workers[i].start);
+    for (uint32_t i = 1; i <= pool->n_started; i++) pthread_join(pool->workers[i].thread, NULL);
     free(pool);
     *pool_ptr = NULL;
 }

@@ -58,8 +58,7 @@ static void thousands_of_runs_of_changing_width(void **state) {
     for (uint32_t run = 0; run < 5000; run++) {
         uint32_t n = 1 + run * 7 % 4;
         ew_thread_pool_run(pool, n, count_call, &c);
-        for (uint32_t i = 0; i < n; i++)
-            expected[i]++;
+        for (uint32_t i = 0; i < n; i++) expected[i]++;
     }
     assert_memory_equal(c.calls, expected, sizeof expected);
     ew_thread_pool_close(&pool);
@@ -89,8 +88,7 @@ static void run_relay(uint32_t n_threads, uint32_t spin_us) {
         struct relay r = {0};
         ew_thread_pool_run(pool, n, relay_steps, &r);
         assert_int_equal(atomic_load(&r.n_wrong), 0);
-        for (uint32_t i = 0; i < n; i++)
-            assert_int_equal(r.value[i], STEPS + 1);
+        for (uint32_t i = 0; i < n; i++) assert_int_equal(r.value[i], STEPS + 1);
     }
     ew_thread_pool_close(&pool);
 }
