@@ -22,7 +22,7 @@ struct ew_session_params {
     uint32_t threads_prefill; /* 0 = all usable cores */
     uint32_t threads_decode;  /* 0 = all usable cores */
     enum ew_weights_layout layout;
-    uint64_t cpu_mask;        /* CPU features that kernels may use, see --cpu-mask; 0 = all that this machine has */
+    uint64_t cpu_mask;        /* CPU features that kernels may use, see --cpu-mask; 0 = all, bit 62 alone = plain C */
     uint32_t spin_us;         /* how long an idle worker spins before it sleeps; 0 = default (200) */
 };
 

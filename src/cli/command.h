@@ -34,6 +34,10 @@ extern const struct argp ew_cli_common_argp;
  * ARGP_KEY_INIT. Wrong use exits the program with EW_EXIT_USAGE and a message, as argp does. */
 void ew_cli_parse(const struct argp *argp, int argc, char **argv, struct ew_cli_common *common, void *input);
 
+/* Parses an option's number in [min, max]; wrong use exits as argp does, naming option, value and range. */
+uint32_t ew_cli_u32(const struct argp_state *state, const char *option, const char *text, uint32_t min, uint32_t max);
+double ew_cli_f64(const struct argp_state *state, const char *option, const char *text, double min, double max);
+
 /* Prints "edgewise: message" to stderr and returns EW_EXIT_USAGE for EW_ERR_ARGUMENT, otherwise EW_EXIT_FAILED. */
 int ew_cli_fail(const struct ew_error *err);
 

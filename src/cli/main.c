@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "machine/cpu_features.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,24 @@ void ew_cli_parse(const struct argp *argp, int argc, char **argv, struct ew_cli_
     *common = (struct ew_cli_common){.cpu_mask = ew_cpu_features(), .root = ""};
     argp_err_exit_status = EW_EXIT_USAGE;
     argp_parse(argp, argc, argv, 0, NULL, input);
+}
+
+uint32_t ew_cli_u32(const struct argp_state *state, const char *option, const char *text, uint32_t min, uint32_t max) {
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (end == text || *end || errno || text[0] == '-' || v < min || v > max)
+        argp_error(state, "%s: `%s` is not a whole number from %u to %u", option, text, min, max);
+    return (uint32_t)v;
+}
+
+double ew_cli_f64(const struct argp_state *state, const char *option, const char *text, double min, double max) {
+    char *end;
+    errno = 0;
+    double v = strtod(text, &end);
+    if (end == text || *end || errno || !(v >= min && v <= max))
+        argp_error(state, "%s: `%s` is not a number from %g to %g", option, text, min, max);
+    return v;
 }
 
 int ew_cli_fail(const struct ew_error *err) {

@@ -125,5 +125,5 @@ uint64_t ew_cpu_features_parse(const char *text, const char **bad) {
         p += n;
         if (*p == ',') p++;
     }
-    return mask;
+    return mask ? mask : EW_CPU_MASK_NONE;
 }

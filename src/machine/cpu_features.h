@@ -21,6 +21,9 @@ enum ew_cpu_feature {
     EW_CPU_BF16 = 1 << 21
 };
 
+/* A mask that allows nothing (plain C), told apart from 0 = "not given". */
+#define EW_CPU_MASK_NONE (UINT64_C(1) << 62)
+
 /* Features of this processor, usable under this operating system. Thread-safe. */
 uint64_t ew_cpu_features(void);
 
@@ -28,7 +31,7 @@ uint64_t ew_cpu_features(void);
 size_t ew_cpu_features_text(uint64_t features, char *buf, size_t capacity);
 
 /* Parses a --cpu-mask: "all", "none" (plain C), a comma list of names, or "no-NAME" items taken away from all.
- * Returns 0 and *bad = NULL-terminated unknown word's start when a word is not known; otherwise *bad = NULL. */
+ * An empty result is EW_CPU_MASK_NONE. Returns 0 and sets *bad to an unknown word's start; otherwise *bad = NULL. */
 uint64_t ew_cpu_features_parse(const char *text, const char **bad);
 
 #endif

@@ -1,0 +1,62 @@
+/* The CPU backend's insides, shared by its files only. */
+#ifndef EW_BACKEND_CPU_BACKEND_H
+#define EW_BACKEND_CPU_BACKEND_H
+
+#include "backend/backend.h"
+#include "base/thread_pool.h"
+#include <stdatomic.h>
+
+/* One mapped region of memory, handed out in 64-byte aligned pieces. */
+struct ew_cpu_arena {
+    uint8_t *base;
+    size_t size;
+    size_t used;
+};
+
+/* An op bound to memory: which matrices, which vectors. */
+struct ew_cpu_op {
+    const struct ew_op *op;
+    struct ew_weight matrix[EW_OP_MAX_WEIGHTS];
+    const float *vector; /* NORM, HEAD: norm weights */
+    ew_f16 *k_cache, *v_cache; /* CACHE, ATTENTION: [n_head_kv][positions][head_dim] */
+};
+
+struct ew_cpu_call_state; /* cpu_ops.c */
+
+struct ew_backend {
+    const struct ew_plan *plan;
+    const struct ew_gguf *gguf;
+    struct ew_backend_params params;
+    struct ew_kernels kernels;
+    struct ew_plan_memory memory;
+    struct ew_thread_pool *pool;
+    struct ew_cpu_arena weights; /* packed matrices and vectors */
+    struct ew_cpu_arena session; /* KV, buffers, scratch */
+    struct ew_cpu_op *ops;       /* [plan->n_ops] */
+    atomic_uint *next_chunk;     /* [plan->n_ops]: dynamic work distribution within a call */
+    size_t buffer_offset[EW_BUF_COUNT];
+    float *buffers;
+    float *logits;
+    void *act[EW_ACT_KINDS];
+    uint8_t *scratch; /* per thread, scratch_stride apart */
+    size_t scratch_stride;
+    int file; /* descriptor for embedding rows; -1 when the file is memory */
+    char kernel_names[512];
+};
+
+/* A buffer's block for the tokens of a call. */
+static inline float *ew_cpu_buffer(const struct ew_backend *b, enum ew_buffer id, uint32_t n_tokens) {
+    return b->buffers + b->buffer_offset[id] * n_tokens;
+}
+
+/* cpu_weights.c: binds every op's weights; packs matrices with all threads and gives their file pages back. */
+enum ew_status ew_cpu_bind_weights(struct ew_backend *b, struct ew_error *err);
+
+/* cpu_ops.c: runs one call on the pool. */
+enum ew_status ew_cpu_run(struct ew_backend *b, const struct ew_backend_call *call, struct ew_error *err);
+
+/* A piece of an arena; the sizes were summed beforehand, so it always fits (asserted). */
+void *ew_cpu_arena_take(struct ew_cpu_arena *arena, size_t size);
+static inline size_t ew_cpu_align(size_t size) { return (size + 63) & ~(size_t)63; }
+
+#endif

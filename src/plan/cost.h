@@ -1,0 +1,17 @@
+/* What running a plan moves and computes: the numerator of every "share of the limit". */
+#ifndef EW_PLAN_COST_H
+#define EW_PLAN_COST_H
+
+#include "plan/plan.h"
+
+struct ew_plan_cost {
+    double weight_bytes; /* read once per call, as stored */
+    double kv_bytes;     /* read and written */
+    double matmul_ops;   /* multiplications and additions of matrix products, 2 per weight and token */
+    double attention_ops;
+};
+
+/* One call with n_tokens in flight after `depth` positions; the head runs for one token. */
+struct ew_plan_cost ew_plan_sum_cost(const struct ew_plan *plan, uint32_t n_tokens, uint32_t depth);
+
+#endif

@@ -1,0 +1,49 @@
+/* The ledger: what a plan will take, to the byte, before anything is allocated. The CPU backend allocates with the
+ * very numbers of struct ew_plan_memory, so prediction and allocation cannot drift apart. */
+#ifndef EW_PLAN_LEDGER_H
+#define EW_PLAN_LEDGER_H
+
+#include "edgewise/session.h"
+#include "kernel/matmul.h"
+#include "plan/plan.h"
+
+/* What a session asks of a plan. */
+struct ew_plan_request {
+    uint32_t n_ctx;       /* positions of the KV cache */
+    uint32_t n_batch;     /* most tokens in flight */
+    uint32_t max_threads; /* the larger of the prefill and decode counts */
+    enum ew_weights_layout layout;
+};
+
+struct ew_plan_memory {
+    size_t weights_mapped_bytes; /* matrices used in place */
+    size_t weights_packed_bytes; /* matrices in R16 layout, each rounded up to 64 bytes */
+    size_t vectors_bytes;        /* copies of norm weights */
+    size_t kv_bytes;
+    size_t buffers_bytes;        /* activations of n_batch tokens */
+    size_t logits_bytes;
+    size_t act_bytes[EW_ACT_KINDS]; /* prepared activations, per kind in use */
+    size_t attention_scratch_bytes; /* per thread */
+    size_t matmul_scratch_bytes;    /* per thread */
+    size_t row_bytes;               /* per thread: one embedding row as stored */
+};
+
+/* Whether a matrix goes into the packed layout under a request. */
+bool ew_plan_packs(const struct ew_kernels *kernels, enum ew_weights_layout layout,
+                   const struct ew_gguf_tensor *tensor);
+
+/* Errors: LIMIT when a size does not fit this machine's size_t. */
+enum ew_status ew_plan_sum_memory(const struct ew_plan *plan, const struct ew_kernels *kernels,
+                                  const struct ew_plan_request *request, struct ew_plan_memory *out,
+                                  struct ew_error *err);
+
+/* Query rows times tokens that one attention call handles: bounds its scratch. */
+enum { EW_PLAN_ATTENTION_TOKENS = 64 };
+
+/* Positions a cache of n_ctx tokens is allocated for: rounded up so that rows stay aligned. */
+uint32_t ew_plan_kv_positions(uint32_t n_ctx);
+
+/* Bytes of one layer's K (or V) cache: [n_head_kv][positions][head_dim] f16. */
+size_t ew_plan_kv_layer_bytes(const struct ew_plan_shape *shape, uint32_t n_ctx);
+
+#endif
