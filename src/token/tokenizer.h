@@ -13,13 +13,17 @@ struct ew_tokenizer;
 enum ew_status ew_tokenizer_open(const struct ew_gguf *gguf, struct ew_tokenizer **out, struct ew_error *err);
 void ew_tokenizer_close(struct ew_tokenizer **tokenizer);
 
-/* Heap bytes that ew_tokenizer_open will take for this file, from its metadata alone; 0 without a tokenizer. */
+/* Heap bytes that ew_tokenizer_open will take for this file, from its metadata alone; 0 without a usable tokenizer.
+ * Exact for the tables (one block); PCRE2's share is the estimate EW_PRETOKENIZE_STAGE_BYTES per pattern. */
 uint64_t ew_tokenizer_predict_bytes(const struct ew_gguf *gguf);
 
 uint32_t ew_tokenizer_n_vocab(const struct ew_tokenizer *tokenizer);
 int32_t ew_tokenizer_bos(const struct ew_tokenizer *tokenizer); /* -1 when there is none */
 int32_t ew_tokenizer_eos(const struct ew_tokenizer *tokenizer); /* -1 when there is none */
 bool ew_tokenizer_adds_bos(const struct ew_tokenizer *tokenizer);
+/* Whether the first piece of a decoded text starts with a space that was not in the text (SentencePiece's prefix):
+ * who joins pieces to a whole text drops one leading space then; who continues a text keeps it. */
+bool ew_tokenizer_strips_first_space(const struct ew_tokenizer *tokenizer);
 
 /* Contracts as in edgewise/model.h. */
 enum ew_status ew_tokenizer_encode(const struct ew_tokenizer *tokenizer, const char *text, size_t n_bytes,
