@@ -32,7 +32,8 @@ size_t ew_attention_scratch_bytes(uint32_t head_dim, uint32_t n_rows);
 struct ew_vector_kernels {
     /* y = x / sqrt(mean(x²) + eps) · weight, n floats each. y may alias x. Source: RMSNorm, arXiv 1910.07467. */
     void (*rms_norm)(size_t n, const float *x, const float *weight, float eps, float *y);
-    /* y = silu(gate) · up, silu(z) = z / (1 + exp(-z)). y may alias gate or up. |relative error| <= 2e-6. */
+    /* y = silu(gate) · up, silu(z) = z / (1 + exp(-z)). y may alias gate or up. |relative error| <= 2e-6; for
+     * gate < -87, where silu is below 1e-35, an absolute error of that size. */
     void (*silu_mul)(size_t n, const float *gate, const float *up, float *y);
     /* y += x */
     void (*add)(size_t n, const float *x, float *y);

@@ -9,7 +9,7 @@
 #if defined(__x86_64__)
 #define EW_VECTOR_VARIANTS(X) X(avx2, EW_CPU_AVX2) X(avx512, EW_CPU_AVX512)
 #elif defined(__aarch64__)
-#define EW_VECTOR_VARIANTS(X)
+#define EW_VECTOR_VARIANTS(X) X(neon, EW_CPU_NEON)
 #else
 #define EW_VECTOR_VARIANTS(X)
 #endif

@@ -1,0 +1,173 @@
+/* Checks every variant of attention, the reference included, against a softmax in doubles: single tokens and batches,
+ * groups of every size, head sizes with and without tails, caches that end exactly where their memory ends, misaligned
+ * pointers, gaps between rows, masked positions with huge values, and scores far beyond the range of exp. */
+#include "check_kernel.h"
+#include "kernel/vector_variants.h"
+#include "quant/half.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Scores carry a rounding error of about ε Σ|q·k|·scale, which softmax turns into a relative error of the weights. */
+static const double BOUND_C = 8, EPSILON = 0x1p-24;
+
+struct shape {
+    uint32_t head_dim, n_group, n_tokens, pos0;
+    float q_size; /* 1: ordinary scores; 1e3: one position takes all the weight */
+};
+
+struct problem {
+    struct shape s;
+    uint32_t n_positions;
+    size_t stride;
+    struct ew_check_buffer q, k, v, out, scratch;
+};
+
+static void fill_halves(struct ew_check_rng *rng, ew_f16 *x, size_t n, float size) {
+    for (size_t i = 0; i < n; i++) x[i] = ew_f32_to_f16(ew_check_uniform(rng, -size, size));
+}
+
+static struct problem make_problem(struct shape s) {
+    struct ew_check_rng rng = {s.head_dim * 31 + s.n_group * 7 + s.n_tokens * 1009 + s.pos0};
+    struct problem p = {.s = s, .n_positions = s.pos0 + s.n_tokens, .stride = (size_t)s.n_group * s.head_dim + 3};
+    size_t cache = (size_t)p.n_positions * s.head_dim;
+    p.q = ew_check_alloc(s.n_tokens * p.stride * sizeof(float), 4);
+    p.out = ew_check_alloc(((s.n_tokens - 1) * p.stride + (size_t)s.n_group * s.head_dim) * sizeof(float), 12);
+    p.k = ew_check_alloc(cache * sizeof(ew_f16), 2);
+    p.v = ew_check_alloc(cache * sizeof(ew_f16), 6);
+    p.scratch = ew_check_alloc(ew_attention_scratch_bytes(s.head_dim, s.n_tokens * s.n_group), 0);
+    ew_check_fill_uniform(&rng, p.q.data, s.n_tokens * p.stride, -s.q_size, s.q_size);
+    fill_halves(&rng, p.k.data, cache, 1);
+    fill_halves(&rng, p.v.data, cache, 1);
+    /* The last token's values are huge: they must not reach earlier tokens, not even with a tiny weight. */
+    if (s.n_tokens > 1)
+        fill_halves(&rng, (ew_f16 *)p.v.data + cache - s.head_dim, s.head_dim, 60000);
+    return p;
+}
+
+static void free_problem(struct problem *p) {
+    ew_check_free(&p->q);
+    ew_check_free(&p->k);
+    ew_check_free(&p->v);
+    ew_check_free(&p->out);
+    ew_check_free(&p->scratch);
+}
+
+/* Weights of positions [0, n) for one query; returns the largest Σ|q·k|·scale. */
+static double softmax_weights(const float *q, const ew_f16 *k, uint32_t dim, double scale, uint32_t n, double *weight) {
+    double max = -1e300, sum = 0, magnitude = 0;
+    for (uint32_t p = 0; p < n; p++) {
+        double dot = 0, size = 0;
+        for (uint32_t d = 0; d < dim; d++) {
+            double term = (double)q[d] * (double)ew_f16_to_f32(k[(size_t)p * dim + d]) * scale;
+            dot += term;
+            size += fabs(term);
+        }
+        weight[p] = dot;
+        max = fmax(max, dot);
+        magnitude = fmax(magnitude, size);
+    }
+    for (uint32_t p = 0; p < n; p++) sum += weight[p] = exp(weight[p] - max);
+    for (uint32_t p = 0; p < n; p++) weight[p] /= sum;
+    return magnitude;
+}
+
+static void check_row(const struct problem *p, uint32_t t, uint32_t g, float scale, double *weight, const char *what) {
+    uint32_t dim = p->s.head_dim, n = p->s.pos0 + t + 1;
+    size_t at = t * p->stride + (size_t)g * dim;
+    const float *out = (const float *)p->out.data + at;
+    const ew_f16 *v = p->v.data;
+    double magnitude = softmax_weights((const float *)p->q.data + at, p->k.data, dim, (double)scale, n, weight);
+    for (uint32_t d = 0; d < dim; d++) {
+        double want = 0, size = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            double value = (double)ew_f16_to_f32(v[(size_t)i * dim + d]);
+            want += weight[i] * value;
+            size += weight[i] * fabs(value);
+        }
+        /* A weight that is wrong by a factor 1 + δ moves the mean by at most 2 δ Σ w|v|. */
+        ew_check_near(out[d], want, BOUND_C * EPSILON * (2 + magnitude) * size, what, at + d);
+    }
+}
+
+static void check_shape(const struct ew_vector_kernels *v, struct shape s) {
+    struct problem p = make_problem(s);
+    char what[128];
+    snprintf(what, sizeof what, "attention %s head_dim=%u group=%u tokens=%u pos0=%u q=%g", v->isa, s.head_dim, s.n_group,
+             s.n_tokens, s.pos0, (double)s.q_size);
+    float scale = 1 / sqrtf((float)s.head_dim);
+    v->attention(&(struct ew_attention_args){p.q.data, p.stride, p.k.data, p.v.data, p.out.data, p.stride, s.head_dim,
+                                             s.n_group, s.n_tokens, s.pos0, scale, p.scratch.data});
+    double *weight = malloc(p.n_positions * sizeof *weight);
+    if (!weight) abort();
+    for (uint32_t t = 0; t < s.n_tokens; t++) {
+        for (uint32_t g = 0; g < s.n_group; g++) check_row(&p, t, g, scale, weight, what);
+        for (uint32_t i = s.n_group * s.head_dim; i < p.stride && t + 1 < s.n_tokens; i++) {
+            uint32_t pattern;
+            memcpy(&pattern, (const float *)p.out.data + t * p.stride + i, sizeof pattern);
+            ew_check_true(pattern == 0xa5a5a5a5u, what);
+        }
+    }
+    ew_check_guards(&p.out, what);
+    ew_check_guards(&p.scratch, what);
+    free(weight);
+    free_problem(&p);
+}
+
+static const struct shape shapes[] = {
+    /* one token: every group, positions around the tiles */
+    {8, 1, 1, 0, 1},
+    {64, 1, 1, 1, 4},
+    {64, 2, 1, 3, 4},
+    {64, 3, 1, 62, 4},
+    {64, 4, 1, 127, 4},
+    {64, 5, 1, 128, 4},
+    {128, 6, 1, 129, 4},
+    {128, 7, 1, 255, 4},
+    {128, 8, 1, 700, 4},
+    {72, 3, 1, 300, 4},
+    {80, 4, 1, 63, 4},
+    {256, 2, 1, 130, 4},
+    {24, 8, 1, 511, 4},
+    /* few tokens, and many heads of one token */
+    {64, 2, 3, 126, 4},
+    {256, 1, 8, 120, 4},
+    {64, 9, 1, 333, 4},
+    {40, 16, 1, 64, 4},
+    {64, 4, 4, 100, 4},
+    {128, 71, 1, 65, 4},
+    /* batches: part and whole blocks of rows and tiles of positions */
+    {64, 4, 12, 0, 4},
+    {64, 4, 13, 52, 4},
+    {64, 3, 40, 0, 4},
+    {128, 1, 97, 64, 4},
+    {80, 3, 33, 10, 4},
+    {256, 2, 50, 63, 4},
+    {24, 1, 200, 3, 4},
+    {64, 4, 100, 129, 4},
+    {8, 7, 64, 64, 4},
+    /* scores in the hundreds and thousands: all weight on one position */
+    {64, 4, 1, 300, 1000},
+    {64, 4, 30, 100, 1000},
+    {64, 4, 30, 100, 1e-6f},
+};
+
+static void check_variant(const char *isa, uint64_t needs) {
+    if ((ew_cpu_features() & needs) != needs) {
+        printf("skipped: this processor lacks what %s needs\n", isa);
+        return;
+    }
+    struct ew_vector_kernels v;
+    ew_vector_kernels_init(&v, needs);
+    ew_check_true(!strcmp(v.isa, isa), isa);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) check_shape(&v, shapes[i]);
+}
+
+int main(void) {
+    check_variant("ref", 0);
+#define CHECK(isa_, needs_) check_variant(#isa_, needs_);
+    EW_VECTOR_VARIANTS(CHECK)
+    return ew_check_finish();
+}
