@@ -88,17 +88,22 @@ static void what_is_no_file_is_refused_by_name(void **state) {
     assert_null(map.data);
 }
 
+/* Root may read everything, so it steps aside for the moment of opening. */
 static void a_file_without_rights_says_so(void **state) {
     (void)state;
-    if (geteuid() == 0) {
-        print_message("skipped: root may read every file\n");
-        skip();
-    }
     const char *path = write_file("locked", "x", 1);
     assert_int_equal(chmod(path, 0), 0);
+    bool root = geteuid() == 0;
+    if (root && seteuid(65534) != 0) {
+        unlink(path);
+        print_message("skipped: root without the right to step aside\n");
+        skip();
+    }
     struct ew_file_map map;
-    assert_int_equal(ew_file_map_open(path, &map, NULL), EW_ERR_PERMISSION);
+    enum ew_status status = ew_file_map_open(path, &map, NULL);
+    if (root) assert_int_equal(seteuid(0), 0);
     unlink(path);
+    assert_int_equal(status, EW_ERR_PERMISSION);
 }
 
 /* Pages given back are read from the file again; parts of pages at the ends are left alone. */
