@@ -9,6 +9,7 @@ import tempfile
 import check_files
 import check_headers
 import check_includes
+import check_links
 import check_sizes
 
 TOP = "/* Owns nothing. */\n"
@@ -64,6 +65,12 @@ CASES = [
     (check_files, {"src/base/a.c": "int a;\n"}, "opens without a comment"),
     (check_files, {"src/base/a.c": "/* Owns. */"}, "no newline"),
     (check_files, {"tests/unit/a.c": TOP + 'char *p = "/ho' 'me/ann/model.gguf";\n'}, "somebody's machine"),
+
+    (check_links, {"README.md": "[a](docs/a.md#part) [b](https://x.org/y) `src/none.c`\n", "docs/a.md": ""}, None),
+    (check_links, {"README.md": "![a](docs/a.png)\n"}, "README.md: the link to docs/a.png leads nowhere"),
+    (check_links, {"docs/b.md": "[a](../src/a.c)\n", "docs/README.md": "[b](b.md)\n"}, "docs/b.md: the link to ../src/a.c"),
+    (check_links, {"docs/README.md": "empty\n", "docs/a.md": ""}, "does not list a.md"),
+    (check_links, {"ARCHITECTURE.md": "`src/cli/cmd_NAME.c` `src/plan/gone.c`\n"}, "src/plan/gone.c is not there"),
 
     (check_headers, {"include/edgewise/a.h": header("#include <stdint.h>\nint32_t a(void);")}, None),
     (check_headers, {"include/edgewise/a.h": header("uint32_t a(void);")}, "a.h alone as c:"),
