@@ -145,7 +145,7 @@ enum ew_status ew_spm_encode(const struct ew_spm *spm, const uint8_t *text, size
     return status;
 }
 
-static unsigned hex_digit(uint8_t c) { return c <= '9' ? c - '0' : (c | 0x20u) - 'a' + 10u; }
+static unsigned hex_digit(uint8_t c) { return c <= '9' ? c - (unsigned)'0' : (c | 0x20u) - 'a' + 10u; }
 
 size_t ew_spm_token_bytes(const struct ew_spm *spm, uint32_t id, char *buf, size_t capacity) {
     size_t n, out = 0;
