@@ -5,7 +5,7 @@
 #include "backend/backend.h"
 #include "base/error.h"
 #include "machine/cpu_features.h"
-#include "model/model.h"
+#include "model/model_inside.h"
 #include <sched.h>
 #include <stdlib.h>
 

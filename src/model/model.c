@@ -1,6 +1,6 @@
 /* Owns opened models: file, configuration, plan and tokenizer under one handle. Refuses architectures without a
  * builder; see architecture.h for what is run. */
-#include "model/model.h"
+#include "model/model_inside.h"
 
 #include "base/error.h"
 #include "model/architecture.h"

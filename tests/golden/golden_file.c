@@ -1,3 +1,4 @@
+/* Reading the files that golden tests compare with; what the functions promise is in golden_file.h. */
 #include "golden_file.h"
 
 #include <setjmp.h>

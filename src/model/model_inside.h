@@ -1,6 +1,6 @@
 /* The insides of struct ew_model, for the rooms below: the engine runs its plan. */
-#ifndef EW_MODEL_MODEL_H
-#define EW_MODEL_MODEL_H
+#ifndef EW_MODEL_MODEL_INSIDE_H
+#define EW_MODEL_MODEL_INSIDE_H
 
 #include "edgewise/model.h"
 #include "model/config.h"
