@@ -204,7 +204,7 @@ enum ew_status ew_tokenizer_encode(const struct ew_tokenizer *tokenizer, const c
     if (flags & ~(unsigned)(EW_TOKENIZE_ADD_SPECIAL | EW_TOKENIZE_PARSE_SPECIAL))
         return ew_error_set(err, EW_ERR_ARGUMENT, "tokenize: flags 0x%x are not known", flags);
     const struct ew_token_metadata *meta = &tokenizer->meta;
-    const uint8_t *bytes = (const uint8_t *)text;
+    const uint8_t *bytes = (const uint8_t *)(n_bytes ? text : "");
     const bool add_special = flags & EW_TOKENIZE_ADD_SPECIAL, parse_special = flags & EW_TOKENIZE_PARSE_SPECIAL;
     struct ew_token_sink sink = {ids, capacity, 0};
     enum ew_status status = EW_OK;
