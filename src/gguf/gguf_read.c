@@ -14,7 +14,8 @@
 
 /* Limits of ours, far above any known model: parsing stays below 4 bytes of memory per byte of file, and 100 MiB. */
 enum { MAX_KV = 1 << 16, MAX_TENSORS = 1 << 20, MAX_KEY_BYTES = 65535, MAX_NAME_BYTES = 64 };
-/* Least bytes of an entry: key length + 1 letter + type + value; name length + 1 letter + dims + one dim + type + offset. */
+/* Least bytes of an entry: key length + 1 letter + type + value; name length + 1 letter + dims + one dim + type +
+ * offset. */
 enum { MIN_KV_BYTES = 14, MIN_TENSOR_BYTES = 33 };
 enum { DEFAULT_ALIGNMENT = 32, MAX_ALIGNMENT = 1 << 20 };
 enum { NAME_BUF = 160 };
@@ -26,7 +27,7 @@ struct parser {
 };
 
 __attribute__((format(printf, 3, 4))) static enum ew_status fail(struct parser *p, enum ew_status status,
-                                                                  const char *format, ...) {
+                                                                 const char *format, ...) {
     char text[EW_ERROR_MESSAGE_SIZE];
     va_list args;
     va_start(args, format);
@@ -54,7 +55,8 @@ static enum ew_status parse_magic(struct parser *p) {
     struct ew_gguf *gguf = p->gguf;
     if (p->bytes.size == 0) return fail(p, EW_ERR_FORMAT, "is empty");
     const uint8_t *magic = ew_bytes_take(&p->bytes, 4);
-    if (!magic || memcmp(magic, "GGUF", 4) != 0) return fail(p, EW_ERR_FORMAT, "is not a GGUF file (no GGUF at its start)");
+    if (!magic || memcmp(magic, "GGUF", 4) != 0)
+        return fail(p, EW_ERR_FORMAT, "is not a GGUF file (no GGUF at its start)");
     if (!ew_bytes_u32(&p->bytes, &gguf->version)) return fail_cut(p, "the header");
     if (gguf->version != 0 && (gguf->version & 0xffff) == 0)
         return fail(p, EW_ERR_UNSUPPORTED, "is a big-endian GGUF file; little-endian ones are read");
@@ -67,9 +69,12 @@ static enum ew_status parse_magic(struct parser *p) {
 static enum ew_status check_count(struct parser *p, const char *what, uint64_t n, size_t min_bytes, size_t limit) {
     size_t left = p->bytes.size - p->bytes.pos;
     if (n > left / min_bytes)
-        return fail(p, EW_ERR_FORMAT, "%" PRIu64 " %s cannot be in the %zu bytes that follow (%zu could): "
-                    "the file is cut or damaged", n, what, left, left / min_bytes);
-    if (n > limit) return fail(p, EW_ERR_UNSUPPORTED, "%" PRIu64 " %s are more than the %zu that are read", n, what, limit);
+        return fail(p, EW_ERR_FORMAT,
+                    "%" PRIu64 " %s cannot be in the %zu bytes that follow (%zu could): "
+                    "the file is cut or damaged",
+                    n, what, left, left / min_bytes);
+    if (n > limit)
+        return fail(p, EW_ERR_UNSUPPORTED, "%" PRIu64 " %s are more than the %zu that are read", n, what, limit);
     return EW_OK;
 }
 
@@ -158,7 +163,8 @@ static enum ew_status parse_tensor_name(struct parser *p, struct ew_gguf_tensor 
     snprintf(what, sizeof what, "the name of tensor %zu of %zu", index + 1, p->gguf->n_tensors);
     if (!take_string(p, &tensor->name)) return fail_cut(p, what);
     if (tensor->name.size == 0 || tensor->name.size > MAX_NAME_BYTES)
-        return fail(p, EW_ERR_FORMAT, "%s has %zu bytes (1 to %d are allowed)", what, tensor->name.size, MAX_NAME_BYTES);
+        return fail(p, EW_ERR_FORMAT, "%s has %zu bytes (1 to %d are allowed)", what, tensor->name.size,
+                    MAX_NAME_BYTES);
     if (memchr(tensor->name.data, 0, tensor->name.size))
         return fail_tensor(p, tensor, EW_ERR_FORMAT, "the name contains a zero byte");
     return EW_OK;
@@ -217,7 +223,8 @@ static enum ew_status place_tensor(struct parser *p, struct ew_gguf_tensor *tens
     if (tensor->offset > data_size || tensor->size_bytes > data_size - tensor->offset)
         return fail_tensor(p, tensor, EW_ERR_FORMAT,
                            "%zu bytes at offset %" PRIu64 " end beyond the file, whose data has %zu bytes: "
-                           "the file is cut or damaged", tensor->size_bytes, tensor->offset, data_size);
+                           "the file is cut or damaged",
+                           tensor->size_bytes, tensor->offset, data_size);
     tensor->offset += p->gguf->header_bytes;
     tensor->data = p->bytes.data + tensor->offset;
     return EW_OK;
@@ -307,7 +314,9 @@ static enum ew_status parse_tensors(struct parser *p) {
     return index_tensors(p);
 }
 
-static void *zeroed_array(size_t n, size_t size) { return calloc(n > 0 ? n : 1, size); }
+static void *zeroed_array(size_t n, size_t size) {
+    return calloc(n > 0 ? n : 1, size);
+}
 
 static enum ew_status parse(struct parser *p) {
     struct ew_gguf *gguf = p->gguf;

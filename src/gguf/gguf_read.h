@@ -10,8 +10,19 @@
 enum { EW_GGUF_MAX_DIMS = 4 };
 
 enum ew_gguf_value_type {
-    EW_GGUF_U8, EW_GGUF_I8, EW_GGUF_U16, EW_GGUF_I16, EW_GGUF_U32, EW_GGUF_I32, EW_GGUF_F32, EW_GGUF_BOOL,
-    EW_GGUF_STRING, EW_GGUF_ARRAY, EW_GGUF_U64, EW_GGUF_I64, EW_GGUF_F64
+    EW_GGUF_U8,
+    EW_GGUF_I8,
+    EW_GGUF_U16,
+    EW_GGUF_I16,
+    EW_GGUF_U32,
+    EW_GGUF_I32,
+    EW_GGUF_F32,
+    EW_GGUF_BOOL,
+    EW_GGUF_STRING,
+    EW_GGUF_ARRAY,
+    EW_GGUF_U64,
+    EW_GGUF_I64,
+    EW_GGUF_F64
 };
 
 /* Bytes inside the mapping; not NUL-terminated. */
@@ -76,7 +87,8 @@ enum ew_status ew_gguf_get_string(const struct ew_gguf *gguf, const char *key, s
 enum ew_status ew_gguf_get_array(const struct ew_gguf *gguf, const char *key, enum ew_gguf_value_type element_type,
                                  const struct ew_gguf_kv **out, struct ew_error *err);
 
-/* Walks an array of strings (or the one string of a scalar): start with *cursor = kv->data; true and *out while there are more. */
+/* Walks an array of strings (or the one string of a scalar): start with *cursor = kv->data; true and *out while there
+ * are more. */
 bool ew_gguf_next_string(const struct ew_gguf_kv *kv, const uint8_t **cursor, struct ew_gguf_string *out);
 
 /* Bytes of one value of a type; 0 for strings and arrays. */

@@ -10,10 +10,10 @@ static const struct {
     const char *name;
     size_t size_bytes;
 } value_types[] = {
-    [EW_GGUF_U8] = {"u8", 1},       [EW_GGUF_I8] = {"i8", 1},   [EW_GGUF_U16] = {"u16", 2},
-    [EW_GGUF_I16] = {"i16", 2},     [EW_GGUF_U32] = {"u32", 4}, [EW_GGUF_I32] = {"i32", 4},
+    [EW_GGUF_U8] = {"u8", 1},       [EW_GGUF_I8] = {"i8", 1},     [EW_GGUF_U16] = {"u16", 2},
+    [EW_GGUF_I16] = {"i16", 2},     [EW_GGUF_U32] = {"u32", 4},   [EW_GGUF_I32] = {"i32", 4},
     [EW_GGUF_F32] = {"f32", 4},     [EW_GGUF_BOOL] = {"bool", 1}, [EW_GGUF_STRING] = {"string", 0},
-    [EW_GGUF_ARRAY] = {"array", 0}, [EW_GGUF_U64] = {"u64", 8}, [EW_GGUF_I64] = {"i64", 8},
+    [EW_GGUF_ARRAY] = {"array", 0}, [EW_GGUF_U64] = {"u64", 8},   [EW_GGUF_I64] = {"i64", 8},
     [EW_GGUF_F64] = {"f64", 8},
 };
 enum { N_VALUE_TYPES = sizeof value_types / sizeof *value_types };
@@ -28,12 +28,24 @@ const char *ew_gguf_value_type_name(enum ew_gguf_value_type type) {
 
 /* ---- the file ---- */
 
-const char *ew_gguf_path(const struct ew_gguf *gguf) { return gguf->name; }
-uint32_t ew_gguf_version(const struct ew_gguf *gguf) { return gguf->version; }
-const struct ew_file_map *ew_gguf_map(const struct ew_gguf *gguf) { return &gguf->map; }
-size_t ew_gguf_header_bytes(const struct ew_gguf *gguf) { return gguf->header_bytes; }
-size_t ew_gguf_n_tensors(const struct ew_gguf *gguf) { return gguf->n_tensors; }
-size_t ew_gguf_n_kv(const struct ew_gguf *gguf) { return gguf->n_kv; }
+const char *ew_gguf_path(const struct ew_gguf *gguf) {
+    return gguf->name;
+}
+uint32_t ew_gguf_version(const struct ew_gguf *gguf) {
+    return gguf->version;
+}
+const struct ew_file_map *ew_gguf_map(const struct ew_gguf *gguf) {
+    return &gguf->map;
+}
+size_t ew_gguf_header_bytes(const struct ew_gguf *gguf) {
+    return gguf->header_bytes;
+}
+size_t ew_gguf_n_tensors(const struct ew_gguf *gguf) {
+    return gguf->n_tensors;
+}
+size_t ew_gguf_n_kv(const struct ew_gguf *gguf) {
+    return gguf->n_kv;
+}
 
 const struct ew_gguf_tensor *ew_gguf_tensor_at(const struct ew_gguf *gguf, size_t index) {
     return index < gguf->n_tensors ? &gguf->tensors[index] : NULL;
@@ -55,8 +67,10 @@ const struct ew_gguf_tensor *ew_gguf_find_tensor(const struct ew_gguf *gguf, con
         size_t middle = low + (high - low) / 2;
         int order = ew_gguf_compare(gguf->tensor_by_name[middle]->name, wanted);
         if (order == 0) return gguf->tensor_by_name[middle];
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return NULL;
 }
@@ -68,8 +82,10 @@ const struct ew_gguf_kv *ew_gguf_find_kv(const struct ew_gguf *gguf, const char 
         size_t middle = low + (high - low) / 2;
         int order = ew_gguf_compare(gguf->kv_by_key[middle]->key, wanted);
         if (order == 0) return gguf->kv_by_key[middle];
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return NULL;
 }
@@ -90,22 +106,47 @@ static enum ew_status wrong_kind(const struct ew_gguf *gguf, const struct ew_ggu
 /* A signed or unsigned integer of any width as its bits in 64, sign-extended. */
 static bool load_integer(const struct ew_gguf_kv *kv, uint64_t *bits, bool *negative) {
     union {
-        uint8_t u8; int8_t i8; uint16_t u16; int16_t i16; uint32_t u32; int32_t i32; uint64_t u64; int64_t i64;
+        uint8_t u8;
+        int8_t i8;
+        uint16_t u16;
+        int16_t i16;
+        uint32_t u32;
+        int32_t i32;
+        uint64_t u64;
+        int64_t i64;
     } v;
     size_t n = ew_gguf_value_bytes(kv->type);
     if (kv->type == EW_GGUF_ARRAY || n == 0) return false;
     memcpy(&v, kv->data, n);
     int64_t value;
     switch (kv->type) {
-    case EW_GGUF_U8: value = v.u8; break;
-    case EW_GGUF_I8: value = v.i8; break;
-    case EW_GGUF_U16: value = v.u16; break;
-    case EW_GGUF_I16: value = v.i16; break;
-    case EW_GGUF_U32: value = v.u32; break;
-    case EW_GGUF_I32: value = v.i32; break;
-    case EW_GGUF_U64: *bits = v.u64; *negative = false; return true;
-    case EW_GGUF_I64: value = v.i64; break;
-    default: return false;
+    case EW_GGUF_U8:
+        value = v.u8;
+        break;
+    case EW_GGUF_I8:
+        value = v.i8;
+        break;
+    case EW_GGUF_U16:
+        value = v.u16;
+        break;
+    case EW_GGUF_I16:
+        value = v.i16;
+        break;
+    case EW_GGUF_U32:
+        value = v.u32;
+        break;
+    case EW_GGUF_I32:
+        value = v.i32;
+        break;
+    case EW_GGUF_U64:
+        *bits = v.u64;
+        *negative = false;
+        return true;
+    case EW_GGUF_I64:
+        value = v.i64;
+        break;
+    default:
+        return false;
     }
     *bits = (uint64_t)value;
     *negative = value < 0;
@@ -204,8 +245,10 @@ const char *ew_gguf_print_string(struct ew_gguf_string string, char *buf, size_t
             memcpy(buf + used, ellipsis, sizeof ellipsis);
             return buf;
         }
-        if (keep) memcpy(buf + used, s + i, keep);
-        else snprintf(buf + used, 5, "\\x%02x", s[i]);
+        if (keep)
+            memcpy(buf + used, s + i, keep);
+        else
+            snprintf(buf + used, 5, "\\x%02x", s[i]);
         used += need;
         i += keep ? keep : 1;
     }

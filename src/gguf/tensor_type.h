@@ -16,8 +16,8 @@ struct ew_type_traits {
     bool decodable; /* src/quant has a decoder */
 };
 
-/* Traits of a type id as found in a file; NULL for an unknown or retired id. Knows every id of the specification (so that sizes
- * can be printed and checked), decodable or not. */
+/* Traits of a type id as found in a file; NULL for an unknown or retired id. Knows every id of the specification (so
+ * that sizes can be printed and checked), decodable or not. */
 const struct ew_type_traits *ew_type_traits(uint32_t type);
 
 /* Bytes of one row of n elements; 0 when n is not a multiple of the block length, on overflow or unknown types. */

@@ -6,7 +6,7 @@
 
 /* Where element i of a block keeps its bits. */
 struct place {
-    size_t low, high;            /* index into ql, qh */
+    size_t low, high; /* index into ql, qh */
     unsigned low_shift, high_shift;
 };
 

@@ -6,8 +6,12 @@
 #include "quant/formats.h"
 #include <string.h>
 
-static void encode_f32(const float *src, size_t n, void *dst) { memcpy(dst, src, n * sizeof *src); }
-static void decode_f32(const void *src, size_t n, float *dst) { memcpy(dst, src, n * sizeof *dst); }
+static void encode_f32(const float *src, size_t n, void *dst) {
+    memcpy(dst, src, n * sizeof *src);
+}
+static void decode_f32(const void *src, size_t n, float *dst) {
+    memcpy(dst, src, n * sizeof *dst);
+}
 
 struct format {
     void (*encode)(const float *src, size_t n, void *dst);
@@ -38,14 +42,14 @@ static enum ew_status find_format(enum ew_type type, size_t n, const struct form
 }
 
 enum ew_status ew_quantize_row(enum ew_type type, const float *src, size_t n, void *dst, struct ew_error *err) {
-    const struct format *format;
+    const struct format *format = NULL;
     enum ew_status status = find_format(type, n, &format, err);
     if (status == EW_OK && n > 0) format->encode(src, n, dst);
     return status;
 }
 
 enum ew_status ew_dequantize_row(enum ew_type type, const void *src, size_t n, float *dst, struct ew_error *err) {
-    const struct format *format;
+    const struct format *format = NULL;
     enum ew_status status = find_format(type, n, &format, err);
     if (status == EW_OK && n > 0) format->decode(src, n, dst);
     return status;
