@@ -1,0 +1,382 @@
+/* Owns the keys of a study file: which there are, what they take, and what is wrong with a value. What the machine
+ * can do is checked later (study_plan.c), and whether models exist (study_models.c). */
+#include "study/study_file.h"
+#include "base/error.h"
+#include "base/file_map.h"
+#include "study/study_value.h"
+#include "study/study_yaml.h"
+#include "study/trial_spec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_FILE_BYTES = 1 << 20 };
+
+/* What a key takes. */
+enum value_kind { KIND_THREADS, KIND_TOKENS, KIND_DEPTH, KIND_LAYOUT, KIND_INT, KIND_DURATION, KIND_TEXT };
+
+struct key {
+    const char *name;
+    enum value_kind kind;
+    size_t offset; /* in struct ew_study_file */
+    double low, high;
+};
+
+#define FIELD(name) offsetof(struct ew_study_file, name)
+
+static const struct key sweep_keys[] = {
+    {"threads", KIND_THREADS, FIELD(threads), 1, 4096},
+    {"prefill_threads", KIND_THREADS, FIELD(prefill_threads), 1, 4096},
+    {"decode_threads", KIND_THREADS, FIELD(decode_threads), 1, 4096},
+    {"prompt_tokens", KIND_TOKENS, FIELD(prompt_tokens), 1, 1 << 20},
+    {"generate_tokens", KIND_TOKENS, FIELD(generate_tokens), 2, 1 << 20},
+    {"depth", KIND_DEPTH, FIELD(depth), 0, 1 << 20},
+    {"layout", KIND_LAYOUT, FIELD(layout), 0, 0},
+};
+
+static const struct key measure_keys[] = {
+    {"prompt_tokens", KIND_TOKENS, FIELD(prompt_tokens), 1, 1 << 20},
+    {"generate_tokens", KIND_TOKENS, FIELD(generate_tokens), 2, 1 << 20},
+    {"depth", KIND_DEPTH, FIELD(depth), 0, 1 << 20},
+    {"repeats", KIND_INT, FIELD(repeats_max), 1, 1000},
+    {"idle", KIND_DURATION, FIELD(idle_s), 0, 3600},
+    {"timeout", KIND_DURATION, FIELD(timeout_s), 0.1, 86400},
+    {"warmup", KIND_DURATION, FIELD(warmup_s), 0, 600},
+    {"gap", KIND_DURATION, FIELD(gap_s), 0, 60},
+    {"seed", KIND_INT, FIELD(seed), 1, 9007199254740992.0},
+    {"sample_prompt", KIND_TEXT, FIELD(sample_prompt), 0, 4096},
+    {"sample_tokens", KIND_INT, FIELD(sample_tokens), 1, 4096},
+    {"energy", KIND_TEXT, FIELD(energy), 1, 64},
+};
+
+static const struct key top_keys[] = {
+    {"study", KIND_TEXT, FIELD(name), 1, 120},
+    {"store", KIND_TEXT, FIELD(store), 1, 4096},
+    {"cache", KIND_TEXT, FIELD(cache), 1, 4096},
+};
+
+#define N_OF(array) (sizeof(array) / sizeof *(array))
+
+struct scope {
+    struct ew_study_file *file;
+    const char *what; /* "sweep" */
+    const struct key *keys;
+    size_t n_keys;
+};
+
+static const struct key *find_key(const struct key *keys, size_t n, const char *name) {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(keys[i].name, name) == 0) return &keys[i];
+    return NULL;
+}
+
+/* "a, b and c" of the keys, for the message about one that is not known. */
+static void list_keys(const struct key *keys, size_t n, const char *more, char *buf, size_t capacity) {
+    size_t used = (size_t)snprintf(buf, capacity, "%s", more);
+    for (size_t i = 0; i < n && used < capacity; i++)
+        used += (size_t)snprintf(buf + used, capacity - used, "%s%s", used ? ", " : "", keys[i].name);
+}
+
+static bool set_text(struct ew_yaml *y, char **to, const char *text) {
+    char *copy = strdup(text);
+    if (!copy) {
+        y->status = ew_error_set(y->err, EW_ERR_MEMORY, "%s: out of memory", y->path);
+        return false;
+    }
+    free(*to);
+    *to = copy;
+    return true;
+}
+
+static bool read_text(struct ew_yaml *y, const struct key *key, int line, const yaml_node_t *node, char **to) {
+    const char *text = ew_yaml_text(node);
+    if (!text) return ew_yaml_complain(y, line, "%s: must be text", key->name);
+    size_t n = strlen(text);
+    if ((double)n < key->low || (double)n > key->high)
+        return ew_yaml_complain(y, line, "%s: has %zu bytes (%.0f to %.0f)", key->name, n, key->low, key->high);
+    return set_text(y, to, text);
+}
+
+static bool read_int(struct ew_yaml *y, const struct key *key, int line, const yaml_node_t *node, int64_t *to) {
+    const char *text = ew_yaml_text(node);
+    int64_t value;
+    if (!text || !ew_value_parse_int(text, &value) || (double)value < key->low || (double)value > key->high)
+        return ew_yaml_complain(y, line, "%s: `%s` is not a whole number from %.0f to %.0f", key->name,
+                                text ? text : "(a list)", key->low, key->high);
+    *to = value;
+    return true;
+}
+
+static bool read_duration(struct ew_yaml *y, const struct key *key, int line, const yaml_node_t *node, double *to) {
+    const char *text = ew_yaml_text(node);
+    double value;
+    if (!text || !ew_value_parse_duration(text, &value))
+        return ew_yaml_complain(y, line, "%s: `%s` is not a duration (such as 500 ms, 30 s, 2 min, 1 h)", key->name,
+                                text ? text : "(a list)");
+    if (value < key->low || value > key->high)
+        return ew_yaml_complain(y, line, "%s: %s is outside %g s to %g s", key->name, text, key->low, key->high);
+    *to = value;
+    return true;
+}
+
+/* One value of a sweep list. */
+static bool read_value(struct ew_yaml *y, const struct key *key, const yaml_node_t *node, int64_t *to) {
+    const char *text = ew_yaml_text(node);
+    int line = ew_yaml_line(node);
+    if (!text) return ew_yaml_complain(y, line, "%s: must be a value or a list of values", key->name);
+    if (key->kind == KIND_LAYOUT) {
+        enum ew_weights_layout layout;
+        if (!ew_layout_by_name(text, &layout))
+            return ew_yaml_complain(y, line, "%s: `%s` is not auto, mapped or packed", key->name, text);
+        *to = (int64_t)layout;
+        return true;
+    }
+    if (key->kind == KIND_THREADS && strcmp(text, "all") == 0) {
+        *to = EW_STUDY_ALL;
+        return true;
+    }
+    if (!ew_value_parse_int(text, to) || (double)*to < key->low || (double)*to > key->high) {
+        if (key->kind == KIND_THREADS)
+            return ew_yaml_complain(y, line, "%s: `%s` is not a number of threads (1 or more, or all)", key->name, text);
+        return ew_yaml_complain(y, line, "%s: `%s` is not a whole number from %.0f to %.0f", key->name, text, key->low,
+                                key->high);
+    }
+    return true;
+}
+
+static bool read_values(struct ew_yaml *y, const struct key *key, int line, yaml_node_t *node,
+                        struct ew_study_values *to) {
+    if (to->line)
+        return ew_yaml_complain(y, line, "%s: is already in line %d; give it in sweep or in measure", key->name, to->line);
+    struct ew_study_values values = {.line = line};
+    yaml_node_t *item;
+    for (size_t i = 0; (item = ew_yaml_item(y, node, i)) != NULL; i++) {
+        if (i == EW_STUDY_MAX_VALUES)
+            return ew_yaml_complain(y, line, "%s: has more than %d values", key->name, EW_STUDY_MAX_VALUES);
+        if (!read_value(y, key, item, &values.value[i])) return false;
+        for (size_t j = 0; j < i; j++)
+            if (values.value[j] == values.value[i])
+                return ew_yaml_complain(y, ew_yaml_line(item), "%s: `%s` comes twice", key->name, ew_yaml_text(item));
+        values.n = i + 1;
+    }
+    if (values.n == 0) return ew_yaml_complain(y, line, "%s: the list is empty", key->name);
+    *to = values;
+    return true;
+}
+
+static void read_repeats(struct ew_yaml *y, void *context, const char *key, int line, yaml_node_t *node) {
+    struct ew_study_file *file = context;
+    static const struct key min = {"repeats: min", KIND_INT, 0, 1, 1000}, max = {"repeats: max", KIND_INT, 0, 1, 1000};
+    const char *text = ew_yaml_text(node);
+    if (strcmp(key, "min") == 0) {
+        read_int(y, &min, line, node, &file->repeats_min);
+    } else if (strcmp(key, "max") == 0) {
+        read_int(y, &max, line, node, &file->repeats_max);
+    } else if (strcmp(key, "until_interval") == 0) {
+        double fraction = 0;
+        if (!text || !ew_value_parse_percent(text, &fraction) || fraction <= 0 || fraction > 1)
+            ew_yaml_complain(y, line, "until_interval: `%s` is not a share such as 2 %%", text ? text : "(a list)");
+        file->until_interval = fraction;
+    } else {
+        ew_yaml_complain(y, line, "%s: is not a key of repeats (min, max, until_interval)", key);
+    }
+}
+
+static bool read_key(struct ew_yaml *y, const struct key *key, int line, yaml_node_t *node,
+                     struct ew_study_file *file) {
+    void *to = (char *)file + key->offset;
+    switch (key->kind) {
+    case KIND_TEXT: return read_text(y, key, line, node, to);
+    case KIND_INT: return read_int(y, key, line, node, to);
+    case KIND_DURATION: return read_duration(y, key, line, node, to);
+    default: return read_values(y, key, line, node, to);
+    }
+}
+
+static void read_scope(struct ew_yaml *y, void *context, const char *name, int line, yaml_node_t *node) {
+    const struct scope *scope = context;
+    const struct key *key = find_key(scope->keys, scope->n_keys, name);
+    if (!key) {
+        char known[400];
+        list_keys(scope->keys, scope->n_keys, "", known, sizeof known);
+        ew_yaml_complain(y, line, "%s: is not a key of %s (%s)", name, scope->what, known);
+        return;
+    }
+    if (strcmp(name, "repeats") == 0) {
+        if (node->type == YAML_MAPPING_NODE) {
+            scope->file->repeats_max = 0;
+            ew_yaml_each_pair(y, node, "repeats", read_repeats, scope->file);
+        } else if (read_key(y, key, line, node, scope->file)) {
+            scope->file->repeats_min = scope->file->repeats_max;
+        }
+        if (y->status == EW_OK && scope->file->repeats_max == 0) scope->file->repeats_max = scope->file->repeats_min;
+        if (y->status == EW_OK && scope->file->repeats_min > scope->file->repeats_max)
+            ew_yaml_complain(y, line, "repeats: min %lld is more than max %lld", (long long)scope->file->repeats_min,
+                             (long long)scope->file->repeats_max);
+        return;
+    }
+    read_key(y, key, line, node, scope->file);
+}
+
+/* ---- models ---- */
+
+struct model_entry {
+    struct ew_study_model model;
+    yaml_node_t *types;
+    int types_line;
+    int kinds; /* how many of synth, file, box it has */
+    bool box;
+};
+
+static bool read_flag(struct ew_yaml *y, const char *key, int line, const yaml_node_t *node, bool *to) {
+    const char *text = ew_yaml_text(node);
+    if (!text || (strcmp(text, "true") != 0 && strcmp(text, "false") != 0))
+        return ew_yaml_complain(y, line, "%s: `%s` is not true or false", key, text ? text : "(a list)");
+    *to = strcmp(text, "true") == 0;
+    return true;
+}
+
+static void read_model_key(struct ew_yaml *y, void *context, const char *key, int line, yaml_node_t *node) {
+    static const struct key text = {"models", KIND_TEXT, 0, 1, 4096};
+    struct model_entry *entry = context;
+    if (strcmp(key, "synth") == 0 || strcmp(key, "file") == 0) {
+        struct key named = text;
+        named.name = key;
+        entry->model.kind = *key == 's' ? EW_STUDY_MODEL_SYNTH : EW_STUDY_MODEL_FILE;
+        entry->kinds++;
+        read_text(y, &named, line, node, &entry->model.name);
+    } else if (strcmp(key, "box") == 0) {
+        entry->model.kind = EW_STUDY_MODEL_BOX;
+        entry->kinds++;
+        if (read_flag(y, key, line, node, &entry->box) && !entry->box)
+            ew_yaml_complain(y, line, "box: false names no model; remove the entry");
+    } else if (strcmp(key, "types") == 0) {
+        entry->types = node;
+        entry->types_line = line;
+    } else if (strcmp(key, "sample_text") == 0) {
+        read_flag(y, key, line, node, &entry->model.has_sample_text);
+    } else {
+        ew_yaml_complain(y, line, "%s: is not a key of a model (synth, file, box, types, sample_text)", key);
+    }
+}
+
+static void add_types(struct ew_yaml *y, struct ew_study_file *file, struct model_entry *entry) {
+    yaml_node_t *item;
+    for (size_t i = 0; y->status == EW_OK && (item = ew_yaml_item(y, entry->types, i)) != NULL; i++) {
+        const char *text = ew_yaml_text(item);
+        if (!text || !*text || i >= EW_STUDY_MAX_VALUES) {
+            ew_yaml_complain(y, ew_yaml_line(item), "types: must be a list such as [q4_0, q8_0]");
+            return;
+        }
+        struct ew_study_model model = entry->model;
+        model.type = (char *)text;
+        model.line = ew_yaml_line(item);
+        y->status = ew_study_file_add_model(file, &model, y->err);
+    }
+}
+
+static void read_model(struct ew_yaml *y, struct ew_study_file *file, yaml_node_t *node) {
+    struct model_entry entry = {.model = {.line = ew_yaml_line(node)}};
+    ew_yaml_each_pair(y, node, "an entry of models", read_model_key, &entry);
+    bool synth = entry.model.kind == EW_STUDY_MODEL_SYNTH;
+    if (y->status != EW_OK) {
+        /* said already */
+    } else if (entry.kinds != 1) {
+        ew_yaml_complain(y, entry.model.line, "models: an entry needs one of synth, file, box");
+    } else if (synth != (entry.types != NULL)) {
+        ew_yaml_complain(y, entry.types ? entry.types_line : entry.model.line,
+                         synth ? "types: is missing; synth: %s needs a list such as [q4_0, q4_k_m, q8_0]"
+                               : "types: only synthetic models have types to choose%.0s",
+                         synth ? entry.model.name : "");
+    } else if (synth) {
+        add_types(y, file, &entry);
+        if (y->status == EW_OK && !ew_yaml_item(y, entry.types, 0))
+            ew_yaml_complain(y, entry.types_line, "types: the list is empty");
+    } else {
+        y->status = ew_study_file_add_model(file, &entry.model, y->err);
+    }
+    free(entry.model.name);
+}
+
+static void read_models(struct ew_yaml *y, struct ew_study_file *file, int line, yaml_node_t *node) {
+    if (node->type != YAML_SEQUENCE_NODE) {
+        ew_yaml_complain(y, line, "models: must be a list, each line beginning with `- `");
+        return;
+    }
+    yaml_node_t *item;
+    for (size_t i = 0; y->status == EW_OK && (item = ew_yaml_item(y, node, i)) != NULL; i++) {
+        if (file->n_models >= EW_STUDY_MAX_MODELS) {
+            ew_yaml_complain(y, ew_yaml_line(item), "models: more than %d", EW_STUDY_MAX_MODELS);
+            return;
+        }
+        read_model(y, file, item);
+    }
+}
+
+static void read_top(struct ew_yaml *y, void *context, const char *key, int line, yaml_node_t *node) {
+    struct ew_study_file *file = context;
+    struct scope sweep = {file, "sweep", sweep_keys, N_OF(sweep_keys)};
+    struct scope measure = {file, "measure", measure_keys, N_OF(measure_keys)};
+    const struct key *known = find_key(top_keys, N_OF(top_keys), key);
+    if (known) {
+        read_key(y, known, line, node, file);
+    } else if (strcmp(key, "models") == 0) {
+        read_models(y, file, line, node);
+    } else if (strcmp(key, "sweep") == 0) {
+        ew_yaml_each_pair(y, node, "sweep", read_scope, &sweep);
+    } else if (strcmp(key, "measure") == 0) {
+        ew_yaml_each_pair(y, node, "measure", read_scope, &measure);
+    } else {
+        char list[200];
+        list_keys(top_keys, N_OF(top_keys), "models, sweep, measure", list, sizeof list);
+        ew_yaml_complain(y, line, "%s: is not a key of a study file (%s)", key, list);
+    }
+}
+
+static void check_whole(struct ew_yaml *y, struct ew_study_file *file) {
+    if (y->status != EW_OK) return;
+    if (!file->name)
+        ew_yaml_complain(y, 1, "study: is missing: the study needs a name");
+    else if (file->n_models == 0)
+        ew_yaml_complain(y, 1, "models: is missing or empty: nothing to measure");
+    else if (file->threads.line && (file->prefill_threads.line || file->decode_threads.line))
+        ew_yaml_complain(y, file->threads.line,
+                         "threads: sets prefill and decode alike; give it, or prefill_threads and decode_threads");
+}
+
+enum ew_status ew_study_file_parse(const char *path, const char *text, size_t size, struct ew_study_file **out,
+                                   struct ew_error *err) {
+    struct ew_yaml y;
+    enum ew_status status = ew_yaml_parse(&y, path, text, size, err);
+    if (status != EW_OK) return status;
+    struct ew_study_file *file = ew_study_file_new(path);
+    if (file) file->source = strndup(text, size);
+    yaml_node_t *root = yaml_document_get_root_node(&y.document);
+    if (!file || !file->source)
+        y.status = ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", path);
+    else if (!root)
+        ew_yaml_complain(&y, 1, "the file is empty");
+    else
+        ew_yaml_each_pair(&y, root, "the study file", read_top, file);
+    if (file) check_whole(&y, file);
+    yaml_document_delete(&y.document);
+    if (y.status != EW_OK) {
+        ew_study_file_close(&file);
+        return y.status;
+    }
+    *out = file;
+    return EW_OK;
+}
+
+enum ew_status ew_study_file_read(const char *path, struct ew_study_file **out, struct ew_error *err) {
+    struct ew_file_map map;
+    enum ew_status status = ew_file_map_open(path, &map, err);
+    if (status != EW_OK) return status;
+    if (map.size > MAX_FILE_BYTES)
+        status = ew_error_set(err, EW_ERR_ARGUMENT, "%s: has %zu bytes; a study file has at most %d", path, map.size,
+                              MAX_FILE_BYTES);
+    else
+        status = ew_study_file_parse(path, map.data ? (const char *)map.data : "", map.size, out, err);
+    ew_file_map_close(&map);
+    return status;
+}

@@ -1,0 +1,329 @@
+/* Owns turning a study's model entries into files with facts. Writing synthetic ones: src/model/synth. */
+#include "study/study_models.h"
+#include "base/error.h"
+#include "edgewise/model.h"
+#include "gguf/file_type.h"
+#include "gguf/gguf_read.h"
+#include "model/box.h"
+#include "model/synth.h"
+#include "study/study_value.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { SYNTH_SEED = 1, HASHED_HEADER_BYTES = 64 << 20 };
+
+static enum ew_status no_memory(const struct ew_study_file *study, struct ew_error *err) {
+    return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", study->path);
+}
+
+/* "path" seen from the folder of the study file where that exists or nothing does; otherwise from the current one. */
+static char *beside_study(const struct ew_study_file *study, const char *path) {
+    const char *slash = strrchr(study->path, '/');
+    char *joined = NULL;
+    if (*path == '/' || !slash) return strdup(path);
+    if (asprintf(&joined, "%.*s/%s", (int)(slash - study->path), study->path, path) < 0) return NULL;
+    if (access(joined, F_OK) != 0 && access(path, F_OK) == 0) {
+        free(joined);
+        return strdup(path);
+    }
+    return joined;
+}
+
+static char *default_cache(void) {
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    char *path = NULL;
+    int n = xdg && *xdg == '/' ? asprintf(&path, "%s/edgewise", xdg)
+                               : asprintf(&path, "%s/.cache/edgewise", home && *home ? home : "");
+    return n < 0 ? NULL : path;
+}
+
+/* ---- locating ---- */
+
+static enum ew_status locate_file(const struct ew_study_file *study, struct ew_located_model *m, struct ew_error *err) {
+    if (m->from->kind == EW_STUDY_MODEL_BOX) {
+        char path[PATH_MAX];
+        enum ew_status status = ew_model_box_path(path, sizeof path, err);
+        if (status != EW_OK) return ew_error_prefix(err, status, "%s:%d", study->path, m->from->line);
+        m->path = strdup(path);
+    } else {
+        m->path = beside_study(study, m->from->name);
+    }
+    if (!m->path) return no_memory(study, err);
+    struct stat info;
+    if (stat(m->path, &info) != 0)
+        return ew_error_errno(err, errno == ENOENT ? EW_ERR_NOT_FOUND : EW_ERR_IO, errno, "%s:%d: file: %s", study->path,
+                              m->from->line, m->path);
+    if (!S_ISREG(info.st_mode))
+        return ew_error_set(err, EW_ERR_ARGUMENT, "%s:%d: file: %s: is not a regular file", study->path, m->from->line,
+                            m->path);
+    m->file_bytes = (uint64_t)info.st_size;
+    return EW_OK;
+}
+
+static enum ew_status unknown_shape(const struct ew_study_file *study, const struct ew_study_model *from,
+                                    struct ew_error *err) {
+    char list[360];
+    size_t used = 0;
+    for (size_t i = 0; i < ew_shape_count() && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", ew_shape_at(i)->name);
+    return ew_error_set(err, EW_ERR_ARGUMENT, "%s:%d: synth: `%s` is not a known shape (%s)", study->path, from->line,
+                        from->name, list);
+}
+
+static enum ew_status find_type(const struct ew_study_file *study, const struct ew_study_model *from,
+                                enum ew_file_type *out, struct ew_error *err) {
+    size_t n = 0, used = 0;
+    const enum ew_file_type *types = ew_synth_file_types(&n);
+    uint32_t id = 0;
+    bool known = ew_file_type_by_name(from->type, &id);
+    char list[160];
+    for (size_t i = 0; i < n; i++) {
+        if (known && types[i] == (enum ew_file_type)id) {
+            *out = types[i];
+            return EW_OK;
+        }
+        if (used < sizeof list)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
+                                     ew_file_type_name((uint32_t)types[i]));
+    }
+    return ew_error_set(err, EW_ERR_ARGUMENT, "%s:%d: types: `%s` cannot be written (%s can)", study->path, from->line,
+                        from->type, list);
+}
+
+static enum ew_status locate_synth(const struct ew_study_file *study, const char *cache, struct ew_located_model *m,
+                                   struct ew_error *err) {
+    m->shape = ew_shape_find(m->from->name);
+    if (!m->shape) return unknown_shape(study, m->from, err);
+    struct ew_synth_params params = {.shape = m->shape, .seed = SYNTH_SEED};
+    enum ew_status status = find_type(study, m->from, &params.file_type, err);
+    struct ew_synth_summary summary;
+    if (status != EW_OK) return status;
+    status = ew_synth_measure(&params, &summary, err);
+    if (status != EW_OK) return ew_error_prefix(err, status, "%s:%d", study->path, m->from->line);
+    char type[24];
+    snprintf(type, sizeof type, "%s", ew_file_type_name((uint32_t)params.file_type));
+    for (char *p = type; *p; p++) *p = (char)tolower((unsigned char)*p);
+    if (asprintf(&m->path, "%s/%s-%s.gguf", cache, m->shape->name, type) < 0) {
+        m->path = NULL;
+        return no_memory(study, err);
+    }
+    m->file_bytes = summary.file_bytes;
+    struct stat info;
+    m->to_write = stat(m->path, &info) != 0 || (uint64_t)info.st_size != summary.file_bytes;
+    return EW_OK;
+}
+
+/* Of the nearest folder above path that exists. */
+static uint64_t free_where(const char *path) {
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", path);
+    struct statvfs info;
+    while (statvfs(*folder ? folder : ".", &info) != 0) {
+        char *slash = strrchr(folder, '/');
+        if (!slash || slash == folder) return statvfs(slash ? "/" : ".", &info) == 0 ? info.f_bavail * info.f_frsize : 0;
+        *slash = 0;
+    }
+    return (uint64_t)info.f_bavail * info.f_frsize;
+}
+
+enum ew_status ew_study_models_locate(const struct ew_study_file *study, const char *cache,
+                                      struct ew_located_models *out, struct ew_error *err) {
+    struct ew_located_models all = {.models = calloc(study->n_models + 1, sizeof *all.models)};
+    all.cache = cache ? strdup(cache) : study->cache ? beside_study(study, study->cache) : default_cache();
+    enum ew_status status = all.models && all.cache ? EW_OK : no_memory(study, err);
+    for (size_t i = 0; status == EW_OK && i < study->n_models; i++) {
+        struct ew_located_model *m = &all.models[all.n++];
+        m->from = &study->models[i];
+        status = m->from->kind == EW_STUDY_MODEL_SYNTH ? locate_synth(study, all.cache, m, err)
+                                                       : locate_file(study, m, err);
+        if (status == EW_OK && m->to_write) all.write_bytes += m->file_bytes;
+    }
+    if (status != EW_OK) {
+        ew_located_models_close(&all);
+        return status;
+    }
+    all.free_bytes = free_where(all.cache);
+    *out = all;
+    return EW_OK;
+}
+
+static void free_record(struct ew_model_record *r) {
+    const char *const texts[] = {r->key, r->path, r->name, r->architecture, r->file_type, r->shape};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free((char *)texts[i]);
+}
+
+void ew_located_models_close(struct ew_located_models *models) {
+    for (size_t i = 0; i < models->n; i++) {
+        free(models->models[i].path);
+        free_record(&models->models[i].record);
+    }
+    free(models->models);
+    free(models->cache);
+    *models = (struct ew_located_models){0};
+}
+
+/* ---- writing ---- */
+
+static enum ew_status make_folders(const char *path, struct ew_error *err) {
+    char folder[PATH_MAX];
+    if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "cache: the path is too long");
+    for (char *p = folder + 1;; p++) {
+        if (*p && *p != '/') continue;
+        char end = *p;
+        *p = 0;
+        if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+            return ew_error_errno(err, errno == EACCES ? EW_ERR_PERMISSION : EW_ERR_IO, errno, "%s: cannot make folder",
+                                  folder);
+        *p = end;
+        if (!end) return EW_OK;
+    }
+}
+
+struct write_context {
+    bool (*progress)(void *context, const char *path, uint64_t done, uint64_t total);
+    void *context;
+    const char *path;
+};
+
+static bool forward_progress(void *context, uint64_t done, uint64_t total) {
+    const struct write_context *w = context;
+    return !w->progress || w->progress(w->context, w->path, done, total);
+}
+
+enum ew_status ew_study_models_write(struct ew_located_models *models,
+                                     bool (*progress)(void *context, const char *path, uint64_t done, uint64_t total),
+                                     void *context, struct ew_error *err) {
+    if (models->write_bytes == 0) return EW_OK;
+    if (models->write_bytes > models->free_bytes) {
+        char need[32], have[32];
+        ew_value_print_bytes((double)models->write_bytes, need, sizeof need);
+        ew_value_print_bytes((double)models->free_bytes, have, sizeof have);
+        return ew_error_set(err, EW_ERR_IO, "%s: model files need %s, %s are free. Name another folder with --cache",
+                            models->cache, need, have);
+    }
+    enum ew_status status = make_folders(models->cache, err);
+    for (size_t i = 0; status == EW_OK && i < models->n; i++) {
+        struct ew_located_model *m = &models->models[i];
+        if (!m->to_write) continue;
+        uint32_t type = 0;
+        ew_file_type_by_name(m->from->type, &type);
+        struct write_context w = {progress, context, m->path};
+        struct ew_synth_params params = {.shape = m->shape, .file_type = (enum ew_file_type)type, .seed = SYNTH_SEED,
+                                         .progress = forward_progress, .context = &w};
+        status = ew_synth_write(&params, m->path, NULL, err);
+        if (status == EW_OK) {
+            m->to_write = false;
+            models->write_bytes -= m->file_bytes;
+        }
+    }
+    return status;
+}
+
+/* ---- describing ---- */
+
+/* Over the base name, the size, and all bytes before the weights: the same file elsewhere is the same model. */
+static void model_key(const struct ew_gguf *gguf, const char *path, uint64_t size, char key[17]) {
+    const char *base = strrchr(path, '/');
+    base = base ? base + 1 : path;
+    size_t header = ew_gguf_header_bytes(gguf);
+    if (header > HASHED_HEADER_BYTES) header = HASHED_HEADER_BYTES;
+    uint64_t hash = XXH64(base, strlen(base), size);
+    hash = XXH64(ew_gguf_map(gguf)->data, header, hash);
+    snprintf(key, 17, "%016llx", (unsigned long long)hash);
+}
+
+static char *gguf_text(const struct ew_gguf *gguf, const char *key) {
+    struct ew_gguf_string s;
+    return ew_gguf_get_string(gguf, key, &s, NULL) == EW_OK ? strndup(s.data, s.size) : strdup("");
+}
+
+/* What the file says of itself, without asking whether our engine runs it. */
+static void describe_gguf(const struct ew_gguf *gguf, struct ew_model_record *r) {
+    uint64_t type = UINT32_MAX;
+    bool synthetic = false;
+    if (ew_gguf_get_bool(gguf, "edgewise.synthetic", &synthetic, NULL) != EW_OK) synthetic = false;
+    if (ew_gguf_get_u64(gguf, "general.file_type", &type, NULL) != EW_OK) type = UINT32_MAX;
+    const char *type_name = ew_file_type_name((uint32_t)type);
+    r->name = gguf_text(gguf, "general.name");
+    r->architecture = gguf_text(gguf, "general.architecture");
+    r->file_type = strdup(type_name ? type_name : "");
+    r->synthetic = synthetic;
+    r->n_params = r->weights_bytes = 0;
+    for (size_t i = 0; i < ew_gguf_n_tensors(gguf); i++) {
+        const struct ew_gguf_tensor *t = ew_gguf_tensor_at(gguf, i);
+        r->n_params += (int64_t)(t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3]);
+        r->weights_bytes += (int64_t)t->size_bytes;
+    }
+    r->n_layer = r->n_embd = r->n_vocab = r->n_ctx_train = EW_MISSING;
+}
+
+/* Opens it as the engine would, which also says whether it can be run at all. */
+static enum ew_status describe_model(const char *path, struct ew_model_record *r, struct ew_error *err) {
+    struct ew_model *model = NULL;
+    enum ew_status status = ew_model_open(path, &model, err);
+    if (status != EW_OK) return status;
+    struct ew_model_info info = ew_model_info(model);
+    r->n_params = (int64_t)info.n_params;
+    r->weights_bytes = (int64_t)info.weights_bytes;
+    r->n_layer = info.n_layer;
+    r->n_embd = info.n_embd;
+    r->n_vocab = info.n_vocab;
+    r->n_ctx_train = info.n_ctx_train;
+    ew_model_close(&model);
+    return EW_OK;
+}
+
+static void name_by_file(struct ew_model_record *r, const char *path) {
+    if (r->name && *r->name) return;
+    const char *base = strrchr(path, '/');
+    base = base ? base + 1 : path;
+    size_t n = strlen(base);
+    if (n > 5 && strcmp(base + n - 5, ".gguf") == 0) n -= 5;
+    free((char *)r->name);
+    r->name = strndup(base, n);
+}
+
+static enum ew_status describe(struct ew_located_model *m, bool foreign_engine, struct ew_error *err) {
+    struct ew_gguf *gguf = NULL;
+    enum ew_status status = ew_gguf_open(m->path, &gguf, err);
+    if (status != EW_OK) return status;
+    struct ew_model_record r = {0};
+    struct stat info = {0};
+    char key[17], full[PATH_MAX];
+    stat(m->path, &info);
+    model_key(gguf, m->path, (uint64_t)info.st_size, key);
+    describe_gguf(gguf, &r);
+    ew_gguf_close(&gguf);
+    name_by_file(&r, m->path);
+    r.key = strdup(key);
+    r.path = strdup(realpath(m->path, full) ? full : m->path);
+    r.shape = m->shape ? strdup(m->shape->name) : NULL;
+    r.in_the_box = m->from->kind == EW_STUDY_MODEL_BOX;
+    r.file_bytes = info.st_size;
+    r.mtime_unix_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
+    free_record(&m->record);
+    m->record = r;
+    if (!r.key || !r.path || !r.name || !r.architecture || !r.file_type)
+        return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", m->path);
+    return foreign_engine ? EW_OK : describe_model(m->path, &m->record, err);
+}
+
+enum ew_status ew_study_models_describe(struct ew_located_models *models, const char *study_path, bool foreign_engine,
+                                        struct ew_error *err) {
+    for (size_t i = 0; i < models->n; i++) {
+        enum ew_status status = describe(&models->models[i], foreign_engine, err);
+        int line = models->models[i].from->line;
+        if (status != EW_OK) return line ? ew_error_prefix(err, status, "%s:%d", study_path, line) : status;
+    }
+    return EW_OK;
+}

@@ -1,0 +1,88 @@
+/* Owns reading and printing quantities with their units. Refuses a duration without one: 30 what? */
+#include "study/study_value.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool ew_value_parse_int(const char *text, int64_t *out) {
+    char digits[32];
+    size_t n = 0;
+    for (const char *p = text; *p; p++) {
+        if (*p == '_' && n > 0 && p[1] >= '0' && p[1] <= '9') continue;
+        bool sign = *p == '-' && n == 0;
+        if ((!sign && (*p < '0' || *p > '9')) || n + 1 >= sizeof digits) return false;
+        digits[n++] = *p;
+    }
+    digits[n] = 0;
+    if (n == 0 || (n == 1 && *digits == '-')) return false;
+    errno = 0;
+    long long value = strtoll(digits, NULL, 10);
+    if (errno) return false;
+    *out = value;
+    return true;
+}
+
+/* The number before the unit; *rest is the unit. strtod alone would take "inf", "nan" and "0x1p3". */
+static bool split(const char *text, double *number, const char **rest) {
+    size_t n = strspn(text, "0123456789.");
+    char digits[32];
+    if (n == 0 || n >= sizeof digits || *text == '.') return false;
+    memcpy(digits, text, n);
+    digits[n] = 0;
+    char *end;
+    *number = strtod(digits, &end);
+    if (*end) return false;
+    while (text[n] == ' ') n++;
+    *rest = text + n;
+    return true;
+}
+
+bool ew_value_parse_duration(const char *text, double *seconds) {
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}};
+    double number;
+    const char *unit;
+    if (!split(text, &number, &unit)) return false;
+    if (*unit == 0 && number == 0) {
+        *seconds = 0;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(unit, units[i].name) != 0) continue;
+        *seconds = number * units[i].seconds;
+        return true;
+    }
+    return false;
+}
+
+bool ew_value_parse_percent(const char *text, double *fraction) {
+    double number;
+    const char *unit;
+    if (!split(text, &number, &unit) || strcmp(unit, "%") != 0) return false;
+    *fraction = number / 100;
+    return true;
+}
+
+void ew_value_print_duration(double seconds, char *buf, int capacity) {
+    long long s = llround(seconds);
+    if (s >= 3600)
+        snprintf(buf, (size_t)capacity, "%lld h %lld min", s / 3600, s % 3600 / 60);
+    else if (s >= 60)
+        snprintf(buf, (size_t)capacity, "%lld min %lld s", s / 60, s % 60);
+    else if (seconds >= 9.95)
+        snprintf(buf, (size_t)capacity, "%lld s", s);
+    else
+        snprintf(buf, (size_t)capacity, "%.1f s", seconds);
+}
+
+void ew_value_print_bytes(double bytes, char *buf, int capacity) {
+    if (bytes >= 999.5e6)
+        snprintf(buf, (size_t)capacity, "%.1f GB", bytes / 1e9);
+    else
+        snprintf(buf, (size_t)capacity, "%.0f MB", bytes / 1e6);
+}

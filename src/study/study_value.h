@@ -1,0 +1,20 @@
+/* Numbers as people write them in study files and options: "30 s", "2 min", "2 %", "1.5 h". */
+#ifndef EW_STUDY_STUDY_VALUE_H
+#define EW_STUDY_STUDY_VALUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A whole decimal number, nothing around it; '_' may group digits. */
+bool ew_value_parse_int(const char *text, int64_t *out);
+/* A number with a unit ms, s, min or h. "0" alone is fine too; any other number needs its unit. */
+bool ew_value_parse_duration(const char *text, double *seconds);
+/* A number with %: "2 %" is 0.02. */
+bool ew_value_parse_percent(const char *text, double *fraction);
+
+/* "1 h 52 min", "3 min 10 s", "41 s", "0.4 s" into buf. */
+void ew_value_print_duration(double seconds, char *buf, int capacity);
+/* "2.7 GB", "41 MB". Decimal units, as disks are sold. */
+void ew_value_print_bytes(double bytes, char *buf, int capacity);
+
+#endif

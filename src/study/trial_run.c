@@ -1,0 +1,256 @@
+/* Owns the parent's side of one trial. The process: trial_process.c; its words: trial_collector.c; the verdict:
+ * trial_judge.c. Memory is sampled from the moment `hello` names the process to look at. */
+#include "study/trial_run.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/small_file.h"
+#include "meter/process_memory.h"
+#include "study/trial_process.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TICK_MS = 100, READ_BYTES = 65536, GRACE_MS = 5000 };
+
+struct ew_trial_result {
+    struct ew_trial_record record;
+    struct ew_trial_collector *collector;
+    struct ew_series_record *series;
+    size_t n_series;
+    char reason[EW_TRIAL_REASON_SIZE];
+    struct ew_trial_process process; /* for stderr_tail */
+};
+
+struct run {
+    const struct ew_trial_setup *setup;
+    struct ew_trial_result *result;
+    char *spec;
+    struct ew_meter *memory;
+    struct ew_meter_sampler *memory_sampler, *meter_sampler;
+    int64_t begin_ns, deadline_ns;
+    int64_t oom_kills_before, free_before;
+    bool timed_out;
+    int wait_status;
+    struct rusage usage;
+};
+
+/* A "name value" line of a /proc file; EW_MISSING when it is not there. */
+static int64_t proc_field(const char *path, const char *name) {
+    char text[16384];
+    if (ew_small_file_read("", path, text, sizeof text) < 0) return EW_MISSING;
+    size_t length = strlen(name);
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 && (line[length] == ' ' || line[length] == ':'))
+            return strtoll(line + length + 1, NULL, 10);
+    }
+    return EW_MISSING;
+}
+
+static int64_t free_bytes(void) {
+    int64_t kib = proc_field("/proc/meminfo", "MemAvailable");
+    return kib == EW_MISSING ? EW_MISSING : kib * 1024;
+}
+
+/* The pid of hello, if it is in the child's process group; otherwise the child itself. */
+static int32_t pid_to_meter(const struct run *run, int64_t said) {
+    pid_t child = run->result->process.pid;
+    if (said > 0 && said <= INT32_MAX && getpgid((pid_t)said) == child) return (int32_t)said;
+    return (int32_t)child;
+}
+
+static enum ew_status start_memory_meter(struct run *run, int64_t said_pid, struct ew_error *err) {
+    int32_t pid = pid_to_meter(run, said_pid);
+    if (ew_meter_open_process_memory(NULL, pid, &run->memory, NULL) != EW_OK) return EW_OK; /* it has ended already */
+    enum ew_status status = ew_meter_sampler_open(&run->memory, 1, NULL, &run->memory_sampler, err);
+    if (status != EW_OK) return status;
+    if (ew_meter_sampler_start(run->memory_sampler, NULL) != EW_OK) ew_meter_sampler_close(&run->memory_sampler);
+    return EW_OK;
+}
+
+static enum ew_status start(struct run *run, struct ew_error *err) {
+    const struct ew_trial_setup *setup = run->setup;
+    enum ew_status status = ew_trial_spec_write(&setup->spec, &run->spec, err);
+    if (status == EW_OK) status = ew_trial_collector_open(&run->result->collector, err);
+    if (status != EW_OK) return status;
+    if (setup->meters && setup->meters->n_used > 0) {
+        status = ew_meter_sampler_open(setup->meters->used, setup->meters->n_used, &setup->meters->config,
+                                       &run->meter_sampler, err);
+        if (status == EW_OK) status = ew_meter_sampler_start(run->meter_sampler, err);
+        if (status != EW_OK) return status;
+    }
+    run->oom_kills_before = proc_field("/proc/vmstat", "oom_kill");
+    run->free_before = free_bytes();
+    run->begin_ns = ew_clock_now_ns();
+    run->deadline_ns = run->begin_ns + (int64_t)(setup->timeout_s * 1e9);
+    return ew_trial_process_start(setup->engine, run->spec, strlen(run->spec), &run->result->process, err);
+}
+
+/* One step of reading. *ended once stdout is closed. */
+static enum ew_status read_some(struct run *run, char *bytes, bool *ended, struct ew_error *err) {
+    size_t n = 0;
+    enum ew_status status =
+        ew_trial_process_read(&run->result->process, TICK_MS, bytes, READ_BYTES, &n, ended, err);
+    if (status == EW_OK && n > 0) status = ew_trial_collector_feed(run->result->collector, bytes, n, err);
+    if (status != EW_OK) return status;
+    struct ew_trial_collected said = ew_trial_collector_state(run->result->collector);
+    if (!run->memory && said.pid != EW_MISSING && run->setup->meters) status = start_memory_meter(run, said.pid, err);
+    if (run->setup->tick) run->setup->tick(run->setup->tick_context, said.phase);
+    return status;
+}
+
+static bool stopped(const struct run *run) { return run->setup->stop && *run->setup->stop; }
+
+static enum ew_status follow(struct run *run, struct ew_error *err) {
+    char *bytes = malloc(READ_BYTES);
+    if (!bytes) return ew_error_set(err, EW_ERR_MEMORY, "trial: out of memory");
+    enum ew_status status = EW_OK;
+    bool ended = false;
+    while (status == EW_OK && !ended && !run->timed_out) {
+        status = read_some(run, bytes, &ended, err);
+        if (status == EW_OK && stopped(run)) status = ew_error_set(err, EW_ERR_CANCELLED, "stopped");
+        run->timed_out = !ended && ew_clock_now_ns() > run->deadline_ns;
+    }
+    free(bytes);
+    if (status != EW_OK) return status;
+    /* stdout is closed: it is about to end. One that stays is ended. */
+    int64_t left_ms = (run->deadline_ns - ew_clock_now_ns()) / 1000000;
+    int wait_ms = run->timed_out ? 0 : left_ms < GRACE_MS ? (int)left_ms : GRACE_MS;
+    if (ew_trial_process_wait(&run->result->process, wait_ms, &run->wait_status, &run->usage)) return EW_OK;
+    run->timed_out = true;
+    ew_trial_process_kill(&run->result->process);
+    if (ew_trial_process_wait(&run->result->process, 60000, &run->wait_status, &run->usage)) return EW_OK;
+    return ew_error_set(err, EW_ERR_TIMEOUT, "trial: process %d does not end on SIGKILL",
+                        (int)run->result->process.pid);
+}
+
+static double max_in(const struct ew_meter_trace *trace, size_t channel, int64_t begin_ns, int64_t end_ns) {
+    double most = NAN;
+    for (size_t i = 0; i < trace->n; i++) {
+        if (trace->times_ns[i] < begin_ns || trace->times_ns[i] > end_ns) continue;
+        double value = trace->values[i * trace->n_channels + channel];
+        if (!isnan(value) && !(value <= most)) most = value;
+    }
+    return most;
+}
+
+static int64_t bytes_or_missing(double value) { return isnan(value) ? EW_MISSING : (int64_t)value; }
+
+static void note_memory(struct run *run, const struct ew_meter_trace *trace) {
+    struct ew_trial_record *r = &run->result->record;
+    r->peak_rss_bytes = bytes_or_missing(max_in(trace, EW_MEM_PEAK, INT64_MIN, INT64_MAX));
+    r->peak_pss_bytes = bytes_or_missing(max_in(trace, EW_MEM_PSS, INT64_MIN, INT64_MAX));
+    r->swap_peak_bytes = bytes_or_missing(max_in(trace, EW_MEM_SWAP, INT64_MIN, INT64_MAX));
+    struct ew_phase_record *phases = (struct ew_phase_record *)r->phases; /* the collector's, which is ours */
+    for (size_t i = 0; i < r->n_phases; i++) {
+        phases[i].peak_rss_bytes = bytes_or_missing(max_in(trace, EW_MEM_RSS, phases[i].begin_ns, phases[i].end_ns));
+        phases[i].peak_pss_bytes = bytes_or_missing(max_in(trace, EW_MEM_PSS, phases[i].begin_ns, phases[i].end_ns));
+    }
+}
+
+static enum ew_status gather_samples(struct run *run, struct ew_error *err) {
+    struct ew_trial_result *result = run->result;
+    const struct ew_study_meters *meters = run->setup->meters;
+    enum ew_status status = EW_OK;
+    if (run->memory_sampler) {
+        ew_meter_sampler_stop(run->memory_sampler);
+        const struct ew_meter_trace *trace = ew_meter_sampler_trace(run->memory_sampler, 0);
+        note_memory(run, trace);
+        status = ew_series_add_trace(&result->series, &result->n_series, trace, meters->memory_id, err);
+    }
+    if (run->meter_sampler) {
+        ew_meter_sampler_stop(run->meter_sampler);
+        for (size_t i = 0; status == EW_OK && i < meters->n_used; i++)
+            status = ew_series_add_trace(&result->series, &result->n_series,
+                                         ew_meter_sampler_trace(run->meter_sampler, i), meters->used_id[i], err);
+    }
+    result->record.series = result->series;
+    result->record.n_series = result->n_series;
+    return status;
+}
+
+static int64_t timeval_ns(struct timeval t) { return (int64_t)t.tv_sec * 1000000000 + (int64_t)t.tv_usec * 1000; }
+
+static void judge(struct run *run) {
+    struct ew_trial_result *result = run->result;
+    struct ew_trial_record *r = &result->record;
+    bool killed = WIFSIGNALED(run->wait_status);
+    r->exit_code = killed ? EW_MISSING : WEXITSTATUS(run->wait_status);
+    r->signal = killed ? WTERMSIG(run->wait_status) : EW_MISSING;
+    r->user_cpu_ns = timeval_ns(run->usage.ru_utime);
+    r->system_cpu_ns = timeval_ns(run->usage.ru_stime);
+    r->max_rss_bytes = (int64_t)run->usage.ru_maxrss * 1024;
+    r->major_faults = run->usage.ru_majflt;
+    int64_t kills = proc_field("/proc/vmstat", "oom_kill");
+    ew_trial_process_clean_stderr(&result->process);
+    struct ew_trial_evidence evidence = {
+        .said = ew_trial_collector_state(result->collector),
+        .timed_out = run->timed_out,
+        .timeout_s = run->setup->timeout_s,
+        .exit_code = killed ? -1 : WEXITSTATUS(run->wait_status),
+        .signal = killed ? WTERMSIG(run->wait_status) : 0,
+        .oom_kills = kills == EW_MISSING || run->oom_kills_before == EW_MISSING ? EW_MISSING
+                                                                                : kills - run->oom_kills_before,
+        .peak_bytes = r->peak_rss_bytes,
+        .free_at_start_bytes = run->free_before,
+        .stderr_tail = result->process.stderr_tail};
+    r->status = ew_trial_judge(&evidence, result->reason);
+    r->reason = r->status == EW_TRIAL_OK ? NULL : result->reason;
+    r->stderr_tail = r->status == EW_TRIAL_OK || result->process.stderr_size == 0 ? NULL : result->process.stderr_tail;
+}
+
+/* The child's own high-water mark counts too: the last sample may come before the highest moment. */
+static void note_own_peak(struct ew_trial_record *r) {
+    for (size_t i = 0; i < r->n_phases; i++)
+        if (r->phases[i].vm_hwm_bytes != EW_MISSING && r->phases[i].vm_hwm_bytes > r->peak_rss_bytes)
+            r->peak_rss_bytes = r->phases[i].vm_hwm_bytes;
+}
+
+static enum ew_status conclude(struct run *run, struct ew_error *err) {
+    struct ew_trial_record *r = &run->result->record;
+    r->begin_ns = run->begin_ns;
+    r->end_ns = ew_clock_now_ns();
+    r->peak_rss_bytes = r->peak_pss_bytes = r->swap_peak_bytes = EW_MISSING;
+    enum ew_status status = ew_trial_collector_end(run->result->collector, err);
+    if (status != EW_OK) return status;
+    ew_trial_collector_record(run->result->collector, r->end_ns, r);
+    status = gather_samples(run, err);
+    note_own_peak(r);
+    if (status == EW_OK) judge(run);
+    return status;
+}
+
+enum ew_status ew_trial_run(const struct ew_trial_setup *setup, struct ew_trial_result **out, struct ew_error *err) {
+    struct ew_trial_result *result = calloc(1, sizeof *result);
+    if (!result) return ew_error_set(err, EW_ERR_MEMORY, "trial: out of memory");
+    result->process = (struct ew_trial_process){.in = -1, .out = -1, .error = -1};
+    struct run run = {.setup = setup, .result = result};
+    enum ew_status status = start(&run, err);
+    if (status == EW_OK) status = follow(&run, err);
+    if (status == EW_OK) status = conclude(&run, err);
+    ew_trial_process_close(&result->process);
+    ew_meter_sampler_close(&run.memory_sampler);
+    ew_meter_sampler_close(&run.meter_sampler);
+    ew_meter_close(&run.memory);
+    free(run.spec);
+    if (status != EW_OK) {
+        ew_trial_result_close(&result);
+        return status;
+    }
+    *out = result;
+    return EW_OK;
+}
+
+void ew_trial_result_close(struct ew_trial_result **result) {
+    if (!result || !*result) return;
+    ew_series_free(&(*result)->series, (*result)->n_series);
+    ew_trial_collector_close(&(*result)->collector);
+    free(*result);
+    *result = NULL;
+}
+
+const struct ew_trial_record *ew_trial_result_record(const struct ew_trial_result *result) { return &result->record; }
