@@ -13,7 +13,9 @@
 
 /* X(isa, feature bits that it needs), slowest first. Feeds declarations, the choice in kernel.c, checks and benches. */
 #if defined(__x86_64__)
-#define EW_MATMUL_VARIANTS(X) X(ref, 0)
+#define EW_MATMUL_VARIANTS(X)                                                                                          \
+    X(ref, 0)                                                                                                          \
+    X(avx512vnni, EW_CPU_AVX2 | EW_CPU_AVX512 | EW_CPU_AVX512VNNI)
 #elif defined(__aarch64__)
 #define EW_MATMUL_VARIANTS(X) X(ref, 0)
 #else

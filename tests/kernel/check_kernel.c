@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { GUARD = 256, PATTERN = 0xa5, MESSAGES_MAX = 20 };
 
@@ -49,7 +51,15 @@ struct ew_check_buffer ew_check_alloc(size_t size, size_t misalign) {
     uint8_t *base = aligned_alloc(64, total);
     if (!base) abort();
     memset(base, PATTERN, total);
-    return (struct ew_check_buffer){base + GUARD + misalign, size, base};
+    return (struct ew_check_buffer){base + GUARD + misalign, size, base, 0};
+}
+
+struct ew_check_buffer ew_check_alloc_at_end(size_t size) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t usable = (size + page - 1) / page * page;
+    uint8_t *base = mmap(NULL, usable + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED || mprotect(base + usable, page, PROT_NONE)) abort();
+    return (struct ew_check_buffer){base + usable - size, size, base, usable + page};
 }
 
 bool ew_check_guards(const struct ew_check_buffer *buffer, const char *what) {
@@ -63,7 +73,8 @@ bool ew_check_guards(const struct ew_check_buffer *buffer, const char *what) {
 }
 
 void ew_check_free(struct ew_check_buffer *buffer) {
-    free(buffer->base);
+    if (buffer->mapped_bytes) munmap(buffer->base, buffer->mapped_bytes);
+    else free(buffer->base);
     *buffer = (struct ew_check_buffer){0};
 }
 

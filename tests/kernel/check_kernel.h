@@ -27,9 +27,13 @@ struct ew_check_buffer {
     void *data; /* size bytes, misalign bytes after a 64-byte boundary; filled with a pattern */
     size_t size;
     void *base;
+    size_t mapped_bytes; /* 0: base is from aligned_alloc */
 };
 /* Aborts when memory is short. misalign < 64. */
 struct ew_check_buffer ew_check_alloc(size_t size, size_t misalign);
+/* Memory that ends exactly where an unreadable page begins, so that reading past it stops the run with a fault. For
+ * inputs whose alignment follows from their size; needs no guard check. */
+struct ew_check_buffer ew_check_alloc_at_end(size_t size);
 /* Whether the bytes before and after are untouched; counts and prints a failure otherwise. */
 bool ew_check_guards(const struct ew_check_buffer *buffer, const char *what);
 void ew_check_free(struct ew_check_buffer *buffer);

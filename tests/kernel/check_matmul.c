@@ -1,6 +1,6 @@
 /* Checks every matrix-product variant that this processor can run: prepared activations against the definition, packing,
  * and products — exactly where small integers and power-of-two scales make every order of summation exact, otherwise
- * against a double reference within c · ε · Σ|a·b|. Weights end where their memory ends, so that ASan sees over-reads. */
+ * against a double reference within c · ε · Σ|a·b|. Weights end where an unreadable page begins. */
 #include "check_kernel.h"
 #include "gguf/tensor_type.h"
 #include "kernel/matmul_table.h"
@@ -29,8 +29,7 @@ struct problem {
     struct ew_weight rows;
     float *w; /* decoded */
     float *x; /* misaligned by 4 bytes */
-    void *weight_memory;
-    struct ew_check_buffer x_memory;
+    struct ew_check_buffer weight_memory, x_memory;
     size_t x_stride;
     struct shape s;
 };
@@ -93,8 +92,8 @@ static struct problem make_problem(enum ew_type type, struct shape s, bool exact
     struct problem p = {.s = s, .x_stride = s.n_in + 5};
     size_t row_bytes = ew_type_row_bytes(type, s.n_in);
     const struct ew_type_traits *traits = ew_type_traits(type);
-    p.weight_memory = allocate(s.n_out * row_bytes + 2);
-    char *data = (char *)p.weight_memory + 2;
+    p.weight_memory = ew_check_alloc_at_end(s.n_out * row_bytes);
+    char *data = p.weight_memory.data;
     p.w = allocate(s.n_out * (size_t)s.n_in * sizeof *p.w);
     for (uint32_t r = 0; r < s.n_out; r++) {
         char *row = data + r * row_bytes;
@@ -111,7 +110,7 @@ static struct problem make_problem(enum ew_type type, struct shape s, bool exact
 }
 
 static void free_problem(struct problem *p) {
-    free(p->weight_memory);
+    ew_check_free(&p->weight_memory);
     free(p->w);
     ew_check_free(&p->x_memory);
 }
