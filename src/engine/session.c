@@ -78,7 +78,7 @@ static struct ew_backend_params backend_params(const struct ew_session_params *p
 
 enum ew_status ew_session_predict_memory(const struct ew_model *model, const struct ew_session_params *params,
                                          struct ew_memory_ledger *out, struct ew_error *err) {
-    struct ew_session_params p;
+    struct ew_session_params p = {0};
     enum ew_status status = resolve(model, params, &p, err);
     if (status != EW_OK) return status;
     struct ew_backend_params b = backend_params(&p);
@@ -95,7 +95,7 @@ enum ew_status ew_session_predict_memory(const struct ew_model *model, const str
 
 enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_params *params, struct ew_session **out,
                                struct ew_error *err) {
-    struct ew_session_params p;
+    struct ew_session_params p = {0};
     enum ew_status status = resolve(model, params, &p, err);
     if (status != EW_OK) return status;
     struct ew_session *s = calloc(1, sizeof *s);
