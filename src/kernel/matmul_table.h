@@ -17,7 +17,7 @@
     X(ref, 0)                                                                                                          \
     X(avx512vnni, EW_CPU_AVX2 | EW_CPU_AVX512 | EW_CPU_AVX512VNNI)
 #elif defined(__aarch64__)
-#define EW_MATMUL_VARIANTS(X) X(ref, 0)
+#define EW_MATMUL_VARIANTS(X) X(ref, 0) X(neon, EW_CPU_NEON) X(dotprod, EW_CPU_NEON | EW_CPU_DOTPROD)
 #else
 #define EW_MATMUL_VARIANTS(X) X(ref, 0)
 #endif

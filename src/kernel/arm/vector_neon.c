@@ -41,7 +41,10 @@ static inline void vf_load_pairs(const float *p, vf *even, vf *odd) {
     *even = v.val[0];
     *odd = v.val[1];
 }
-static inline void vf_store_pairs(float *p, vf even, vf odd) { vst2q_f32(p, (float32x4x2_t){{even, odd}}); }
+static inline void vf_store_pairs(float *p, vf even, vf odd) {
+    float32x4x2_t v = {{even, odd}};
+    vst2q_f32(p, v);
+}
 
 static inline vf vf_set1(float x) { return vdupq_n_f32(x); }
 static inline vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }

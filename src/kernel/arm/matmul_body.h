@@ -1,0 +1,98 @@
+/* The integer matrix products of one ARM variant. Its translation unit defines these primitives and then includes this
+ * file; NAME(text) appends the variant's name.
+ *
+ *   dots                           sums of products of 4 rows, each over 4 columns at a time
+ *   dots_start(start)              start: added to all four sums
+ *   dots_quad(s, w0…w3, a)         4 x 4 columns: wi holds 4 rows x 4 columns, a the 16 activations. |w| <= 63 for one
+ *                                  quad, |w| <= 32 for two, between a start and its sum
+ *   dots_quad_wide(s, w0…w3, a)    the same for any w, any number of times
+ *   dots_sum(s)                    int32x4_t, one lane per row
+ *   line_dot(s, w, a)              16 columns of one row, summed into the four lanes of s
+ *
+ * Which kernels serve which type is in the table at the end. */
+#ifndef EW_KERNEL_ARM_MATMUL_BODY_H
+#define EW_KERNEL_ARM_MATMUL_BODY_H
+
+#include "gguf/tensor_type.h"
+#include "quant/blocks.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+static inline float32x4_t load_halves(const void *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+static inline int8x16_t low_nibbles(uint8x16_t w) { return vreinterpretq_s8_u8(vandq_u8(w, vdupq_n_u8(15))); }
+static inline int8x16_t high_nibbles(uint8x16_t w) { return vreinterpretq_s8_u8(vshrq_n_u8(w, 4)); }
+
+/* Adds the bits of high that mask selects, after moving them left by shift (right where negative). */
+static inline int8x16_t with_bits(int8x16_t low, uint8x16_t high, int shift, uint8_t mask) {
+    uint8x16_t bits = vandq_u8(vshlq_u8(high, vdupq_n_s8((int8_t)shift)), vdupq_n_u8(mask));
+    return vorrq_s8(low, vreinterpretq_s8_u8(bits));
+}
+
+/* Table look-ups that bring byte i of each 32-bit lane to the lane's lowest or highest byte, the rest zero. */
+static const uint8_t pick_low[4][16] = {{0, 99, 99, 99, 4, 99, 99, 99, 8, 99, 99, 99, 12, 99, 99, 99},
+                                        {1, 99, 99, 99, 5, 99, 99, 99, 9, 99, 99, 99, 13, 99, 99, 99},
+                                        {2, 99, 99, 99, 6, 99, 99, 99, 10, 99, 99, 99, 14, 99, 99, 99},
+                                        {3, 99, 99, 99, 7, 99, 99, 99, 11, 99, 99, 99, 15, 99, 99, 99}};
+
+static inline float32x4_t unsigned_scale(uint8x16_t bytes, int i) {
+    return vcvtq_f32_u32(vreinterpretq_u32_u8(vqtbl1q_u8(bytes, vld1q_u8(pick_low[i]))));
+}
+static inline int32x4_t signed_scale(uint8x16_t bytes, int i) {
+    int32x4_t v = vreinterpretq_s32_u8(bytes);
+    return vshrq_n_s32(vshlq_s32(v, vdupq_n_s32(24 - 8 * i)), 24);
+}
+
+/* The 6-bit scales and minima of Q4_K and Q5_K for 4 rows: 32-bit lane = row, byte = sub-block; [0]: 0…3, [1]: 4…7. */
+struct k_scales {
+    uint8x16_t scale[2], min[2];
+};
+
+static inline struct k_scales load_k_scales(const uint8_t *p) { /* three units of 16 rows x 4 bytes */
+    uint8x16_t u0 = vld1q_u8(p), u1 = vld1q_u8(p + 64), u2 = vld1q_u8(p + 128);
+    uint8x16_t low = vdupq_n_u8(63), top = vdupq_n_u8(0x30);
+    return (struct k_scales){
+        {vandq_u8(u0, low), vorrq_u8(vandq_u8(u2, vdupq_n_u8(15)), vandq_u8(vshrq_n_u8(u0, 2), top))},
+        {vandq_u8(u1, low), vorrq_u8(vshrq_n_u8(u2, 4), vandq_u8(vshrq_n_u8(u1, 2), top))}};
+}
+
+#include "kernel/arm/matmul_gemv_r16.h"
+#include "kernel/arm/matmul_gemv_rows.h"
+#include "kernel/arm/matmul_panel.h"
+
+/* Preferred: fewer instructions per weight than rows, by count; not yet timed on a board. */
+#define R16_ENTRY(type_, tile_)                                                                                        \
+    {.gemm_name = NAME("gemm_" #type_ "_r16"),                                                                         \
+     .gemv_name = NAME("gemv_" #type_ "_r16"),                                                                         \
+     .act = EW_ACT_Q8,                                                                                                 \
+     .preferred = true,                                                                                                \
+     .gemv_tokens = 1,                                                                                                 \
+     .panel_rows = PANEL_ROWS,                                                                                         \
+     .gemv = gemv_r16_##type_,                                                                                         \
+     .unpack = unpack_##type_,                                                                                     \
+     .tile = tile_}
+#define ROWS_ENTRY(type_, tile_)                                                                                       \
+    {.gemm_name = NAME("gemm_" #type_),                                                                                \
+     .gemv_name = NAME("gemv_" #type_),                                                                                \
+     .act = EW_ACT_Q8,                                                                                                 \
+     .gemv_tokens = 1,                                                                                                 \
+     .panel_rows = PANEL_ROWS,                                                                                         \
+     .gemv = gemv_rows_##type_,                                                                                        \
+     .unpack = unpack_##type_,                                                                                    \
+     .tile = tile_}
+#define INTEGER_ENTRIES(ENTRY_)                                                                                        \
+    [EW_TYPE_Q4_0] = ENTRY_(q4_0, tile_small), [EW_TYPE_Q8_0] = ENTRY_(q8_0, tile_wide),                               \
+    [EW_TYPE_Q4_K] = ENTRY_(q4_k, tile_min), [EW_TYPE_Q5_K] = ENTRY_(q5_k, tile_min),                                  \
+    [EW_TYPE_Q6_K] = ENTRY_(q6_k, tile_half)
+#ifndef FLOAT_ENTRIES
+#define FLOAT_ENTRIES
+#endif
+#define MATMUL_BODY_ENTRIES                                                                                            \
+    {                                                                                                                  \
+        [EW_LAYOUT_ROWS] = {INTEGER_ENTRIES(ROWS_ENTRY), FLOAT_ENTRIES}, [EW_LAYOUT_R16] = {                           \
+            INTEGER_ENTRIES(R16_ENTRY)                                                                                 \
+        }                                                                                                              \
+    }
+
+#endif
