@@ -40,7 +40,7 @@ run_tests() { # name, folder, meson test options…
     shift 2
     step "$name: tests"
     rm -f "$folder"/meson-logs/testlog.json
-    meson test -C "$folder" --no-rebuild --quiet "$@" </dev/null
+    meson test -C "$folder" --no-rebuild --quiet --print-errorlogs "$@" </dev/null | sed '/^Ok: /,/^Full log/d; /^$/d'
     logs+=("$name=$folder/meson-logs/testlog.json")
 }
 
@@ -63,7 +63,8 @@ check_sanitizers() {
         -Db_lundef=false -Dprogram=false && run_tests tsan build-tsan --timeout-multiplier 4 thread_pool
 }
 
-export ASAN_OPTIONS=${ASAN_OPTIONS:-halt_on_error=1:abort_on_error=1:detect_stack_use_after_return=1}
+# Not detect_stack_use_after_return: gcc 12 then misaligns 64-byte vectors on its imitated stack (GCC bug 110027).
+export ASAN_OPTIONS=${ASAN_OPTIONS:-halt_on_error=1:abort_on_error=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:abort_on_error=1:print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
 
