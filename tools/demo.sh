@@ -1,19 +1,24 @@
 #!/bin/bash
-# The demo: a study of small models on this machine, and its report. Resumable: the same command goes on.
+# The demo: a study of small models on this machine, and its report. Stopped at any moment, the same command goes on.
 set -eu
 cd "$(dirname "$0")/.."
 edgewise=build/edgewise
-need_mib=4096
+need_mib=3600 # three sizes each of two models, and the results
 
+mkdir -p demo models/synth
+there_mib=$(du -sm models/synth | cut -f1)
 free_mib=$(df -Pm . | awk 'NR == 2 {print $4}')
-echo "The demo writes model files with random weights to models/synth/ and results to demo/: at most $need_mib MiB of"
-echo "disk ($free_mib MiB are free). \`rm -rf models/synth demo' gives them back."
-if [ "$free_mib" -lt "$need_mib" ] && [ ! -d models/synth ]; then
-    echo "demo: $free_mib MiB are free here, $need_mib are needed" >&2
+echo "The demo writes model files with random weights to models/synth/ and its results to demo/: about $need_mib MiB of"
+echo "disk, of which $there_mib MiB are there already; $free_mib MiB are free. To give them back: rm -r models/synth demo"
+if [ $((there_mib + free_mib)) -lt "$need_mib" ]; then
+    echo "demo: $free_mib MiB are free in $(pwd), $((need_mib - there_mib)) are needed" >&2
     exit 1
 fi
-mkdir -p demo models/synth
-"$edgewise" study studies/demo.yaml --store demo/demo.db
+"$edgewise" study --yes --store demo/demo.db studies/demo.yaml || {
+    status=$?
+    echo "demo: the study has not ended; \`make demo' goes on where it stopped" >&2
+    exit $status
+}
 "$edgewise" report demo/demo.db --html demo/report.html
 echo
-echo "The report: $(pwd)/demo/report.html"
+echo "The report: file://$(pwd)/demo/report.html"
