@@ -45,10 +45,25 @@ static inline __attribute__((always_inline)) void decode_dots(const float *q, ui
         vf_sum4(acc[r][0], acc[r][1], acc[r][2], acc[r][3], score + (size_t)r * DECODE_TILE);
 }
 
+/* Cache rows that are needed next: n positions. The tiles of K and of V alternate, too briefly for the processor to see
+ * two streams, so the first pass over one tile asks for the other. */
+struct decode_ahead {
+    const ew_f16 *p;
+    uint32_t n;
+};
+
+static inline void decode_prefetch(const struct decode_ahead *ahead, uint32_t p, uint32_t n, uint32_t dim) {
+    if (p + n > ahead->n) return;
+    const char *at = (const char *)(ahead->p + (size_t)p * dim);
+    for (size_t i = 0; i < (size_t)n * dim * sizeof(ew_f16); i += 64) __builtin_prefetch(at + i, 0, 3);
+}
+
 /* The last step of a tile repeats its last position instead of reading beyond the cache. */
 static inline __attribute__((always_inline)) void decode_scores(struct decode_state *s, uint32_t row, uint32_t n_rows,
-                                                                const ew_f16 *k, uint32_t n) {
+                                                                const ew_f16 *k, uint32_t n,
+                                                                const struct decode_ahead *ahead) {
     for (uint32_t p = 0; p < n; p += DECODE_STEP) {
+        if (row == 0) decode_prefetch(ahead, p, DECODE_STEP, s->dim);
         const ew_f16 *key[DECODE_STEP];
         for (uint32_t i = 0; i < DECODE_STEP; i++) key[i] = k + (size_t)(p + i < n ? p + i : n - 1) * s->dim;
         decode_dots(s->q + (size_t)row * s->dim_pad, n_rows, s->dim, s->dim_pad, key,
@@ -59,11 +74,13 @@ static inline __attribute__((always_inline)) void decode_scores(struct decode_st
 /* out[r][d..] += Σ_p score[r][p] · v[p][d..] over n_vectors vectors; the last may have only tail lanes (0: all). */
 static inline __attribute__((always_inline)) void decode_values(float *out, uint32_t dim_pad, const float *score,
                                                                 uint32_t n_rows, const ew_f16 *v, uint32_t dim,
-                                                                uint32_t n, uint32_t n_vectors, uint32_t tail) {
+                                                                uint32_t n, uint32_t n_vectors, uint32_t tail,
+                                                                const struct decode_ahead *ahead) {
     vf acc[DECODE_BLOCK][4];
     for (uint32_t r = 0; r < n_rows; r++)
         for (uint32_t i = 0; i < n_vectors; i++) acc[r][i] = vf_load(out + (size_t)r * dim_pad + i * VF_N);
     for (uint32_t p = 0; p < n; p++, v += dim) {
+        if (ahead) decode_prefetch(ahead, p, 1, dim);
         vf value[4];
         for (uint32_t i = 0; i < n_vectors; i++)
             value[i] = tail ? vf_load_half_some(v + i * VF_N, tail) : vf_load_half(v + i * VF_N);
@@ -77,35 +94,37 @@ static inline __attribute__((always_inline)) void decode_values(float *out, uint
 }
 
 static inline __attribute__((always_inline)) void decode_value_rows(struct decode_state *s, uint32_t row,
-                                                                    uint32_t n_rows, const ew_f16 *v, uint32_t n) {
+                                                                    uint32_t n_rows, const ew_f16 *v, uint32_t n,
+                                                                    const struct decode_ahead *ahead) {
     float *out = s->out + (size_t)row * s->dim_pad;
     const float *score = s->score + (size_t)row * DECODE_TILE;
     uint32_t d = 0;
     for (; d + 4 * VF_N <= s->dim; d += 4 * VF_N)
-        decode_values(out + d, s->dim_pad, score, n_rows, v + d, s->dim, n, 4, 0);
-    for (; d + VF_N <= s->dim; d += VF_N) decode_values(out + d, s->dim_pad, score, n_rows, v + d, s->dim, n, 1, 0);
-    if (d < s->dim) decode_values(out + d, s->dim_pad, score, n_rows, v + d, s->dim, n, 1, s->dim - d);
+        decode_values(out + d, s->dim_pad, score, n_rows, v + d, s->dim, n, 4, 0, row + d ? NULL : ahead);
+    for (; d + VF_N <= s->dim; d += VF_N)
+        decode_values(out + d, s->dim_pad, score, n_rows, v + d, s->dim, n, 1, 0, NULL);
+    if (d < s->dim) decode_values(out + d, s->dim_pad, score, n_rows, v + d, s->dim, n, 1, s->dim - d, NULL);
 }
 
 /* Row blocks with a constant number of rows each, so that accumulators live in registers. */
-static void decode_tile_scores(struct decode_state *s, const ew_f16 *k, uint32_t n) {
+static void decode_tile_scores(struct decode_state *s, const ew_f16 *k, uint32_t n, const struct decode_ahead *ahead) {
     uint32_t row = 0;
-    for (; row + DECODE_BLOCK <= s->n_rows; row += DECODE_BLOCK) decode_scores(s, row, DECODE_BLOCK, k, n);
+    for (; row + DECODE_BLOCK <= s->n_rows; row += DECODE_BLOCK) decode_scores(s, row, DECODE_BLOCK, k, n, ahead);
     switch (s->n_rows - row) {
-    case 3: decode_scores(s, row, 3 <= DECODE_BLOCK ? 3 : 1, k, n); break;
-    case 2: decode_scores(s, row, 2, k, n); break;
-    case 1: decode_scores(s, row, 1, k, n); break;
+    case 3: decode_scores(s, row, 3 <= DECODE_BLOCK ? 3 : 1, k, n, ahead); break;
+    case 2: decode_scores(s, row, 2, k, n, ahead); break;
+    case 1: decode_scores(s, row, 1, k, n, ahead); break;
     default: break;
     }
 }
 
-static void decode_tile_values(struct decode_state *s, const ew_f16 *v, uint32_t n) {
+static void decode_tile_values(struct decode_state *s, const ew_f16 *v, uint32_t n, const struct decode_ahead *ahead) {
     uint32_t row = 0;
-    for (; row + DECODE_BLOCK <= s->n_rows; row += DECODE_BLOCK) decode_value_rows(s, row, DECODE_BLOCK, v, n);
+    for (; row + DECODE_BLOCK <= s->n_rows; row += DECODE_BLOCK) decode_value_rows(s, row, DECODE_BLOCK, v, n, ahead);
     switch (s->n_rows - row) {
-    case 3: decode_value_rows(s, row, 3 <= DECODE_BLOCK ? 3 : 1, v, n); break;
-    case 2: decode_value_rows(s, row, 2, v, n); break;
-    case 1: decode_value_rows(s, row, 1, v, n); break;
+    case 3: decode_value_rows(s, row, 3 <= DECODE_BLOCK ? 3 : 1, v, n, ahead); break;
+    case 2: decode_value_rows(s, row, 2, v, n, ahead); break;
+    case 1: decode_value_rows(s, row, 1, v, n, ahead); break;
     default: break;
     }
 }
@@ -165,12 +184,15 @@ static void attention_decode(const struct ew_attention_args *a) {
     for (uint32_t base = 0; base < n_positions; base += DECODE_TILE) {
         uint32_t n = n_positions - base < DECODE_TILE ? n_positions - base : DECODE_TILE;
         size_t at = (size_t)base * a->head_dim;
-        decode_tile_scores(&s, a->k + at, n);
+        uint32_t left = n_positions - base - n;
+        struct decode_ahead values = {a->v + at, n}, keys = {NULL, left < DECODE_TILE ? left : DECODE_TILE};
+        if (left) keys.p = a->k + at + (size_t)n * a->head_dim;
+        decode_tile_scores(&s, a->k + at, n, &values);
         for (uint32_t r = 0; r < s.n_rows; r++) {
             uint32_t end = a->pos0 + r / a->n_group + 1;
             decode_softmax(&s, r, end <= base ? 0 : end - base < n ? end - base : n);
         }
-        decode_tile_values(&s, a->v + at, n);
+        decode_tile_values(&s, a->v + at, n, &keys);
     }
     for (uint32_t r = 0; r < s.n_rows; r++) {
         float *out = a->out + r / a->n_group * a->out_stride + (size_t)(r % a->n_group) * a->head_dim;

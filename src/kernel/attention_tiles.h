@@ -19,12 +19,12 @@ static_assert(EW_ATTENTION_ROWS % TILE_LANES == 0 && TILE % 8 == 0, "groups fill
 
 struct tile_state {
     const struct ew_attention_args *a;
-    float *q;     /* [group][head_dim][TILE_LANES], times scale * log2(e) */
-    float *out;   /* [group][head_dim][TILE_LANES] */
-    float *score; /* [TILE][TILE_LANES] of one group */
+    float *q;                 /* [group][head_dim][TILE_LANES], times scale * log2(e) */
+    float *out;               /* [group][head_dim][TILE_LANES] */
+    float *score;             /* [TILE][TILE_LANES] of one group */
     float *max, *sum, *limit; /* [group][TILE_LANES]; limit: last visible position */
-    float *k;     /* [TILE][head_dim] */
-    float *v;     /* [head_dim / 8][TILE][8]: what one block of output columns reads is contiguous */
+    float *k;                 /* [TILE][head_dim] */
+    float *v;                 /* [head_dim / 8][TILE][8]: what one block of output columns reads is contiguous */
     uint32_t row_begin, n_rows;
 };
 
@@ -187,7 +187,8 @@ static uint32_t tile_make_groups(const struct tile_state *s, struct tile_group g
 
 static void attention_tiles(const struct ew_attention_args *a) {
     uint32_t n_rows = a->n_tokens * a->n_group, dim = a->head_dim;
-    uint32_t block = n_rows < EW_ATTENTION_ROWS ? (n_rows + TILE_LANES - 1) / TILE_LANES * TILE_LANES : EW_ATTENTION_ROWS;
+    uint32_t block =
+        n_rows < EW_ATTENTION_ROWS ? (n_rows + TILE_LANES - 1) / TILE_LANES * TILE_LANES : EW_ATTENTION_ROWS;
     struct tile_state s = {.a = a, .q = a->scratch};
     s.out = s.q + (size_t)block * dim;
     s.k = s.out + (size_t)block * dim;

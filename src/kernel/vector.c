@@ -55,7 +55,7 @@ struct softmax_state {
     float max, sum;
 };
 
-/* Adds positions [0, n) of k and v to one row; out holds the sum of values, weighted relative to the running maximum. */
+/* Adds positions [0, n) of k and v to one row; out holds the sum of values, weighted relative to the maximum so far. */
 static void attend_tile(const struct ew_attention_args *a, const float *q, const ew_f16 *k, const ew_f16 *v, uint32_t n,
                         struct softmax_state *state, float *out) {
     float score[REF_TILE], max = state->max;
@@ -94,7 +94,9 @@ static void attention_ref(const struct ew_attention_args *a) {
 }
 
 size_t ew_attention_scratch_bytes(uint32_t head_dim, uint32_t n_rows) {
-    size_t rows = n_rows < EW_ATTENTION_ROWS ? (n_rows + EW_ATTENTION_LANES - 1) / EW_ATTENTION_LANES * EW_ATTENTION_LANES : EW_ATTENTION_ROWS;
+    size_t rows = n_rows < EW_ATTENTION_ROWS
+                      ? (n_rows + EW_ATTENTION_LANES - 1) / EW_ATTENTION_LANES * EW_ATTENTION_LANES
+                      : EW_ATTENTION_ROWS;
     size_t dim = (head_dim + 15) & ~(size_t)15;
     size_t rows_floats = rows * (2 * dim + EW_ATTENTION_ROW_STATE) + EW_ATTENTION_LANES * EW_ATTENTION_TILE;
     return sizeof(float) * (rows_floats + 2 * dim * EW_ATTENTION_TILE);

@@ -36,8 +36,8 @@ static void attention(const struct ew_attention_args *a) {
 
 #define EW_VECTOR_DEFINE_INSTALL(isa_)                                                                                 \
     void ew_vector_install_##isa_(struct ew_vector_kernels *v) {                                                       \
-        *v = (struct ew_vector_kernels){rms_norm,    silu_mul,   add,       rope_adjacent, rope_halves,                 \
-                                        f32_to_f16, f16_to_f32, attention, #isa_};                                      \
+        *v = (struct ew_vector_kernels){rms_norm,   silu_mul,   add,       rope_adjacent, rope_halves,                 \
+                                        f32_to_f16, f16_to_f32, attention, #isa_};                                     \
     }
 
 #endif

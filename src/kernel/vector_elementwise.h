@@ -47,8 +47,7 @@ static void rms_norm(size_t n, const float *x, const float *weight, float eps, f
     }
     float sum = vf_sum(vf_add(vf_add(s0, s1), vf_add(s2, s3)));
     vf scale = vf_set1(n ? 1.0f / sqrtf(sum / (float)n + eps) : 0);
-    for (i = 0; i + VF_N <= n; i += VF_N)
-        vf_store(y + i, vf_mul(vf_mul(vf_load(x + i), scale), vf_load(weight + i)));
+    for (i = 0; i + VF_N <= n; i += VF_N) vf_store(y + i, vf_mul(vf_mul(vf_load(x + i), scale), vf_load(weight + i)));
     if (i < n) {
         vf a = vf_mul(vf_load_some(x + i, n - i), scale);
         vf_store_some(y + i, vf_mul(a, vf_load_some(weight + i, n - i)), n - i);

@@ -1,5 +1,5 @@
 /* The list of vector kernel variants of this architecture, slowest first: X(isa, feature bit that it needs).
- * It feeds their declarations, the choice in vector.c, the checks and the benches. Private to src/kernel and its tests. */
+ * It feeds their declarations, the choice in vector.c, the checks and the benches. Private to src/kernel. */
 #ifndef EW_KERNEL_VECTOR_VARIANTS_H
 #define EW_KERNEL_VECTOR_VARIANTS_H
 
@@ -14,9 +14,9 @@
 #define EW_VECTOR_VARIANTS(X)
 #endif
 
-/* Blocking that tiled attention shares with ew_attention_scratch_bytes: query rows that share an unpacked tile, the most
- * rows of a register block, cache positions of a tile, and floats of state per row. Scratch holds, in f32: query and output of a block of rows, its scores of a
- * tile, its state, and K and V of the tile. */
+/* Blocking that tiled attention shares with ew_attention_scratch_bytes: query rows that share an unpacked tile, the
+ * most rows of a register block, cache positions of a tile, and floats of state per row. Scratch holds, in f32: query
+ * and output of a block of rows, its scores of a tile, its state, and K and V of the tile. */
 enum { EW_ATTENTION_ROWS = 96, EW_ATTENTION_LANES = 48, EW_ATTENTION_TILE = 64, EW_ATTENTION_ROW_STATE = 4 };
 
 #define EW_LOG2_E 0x1.715476p+0f

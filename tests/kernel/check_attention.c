@@ -42,8 +42,7 @@ static struct problem make_problem(struct shape s) {
     fill_halves(&rng, p.k.data, cache, 1);
     fill_halves(&rng, p.v.data, cache, 1);
     /* The last token's values are huge: they must not reach earlier tokens, not even with a tiny weight. */
-    if (s.n_tokens > 1)
-        fill_halves(&rng, (ew_f16 *)p.v.data + cache - s.head_dim, s.head_dim, 60000);
+    if (s.n_tokens > 1) fill_halves(&rng, (ew_f16 *)p.v.data + cache - s.head_dim, s.head_dim, 60000);
     return p;
 }
 
@@ -95,8 +94,8 @@ static void check_row(const struct problem *p, uint32_t t, uint32_t g, float sca
 static void check_shape(const struct ew_vector_kernels *v, struct shape s) {
     struct problem p = make_problem(s);
     char what[128];
-    snprintf(what, sizeof what, "attention %s head_dim=%u group=%u tokens=%u pos0=%u q=%g", v->isa, s.head_dim, s.n_group,
-             s.n_tokens, s.pos0, (double)s.q_size);
+    snprintf(what, sizeof what, "attention %s head_dim=%u group=%u tokens=%u pos0=%u q=%g", v->isa, s.head_dim,
+             s.n_group, s.n_tokens, s.pos0, (double)s.q_size);
     float scale = 1 / sqrtf((float)s.head_dim);
     v->attention(&(struct ew_attention_args){p.q.data, p.stride, p.k.data, p.v.data, p.out.data, p.stride, s.head_dim,
                                              s.n_group, s.n_tokens, s.pos0, scale, p.scratch.data});

@@ -124,8 +124,10 @@ static void check_f16_to_f32(const struct ew_vector_kernels *v) {
     v->f16_to_f32(N, xs, y.data);
     for (size_t i = 0; i < N; i++) {
         double want = half_value(xs[i]);
-        if (isfinite(want)) ew_check_equal(ys[i], (float)want, what, i);
-        else ew_check_true(isnan(want) ? isnan(ys[i]) : (double)ys[i] == want, what);
+        if (isfinite(want))
+            ew_check_equal(ys[i], (float)want, what, i);
+        else
+            ew_check_true(isnan(want) ? isnan(ys[i]) : (double)ys[i] == want, what);
     }
     ew_check_guards(&y, what);
     ew_check_free(&x);

@@ -63,24 +63,16 @@ static inline struct k_scales load_k_scales(const uint8_t *p) { /* three units o
 
 /* Preferred: fewer instructions per weight than rows, by count; not yet timed on a board. */
 #define R16_ENTRY(type_, tile_)                                                                                        \
-    {.gemm_name = NAME("gemm_" #type_ "_r16"),                                                                         \
-     .gemv_name = NAME("gemv_" #type_ "_r16"),                                                                         \
-     .act = EW_ACT_Q8,                                                                                                 \
-     .preferred = true,                                                                                                \
-     .gemv_tokens = 1,                                                                                                 \
-     .panel_rows = PANEL_ROWS,                                                                                         \
-     .gemv = gemv_r16_##type_,                                                                                         \
-     .unpack = unpack_##type_,                                                                                     \
-     .tile = tile_}
+    {                                                                                                                  \
+        .gemm_name = NAME("gemm_" #type_ "_r16"), .gemv_name = NAME("gemv_" #type_ "_r16"), .act = EW_ACT_Q8,          \
+        .preferred = true, .gemv_tokens = 1, .panel_rows = PANEL_ROWS, .gemv = gemv_r16_##type_,                       \
+        .unpack = unpack_##type_, .tile = tile_                                                                        \
+    }
 #define ROWS_ENTRY(type_, tile_)                                                                                       \
-    {.gemm_name = NAME("gemm_" #type_),                                                                                \
-     .gemv_name = NAME("gemv_" #type_),                                                                                \
-     .act = EW_ACT_Q8,                                                                                                 \
-     .gemv_tokens = 1,                                                                                                 \
-     .panel_rows = PANEL_ROWS,                                                                                         \
-     .gemv = gemv_rows_##type_,                                                                                        \
-     .unpack = unpack_##type_,                                                                                    \
-     .tile = tile_}
+    {                                                                                                                  \
+        .gemm_name = NAME("gemm_" #type_), .gemv_name = NAME("gemv_" #type_), .act = EW_ACT_Q8, .gemv_tokens = 1,      \
+        .panel_rows = PANEL_ROWS, .gemv = gemv_rows_##type_, .unpack = unpack_##type_, .tile = tile_                   \
+    }
 #define INTEGER_ENTRIES(ENTRY_)                                                                                        \
     [EW_TYPE_Q4_0] = ENTRY_(q4_0, tile_small), [EW_TYPE_Q8_0] = ENTRY_(q8_0, tile_wide),                               \
     [EW_TYPE_Q4_K] = ENTRY_(q4_k, tile_min), [EW_TYPE_Q5_K] = ENTRY_(q5_k, tile_min),                                  \

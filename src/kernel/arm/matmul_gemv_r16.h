@@ -1,5 +1,5 @@
-/* Matrix-vector products of weights in R16 layout: 16 rows at a time, one lane per row, so that no sum crosses lanes and
- * one block's 16 scales are one load. Included through matmul_body.h, once per variant. */
+/* Matrix-vector products of weights in R16 layout: 16 rows at a time, one lane per row, so that no sum crosses lanes
+ * and one block's 16 scales are one load. Included through matmul_body.h, once per variant. */
 #ifndef EW_KERNEL_ARM_MATMUL_GEMV_R16_H
 #define EW_KERNEL_ARM_MATMUL_GEMV_R16_H
 

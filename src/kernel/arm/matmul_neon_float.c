@@ -68,17 +68,15 @@ void ew_act_prepare_f32_neon(uint32_t n_in, uint32_t n_tokens, const float *x, s
 typedef float32x4_t load4_fn(const uint8_t *p);
 
 static inline float32x4_t load4_f32(const uint8_t *p) { return vreinterpretq_f32_u8(vld1q_u8(p)); }
-static inline float32x4_t load4_f16(const uint8_t *p) {
-    return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
-}
+static inline float32x4_t load4_f16(const uint8_t *p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }
 static inline float32x4_t load4_bf16(const uint8_t *p) {
     return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(p)), 16));
 }
 
 /* Panel: [n_cols][16 rows]. Rows beyond n_rows repeat the last one; their results are not stored. */
 static inline __attribute__((always_inline)) void unpack_float(const struct ew_weight *w, uint32_t row, uint32_t n_rows,
-                                                               uint32_t col, uint32_t n_cols, float *panel,
-                                                               size_t size, load4_fn *load4) {
+                                                               uint32_t col, uint32_t n_cols, float *panel, size_t size,
+                                                               load4_fn *load4) {
     size_t row_bytes = w->n_in * size;
     const uint8_t *first = (const uint8_t *)w->data + row * row_bytes + col * size;
     for (uint32_t r = 0; r < n_rows; r += 4) {
@@ -157,8 +155,7 @@ static inline __attribute__((always_inline)) void gemv_float(const struct ew_gem
     for (uint32_t row = a->row_begin; row < a->row_end; row += 4) {
         uint32_t n = a->row_end - row < 4 ? a->row_end - row : 4;
         const uint8_t *p[4];
-        for (uint32_t i = 0; i < 4; i++)
-            p[i] = (const uint8_t *)w->data + (row + (i < n ? i : n - 1)) * row_bytes;
+        for (uint32_t i = 0; i < 4; i++) p[i] = (const uint8_t *)w->data + (row + (i < n ? i : n - 1)) * row_bytes;
         float32x4_t sum[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
         for (uint32_t c = 0; c < w->n_in; c += 4) {
             const struct ew_act_f32 *rec = (const struct ew_act_f32 *)a->act + c / EW_ACT_F32_COLS * a->n_tokens;

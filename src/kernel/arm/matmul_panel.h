@@ -1,5 +1,5 @@
-/* Products with many tokens: unpackers of every type into one panel form, and the tile kernel that multiplies panels with
- * activations. Included through matmul_body.h, once per variant.
+/* Products with many tokens: unpackers of every type into one panel form, and the tile kernel that multiplies panels
+ * with activations. Included through matmul_body.h, once per variant.
  *
  * A panel is stripes of 16 rows, each a run of groups of 32 columns: signed bytes interleaved as in R16 (16 rows x 4
  * columns), one scale per 16 columns and row, one minimum per group and row. Weight = scale * q - min. Types without

@@ -59,9 +59,7 @@ static inline vf vf_scale(vf v, vf n) { /* 2^n is a float whose exponent field i
     int32x4_t exponent = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
     return vmulq_f32(v, vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
 }
-static inline vf vf_or_below(vf v, vf x, vf limit) {
-    return vbslq_f32(vcleq_f32(x, limit), v, vdupq_n_f32(-INFINITY));
-}
+static inline vf vf_or_below(vf v, vf x, vf limit) { return vbslq_f32(vcleq_f32(x, limit), v, vdupq_n_f32(-INFINITY)); }
 
 static inline float vf_sum(vf v) { return vaddvq_f32(v); }
 static inline void vf_sum4(vf a, vf b, vf c, vf d, float *p) {
