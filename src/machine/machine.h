@@ -52,7 +52,7 @@ struct ew_machine_memory {
     int64_t swap_free_bytes;
     int64_t zram_bytes;         /* swap that is compressed memory; 0 = none */
     int64_t cgroup_limit_bytes; /* smallest memory limit of this process's cgroups; -1 = none or unknown */
-    int64_t cgroup_used_bytes;  /* of the cgroup with that limit */
+    int64_t cgroup_used_bytes;  /* of that cgroup, without cached file pages it gives back first */
     int64_t page_bytes;
 };
 
