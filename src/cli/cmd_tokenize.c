@@ -33,22 +33,36 @@ static const struct argp_option option_table[] = {
 static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct options *options = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
-    case 'f': options->file = arg; return 0;
-    case 1: options->no_bos = true; return 0;
-    case 2: options->parse_special = true; return 0;
-    case 'd': options->decode = arg; return 0;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->common;
+        return 0;
+    case 'f':
+        options->file = arg;
+        return 0;
+    case 1:
+        options->no_bos = true;
+        return 0;
+    case 2:
+        options->parse_special = true;
+        return 0;
+    case 'd':
+        options->decode = arg;
+        return 0;
     case ARGP_KEY_ARG:
-        if (state->arg_num == 0) options->model = arg;
-        else if (state->arg_num == 1) options->text = arg;
-        else argp_error(state, "`%s` is one argument too many; put the text in quotes", arg);
+        if (state->arg_num == 0)
+            options->model = arg;
+        else if (state->arg_num == 1)
+            options->text = arg;
+        else
+            argp_error(state, "`%s` is one argument too many; put the text in quotes", arg);
         return 0;
     case ARGP_KEY_END:
         if (!options->model) argp_error(state, "which MODEL?");
         if (!!options->text + !!options->file + !!options->decode > 1)
             argp_error(state, "give only one of TEXT, --file and --decode");
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -118,13 +132,20 @@ static void print_escaped(const struct bytes *bytes) {
     for (size_t i = 0, size; i < bytes->size; i += size ? size : 1) {
         size = char_bytes(text + i, bytes->size - i);
         const bool c1 = size == 2 && text[i] == 0xc2 && text[i + 1] < 0xa0; /* control characters U+0080-U+009F */
-        if (text[i] == '\n') fputs("\\n", stdout);
-        else if (text[i] == '\t') fputs("\\t", stdout);
-        else if (text[i] == '\r') fputs("\\r", stdout);
-        else if (text[i] == '\\') fputs("\\\\", stdout);
-        else if (size == 0 || text[i] < 0x20 || text[i] == 0x7f) printf("\\x%02x", text[i]);
-        else if (c1) printf("\\u%04x", text[i + 1]);
-        else fwrite(text + i, 1, size, stdout);
+        if (text[i] == '\n')
+            fputs("\\n", stdout);
+        else if (text[i] == '\t')
+            fputs("\\t", stdout);
+        else if (text[i] == '\r')
+            fputs("\\r", stdout);
+        else if (text[i] == '\\')
+            fputs("\\\\", stdout);
+        else if (size == 0 || text[i] < 0x20 || text[i] == 0x7f)
+            printf("\\x%02x", text[i]);
+        else if (c1)
+            printf("\\u%04x", text[i + 1]);
+        else
+            fwrite(text + i, 1, size, stdout);
     }
 }
 
@@ -218,8 +239,10 @@ static enum ew_status decode(const struct options *options, const struct ew_toke
     }
     if (!status && text.size && text.data[0] == ' ' && ew_tokenizer_strips_first_space(tokenizer))
         memmove(text.data, text.data + 1, --text.size);
-    if (!status && options->common.json) status = print_json_text(&text, err);
-    else if (!status && text.size) fwrite(text.data, 1, text.size, stdout);
+    if (!status && options->common.json)
+        status = print_json_text(&text, err);
+    else if (!status && text.size)
+        fwrite(text.data, 1, text.size, stdout);
     if (!status && !options->common.json) putchar('\n');
     free(text.data);
     return status;

@@ -75,7 +75,8 @@ static bool read_merge(const struct ew_bpe *bpe, const uint8_t *left, size_t n_l
     return merge->result != EW_TOKEN_NONE;
 }
 
-enum ew_status ew_bpe_fill(struct ew_bpe *bpe, const struct ew_gguf_kv *merges, const char *path, struct ew_error *err) {
+enum ew_status ew_bpe_fill(struct ew_bpe *bpe, const struct ew_gguf_kv *merges, const char *path,
+                           struct ew_error *err) {
     for (unsigned byte = 0; byte < 256; byte++) {
         uint8_t letter[2];
         bpe->byte_ids[byte] = ew_vocab_find(bpe->vocab, letter, write_letter(byte, letter));
@@ -94,8 +95,9 @@ enum ew_status ew_bpe_fill(struct ew_bpe *bpe, const struct ew_gguf_kv *merges, 
         if (!read_merge(bpe, text, n_left, space + 1, line.size - n_left - 1, merge)) continue;
         uint32_t *slot = find_merge_slot(bpe, merge->left, merge->right);
         if (!slot)
-            return ew_error_set(err, EW_ERR_FORMAT, "%s: tokenizer.ggml.merges[%llu]: too many merges with equal hashes",
-                                path, (unsigned long long)i);
+            return ew_error_set(err, EW_ERR_FORMAT,
+                                "%s: tokenizer.ggml.merges[%llu]: too many merges with equal hashes", path,
+                                (unsigned long long)i);
         if (*slot == 0) *slot = ++bpe->n_merges;
     }
     return EW_OK;

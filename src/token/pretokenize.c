@@ -11,15 +11,14 @@
 #define WS "\\x{09}-\\x{0d}\\x{85}\\p{Z}" /* inside brackets */
 #define CONTRACTION "'(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])"
 #define SPACES "[" WS "]*[\\r\\n]+|[" WS "]+(?![^" WS "])|[" WS "]+"
-#define GPT2_WORDS                                                                                                    \
-    "'(?:[stmd]|re|ve|ll)| ?\\p{L}+| ?\\p{N}+| ?[^" WS "\\p{L}\\p{N}]+|[" WS "]+(?![^" WS "])"
+#define GPT2_WORDS "'(?:[stmd]|re|ve|ll)| ?\\p{L}+| ?\\p{N}+| ?[^" WS "\\p{L}\\p{N}]+|[" WS "]+(?![^" WS "])"
 /* Llama 3 and its kin differ in how many digits go together. */
-#define LLAMA3_WORDS(digits)                                                                                          \
+#define LLAMA3_WORDS(digits)                                                                                           \
     CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^" WS "\\p{L}\\p{N}]+[\\r\\n]*|" SPACES
 /* Words of tekken and GPT-4o: capitals, then small letters, with what may follow. */
-#define CASED_WORDS(suffix, digits)                                                                                   \
-    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" suffix                \
-    "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" suffix "|" digits    \
+#define CASED_WORDS(suffix, digits)                                                                                    \
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" suffix                 \
+    "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" suffix "|" digits     \
     "| ?[^" WS "\\p{L}\\p{N}]+[\\r\\n/]*|" SPACES
 
 static const struct ew_pretokenize_rule rules[] = {
@@ -145,8 +144,8 @@ static enum ew_status cut(const struct run *run, unsigned stage, const uint8_t *
         const size_t begin = rc >= 0 ? span[0] : 0, end = rc >= 0 ? span[1] : 0;
         if (rc < 0 || end <= begin)
             return ew_error_set(run->err, rc == PCRE2_ERROR_NOMEMORY ? EW_ERR_MEMORY : EW_ERR_LIMIT,
-                                "text: cannot be cut into words near byte %zu of a piece of %zu: PCRE2 error %d", done, n,
-                                rc);
+                                "text: cannot be cut into words near byte %zu of a piece of %zu: PCRE2 error %d", done,
+                                n, rc);
         enum ew_status status = cut(run, stage + 1, text + done, begin - done);
         if (!status) status = cut(run, stage + 1, text + begin, end - begin);
         if (status) return status;

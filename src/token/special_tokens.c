@@ -14,7 +14,9 @@ static int compare_texts(const void *a, const void *b, void *context) {
     return order ? order : (n_a > n_b) - (n_a < n_b);
 }
 
-static bool in_set(const uint64_t set[4], uint8_t byte) { return set[byte >> 6] >> (byte & 63) & 1; }
+static bool in_set(const uint64_t set[4], uint8_t byte) {
+    return set[byte >> 6] >> (byte & 63) & 1;
+}
 
 void ew_special_tokens_fill(struct ew_special_tokens *special, const struct ew_vocab *vocab) {
     special->n = 0;
@@ -39,8 +41,10 @@ static uint32_t lower_bound(const struct ew_special_tokens *special, const struc
         uint32_t middle = low + (high - low) / 2;
         size_t n;
         const uint8_t *text = ew_vocab_text(vocab, special->ids[middle], &n);
-        if (n <= depth || text[depth] < byte) low = middle + 1;
-        else high = middle;
+        if (n <= depth || text[depth] < byte)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }

@@ -10,7 +10,9 @@
 
 static const uint8_t space_mark[3] = {0xe2, 0x96, 0x81}; /* U+2581 */
 
-static bool is_space_mark(const uint8_t *text, size_t n) { return n >= 3 && memcmp(text, space_mark, 3) == 0; }
+static bool is_space_mark(const uint8_t *text, size_t n) {
+    return n >= 3 && memcmp(text, space_mark, 3) == 0;
+}
 
 static bool has_space_inside(const uint8_t *text, size_t n) {
     for (size_t i = 1; i + 3 <= n; i++)
@@ -98,8 +100,10 @@ static enum ew_status encode_word(const struct ew_spm *spm, struct ew_merge_work
     ew_merge_work_run(work, n_symbols, merge_pair, spm);
     for (uint32_t i = 0; i != EW_TOKEN_NONE && !status; i = work->symbols[i].next) {
         const struct ew_merge_symbol *symbol = &work->symbols[i];
-        if (symbol->id != EW_TOKEN_NONE) ew_token_push(sink, symbol->id);
-        else status = spell(spm, work->text + symbol->start, symbol->size, sink, err);
+        if (symbol->id != EW_TOKEN_NONE)
+            ew_token_push(sink, symbol->id);
+        else
+            status = spell(spm, work->text + symbol->start, symbol->size, sink, err);
     }
     return status;
 }
@@ -145,7 +149,9 @@ enum ew_status ew_spm_encode(const struct ew_spm *spm, const uint8_t *text, size
     return status;
 }
 
-static unsigned hex_digit(uint8_t c) { return c <= '9' ? c - (unsigned)'0' : (c | 0x20u) - 'a' + 10u; }
+static unsigned hex_digit(uint8_t c) {
+    return c <= '9' ? c - (unsigned)'0' : (c | 0x20u) - 'a' + 10u;
+}
 
 size_t ew_spm_token_bytes(const struct ew_spm *spm, uint32_t id, char *buf, size_t capacity) {
     size_t n, out = 0;

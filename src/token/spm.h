@@ -10,8 +10,8 @@ struct ew_spm {
     const struct ew_vocab *vocab;
     const uint8_t *scores; /* float32 [n] in the mapping, any alignment; NULL: all equal */
     uint32_t byte_ids[256];
-    uint32_t unknown_id;  /* EW_TOKEN_NONE: none */
-    bool spaces_inside;   /* some token has a space after another character, so words cannot be taken one by one */
+    uint32_t unknown_id; /* EW_TOKEN_NONE: none */
+    bool spaces_inside;  /* some token has a space after another character, so words cannot be taken one by one */
 };
 
 /* Finds the byte tokens and looks through the texts. scores as in the struct. */

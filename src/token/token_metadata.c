@@ -6,8 +6,8 @@
 #include <string.h>
 
 const char *const ew_token_end_names[] = {
-    "</s>",     "<|eot_id|>",      "<|eom_id|>", "<|im_end|>",          "<|end|>",  "<|endoftext|>", "<|end_of_text|>",
-    "<EOT>",    "<end_of_turn>",   "[EOT]",      "<end_of_utterance>",  "<|return|>", "<|call|>",    NULL,
+    "</s>",  "<|eot_id|>",    "<|eom_id|>", "<|im_end|>",         "<|end|>",    "<|endoftext|>", "<|end_of_text|>",
+    "<EOT>", "<end_of_turn>", "[EOT]",      "<end_of_utterance>", "<|return|>", "<|call|>",      NULL,
 };
 enum { N_END_NAMES = sizeof ew_token_end_names / sizeof *ew_token_end_names - 1 };
 
@@ -16,7 +16,9 @@ static bool same(struct ew_gguf_string s, const char *text) {
 }
 
 /* For messages: file strings may be long or no text at all. */
-static int shown(struct ew_gguf_string s) { return s.size < 60 ? (int)s.size : 60; }
+static int shown(struct ew_gguf_string s) {
+    return s.size < 60 ? (int)s.size : 60;
+}
 
 static enum ew_status read_id(const struct ew_gguf *gguf, const char *key, uint32_t n_vocab, uint32_t missing,
                               uint32_t *out, struct ew_error *err) {

@@ -10,12 +10,12 @@ enum ew_tokenizer_kind { EW_TOKENIZER_SPM, EW_TOKENIZER_BPE };
 struct ew_token_metadata {
     enum ew_tokenizer_kind kind;
     const struct ew_gguf_kv *tokens;
-    const struct ew_gguf_kv *types;  /* NULL: all normal */
-    const struct ew_gguf_kv *scores; /* SPM; NULL: all equal */
-    const struct ew_gguf_kv *merges; /* BPE */
+    const struct ew_gguf_kv *types;         /* NULL: all normal */
+    const struct ew_gguf_kv *scores;        /* SPM; NULL: all equal */
+    const struct ew_gguf_kv *merges;        /* BPE */
     const struct ew_pretokenize_rule *rule; /* BPE */
-    uint32_t n_vocab, n_merges, n_special; /* n_special: at most so many tokens are found before words */
-    uint32_t bos, eos, unknown, eot, eom;  /* EW_TOKEN_NONE: none */
+    uint32_t n_vocab, n_merges, n_special;  /* n_special: at most so many tokens are found before words */
+    uint32_t bos, eos, unknown, eot, eom;   /* EW_TOKEN_NONE: none */
     bool add_bos, add_eos, add_space_prefix;
     bool special_strips_right; /* blanks after a special token go with it */
 };

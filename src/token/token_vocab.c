@@ -62,8 +62,8 @@ static enum ew_status fill_attrs(struct ew_vocab *vocab, const struct ew_gguf_kv
         uint32_t type = EW_TOKEN_NORMAL;
         if (types) memcpy(&type, types->data + (size_t)id * sizeof type, sizeof type);
         if (type > EW_TOKEN_BYTE)
-            return ew_error_set(err, EW_ERR_FORMAT, "%s: tokenizer.ggml.token_type[%u]: %d is not known (0-6 are)", path,
-                                id, (int)type);
+            return ew_error_set(err, EW_ERR_FORMAT, "%s: tokenizer.ggml.token_type[%u]: %d is not known (0-6 are)",
+                                path, id, (int)type);
         vocab->attrs[id] = (uint8_t)(type == EW_TOKEN_UNDEFINED ? EW_TOKEN_NORMAL : type);
     }
     return EW_OK;
@@ -86,8 +86,8 @@ enum ew_status ew_vocab_fill(struct ew_vocab *vocab, const struct ew_gguf_kv *to
         if (s.size == 0) continue;
         if (s.size > vocab->max_bytes) vocab->max_bytes = (uint32_t)s.size;
         const uint8_t *text = (const uint8_t *)s.data;
-        uint32_t tag, *slot =
-                          find_slot(vocab, ew_vocab_hash(EW_VOCAB_HASH_SEED, text, s.size), text, s.size, NULL, 0, &tag);
+        uint32_t tag,
+            *slot = find_slot(vocab, ew_vocab_hash(EW_VOCAB_HASH_SEED, text, s.size), text, s.size, NULL, 0, &tag);
         if (!slot)
             return ew_error_set(err, EW_ERR_FORMAT, "%s: tokenizer.ggml.tokens[%u]: too many tokens with equal hashes",
                                 path, id);

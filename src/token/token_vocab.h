@@ -1,5 +1,6 @@
 /* The vocabulary as a table over the mapped file: texts stay in the file; the heap holds one offset, one attribute
- * byte and about two hash slots per token. Immutable once filled. Source: GGUF keys tokenizer.ggml.tokens, .token_type. */
+ * byte and about two hash slots per token. Immutable once filled. Source: GGUF keys tokenizer.ggml.tokens, .token_type.
+ */
 #ifndef EW_TOKEN_VOCAB_H
 #define EW_TOKEN_VOCAB_H
 
@@ -10,19 +11,24 @@
 
 /* Values of tokenizer.ggml.token_type. */
 enum ew_token_type {
-    EW_TOKEN_UNDEFINED, EW_TOKEN_NORMAL, EW_TOKEN_UNKNOWN, EW_TOKEN_CONTROL, EW_TOKEN_USER_DEFINED, EW_TOKEN_UNUSED,
+    EW_TOKEN_UNDEFINED,
+    EW_TOKEN_NORMAL,
+    EW_TOKEN_UNKNOWN,
+    EW_TOKEN_CONTROL,
+    EW_TOKEN_USER_DEFINED,
+    EW_TOKEN_UNUSED,
     EW_TOKEN_BYTE
 };
 enum { EW_TOKEN_TYPE_MASK = 0x0f, EW_TOKEN_IS_END = 0x10 }; /* of an attribute byte */
 
 struct ew_vocab {
     uint32_t n;
-    const uint8_t *text;  /* the first element of tokenizer.ggml.tokens, inside the mapping */
-    uint32_t *offsets;    /* [n + 1] from text to a token's 8-byte length; the last one is the end */
-    uint8_t *attrs;       /* [n] */
-    uint32_t *slots;      /* [1 << slot_bits]: 0, or id + 1 in the low id_bits and bits of the hash above */
+    const uint8_t *text; /* the first element of tokenizer.ggml.tokens, inside the mapping */
+    uint32_t *offsets;   /* [n + 1] from text to a token's 8-byte length; the last one is the end */
+    uint8_t *attrs;      /* [n] */
+    uint32_t *slots;     /* [1 << slot_bits]: 0, or id + 1 in the low id_bits and bits of the hash above */
     unsigned slot_bits, id_bits;
-    uint32_t max_bytes;   /* longest text */
+    uint32_t max_bytes; /* longest text */
 };
 
 /* Bits such that a table of 1 << bits slots is at most two thirds full with n entries. */

@@ -76,8 +76,8 @@ static void mark_end(struct ew_vocab *vocab, uint32_t id) {
 
 static void mark_end_tokens(struct ew_tokenizer *tokenizer) {
     struct ew_vocab *vocab = &tokenizer->vocab;
-    const bool harmony = ew_vocab_find(vocab, "<|return|>", 10) != EW_TOKEN_NONE &&
-                         ew_vocab_find(vocab, "<|call|>", 8) != EW_TOKEN_NONE;
+    const bool harmony =
+        ew_vocab_find(vocab, "<|return|>", 10) != EW_TOKEN_NONE && ew_vocab_find(vocab, "<|call|>", 8) != EW_TOKEN_NONE;
     for (const char *const *name = ew_token_end_names; *name; name++) {
         uint32_t id = ew_vocab_find(vocab, *name, strlen(*name));
         if (id == EW_TOKEN_NONE) continue;
@@ -121,8 +121,10 @@ enum ew_status ew_tokenizer_open(const struct ew_gguf *gguf, struct ew_tokenizer
     layout.size = 0;
     struct ew_tokenizer *tokenizer = lay_out(&layout, &meta);
     status = fill(tokenizer, ew_gguf_path(gguf), err);
-    if (status) ew_tokenizer_close(&tokenizer);
-    else *out = tokenizer;
+    if (status)
+        ew_tokenizer_close(&tokenizer);
+    else
+        *out = tokenizer;
     return status;
 }
 
@@ -135,14 +137,22 @@ void ew_tokenizer_close(struct ew_tokenizer **tokenizer) {
 
 /* ---- questions ---- */
 
-static int32_t id_or_none(uint32_t id) { return id == EW_TOKEN_NONE ? -1 : (int32_t)id; }
+static int32_t id_or_none(uint32_t id) {
+    return id == EW_TOKEN_NONE ? -1 : (int32_t)id;
+}
 static bool in_vocab(const struct ew_tokenizer *tokenizer, int32_t id) {
     return id >= 0 && (uint32_t)id < tokenizer->vocab.n;
 }
 
-uint32_t ew_tokenizer_n_vocab(const struct ew_tokenizer *tokenizer) { return tokenizer->vocab.n; }
-int32_t ew_tokenizer_bos(const struct ew_tokenizer *tokenizer) { return id_or_none(tokenizer->meta.bos); }
-int32_t ew_tokenizer_eos(const struct ew_tokenizer *tokenizer) { return id_or_none(tokenizer->meta.eos); }
+uint32_t ew_tokenizer_n_vocab(const struct ew_tokenizer *tokenizer) {
+    return tokenizer->vocab.n;
+}
+int32_t ew_tokenizer_bos(const struct ew_tokenizer *tokenizer) {
+    return id_or_none(tokenizer->meta.bos);
+}
+int32_t ew_tokenizer_eos(const struct ew_tokenizer *tokenizer) {
+    return id_or_none(tokenizer->meta.eos);
+}
 
 bool ew_tokenizer_adds_bos(const struct ew_tokenizer *tokenizer) {
     return tokenizer->meta.add_bos && tokenizer->meta.bos != EW_TOKEN_NONE;
@@ -175,7 +185,9 @@ size_t ew_tokenizer_token_bytes(const struct ew_tokenizer *tokenizer, int32_t id
 
 /* ---- encoding ---- */
 
-static bool is_blank(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_blank(uint8_t c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 /* Where the text goes on after a special token that ends at `at`. */
 static size_t after_special(const struct ew_tokenizer *tokenizer, uint32_t id, const uint8_t *text, size_t n,
