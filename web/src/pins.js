@@ -1,0 +1,17 @@
+// The two pinned configurations, shared by picture and table. A third pushes out the older one.
+const ids = [];
+const listeners = [];
+const tell = () => listeners.forEach((listener) => listener());
+
+export const pins = {
+  all: () => ids,
+  has: (id) => ids.includes(id),
+  toggle(id) {
+    const at = ids.indexOf(id);
+    if (at >= 0) ids.splice(at, 1);
+    else { ids.push(id); if (ids.length > 2) ids.shift(); }
+    tell();
+  },
+  clear() { ids.length = 0; tell(); },
+  listen: (listener) => listeners.push(listener),
+};
