@@ -1,0 +1,151 @@
+/* What changes the answer: synthetic weights, no energy, unfinished, failed, few or flagged runs, mixed machines.
+ * Each is said as loudly as the answer itself. */
+#include "insight/advice.h"
+
+#include "base/error.h"
+#include "insight/words.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const keys[EW_CAVEATS] = {"synthetic", "no_energy", "energy", "unfinished",
+                                             "failed",    "machines",  "few",    "flagged"};
+static const char *const headings[EW_CAVEATS] = {"Synthetic weights", "No energy",      "Energy",   "Not finished",
+                                                 "Failed runs",       "Mixed machines", "Few runs", "Flagged runs"};
+const char *ew_caveat_key(enum ew_caveat_kind kind) {
+    return keys[kind];
+}
+
+static enum ew_status add(struct ew_insight *insight, enum ew_caveat_kind kind, const char *text,
+                          struct ew_error *err) {
+    if (!text) return ew_error_set(err, EW_ERR_MEMORY, "caveats: out of memory");
+    insight->caveats[insight->n_caveats++] = (struct ew_caveat){kind, headings[kind], text};
+    return EW_OK;
+}
+
+/* Names of the synthetic models, each once: "A, B and C". */
+static enum ew_status warn_synthetic(struct ew_insight *insight, struct ew_error *err) {
+    char *names = NULL;
+    size_t size = 0, n = 0;
+    FILE *out = open_memstream(&names, &size);
+    if (!out) return ew_error_set(err, EW_ERR_MEMORY, "caveats: out of memory");
+    for (size_t i = 0; i < insight->n_configs; i++) {
+        const struct ew_model_record *m = insight->configs[i].model;
+        bool again = !m->synthetic;
+        for (size_t j = 0; j < i && !again; j++) {
+            const struct ew_model_record *o = insight->configs[j].model;
+            again = o->synthetic && strcmp(o->name ? o->name : "?", m->name ? m->name : "?") == 0;
+        }
+        if (!again) fprintf(out, "%s%s", n++ ? ", " : "", m->name ? m->name : "?");
+    }
+    enum ew_status status = EW_OK;
+    if (fclose(out) != 0 || !names) status = ew_error_set(err, EW_ERR_MEMORY, "caveats: out of memory");
+    if (status == EW_OK && n)
+        status = add(
+            insight, EW_CAVEAT_SYNTHETIC,
+            ew_words_keep(insight,
+                          "%s: random weights in the shape of the real model%s. Speed, memory and energy are "
+                          "measured and do not depend on the values; the text would be noise, and nothing here says "
+                          "how good the real one is.",
+                          names, n > 1 ? "s" : ""),
+            err);
+    free(names);
+    return status;
+}
+
+static enum ew_status warn_energy(struct ew_insight *insight, struct ew_error *err) {
+    if (!insight->has_energy) {
+        const char *why = "no run that ended well has power samples";
+        for (size_t i = 0; i < insight->study->n_invocations; i++)
+            if (insight->study->invocations[i].energy_none) why = insight->study->invocations[i].energy_none;
+        insight->energy_none = why;
+        size_t n = strlen(why);
+        return add(insight, EW_CAVEAT_NO_ENERGY,
+                   ew_words_keep(insight, "There is no energy figure: %s%s", why, n && why[n - 1] == '.' ? "" : "."),
+                   err);
+    }
+    const struct ew_trial_energy *worst = NULL;
+    for (size_t i = 0; i < insight->n_runs; i++) {
+        const struct ew_trial_energy *e = insight->runs[i].energy;
+        if (e && e->grade != EW_GRADE_NONE && (!worst || e->grade < worst->grade)) worst = e;
+    }
+    if (!worst || worst->grade >= EW_GRADE_A) return EW_OK;
+    return add(insight, EW_CAVEAT_ENERGY,
+               ew_words_keep(insight, "Energy is of grade %s%s%s.", ew_trust_grade_name(worst->grade),
+                             worst->reason[0] ? ": " : "", worst->reason),
+               err);
+}
+
+static enum ew_status warn_failed(struct ew_insight *insight, struct ew_error *err) {
+    static const struct {
+        enum ew_trial_status status;
+        const char *words;
+    } kinds[] = {{EW_TRIAL_OOM, "ran out of memory"},
+                 {EW_TRIAL_CRASHED, "crashed"},
+                 {EW_TRIAL_TIMEOUT, "took too long"},
+                 {EW_TRIAL_FAILED, "ended with an error"}};
+    if (!insight->n_failed) return EW_OK;
+    char text[256] = "";
+    size_t n = 0;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        size_t count = 0;
+        for (size_t i = 0; i < insight->n_runs; i++) count += insight->runs[i].trial->status == kinds[k].status;
+        if (count) n += (size_t)snprintf(text + n, sizeof text - n, "%s%zu %s", n ? ", " : "", count, kinds[k].words);
+    }
+    return add(insight, EW_CAVEAT_FAILED,
+               ew_words_keep(insight, "%zu of %zu runs failed: %s. They are listed with their reasons.",
+                             insight->n_failed, insight->n_failed + insight->n_ok, text),
+               err);
+}
+
+static enum ew_status warn_few(struct ew_insight *insight, struct ew_error *err) {
+    size_t few = 0, with = 0;
+    for (size_t i = 0; i < insight->n_configs; i++) {
+        with += insight->configs[i].n_ok > 0;
+        few += insight->configs[i].n_ok > 0 && insight->configs[i].n_ok < 5;
+    }
+    if (!few) return EW_OK;
+    return add(insight, EW_CAVEAT_FEW,
+               ew_words_keep(insight,
+                             "%zu of %zu configurations have fewer than five runs: what stands after ± there is the "
+                             "range of the runs, not an interval, and says less.",
+                             few, with),
+               err);
+}
+
+static enum ew_status warn_machines(struct ew_insight *insight, struct ew_error *err) {
+    const struct ew_stored_study *study = insight->study;
+    for (size_t i = 1; i < study->n_invocations; i++)
+        if (study->invocations[i].machine_id != study->invocations[0].machine_id)
+            return add(insight, EW_CAVEAT_MACHINES,
+                       ew_words_keep(insight,
+                                     "This study ran on %zu different machines. Its figures are mixed and say "
+                                     "nothing about any one of them.",
+                                     study->n_machines),
+                       err);
+    return EW_OK;
+}
+
+enum ew_status ew_advice_warn(struct ew_insight *insight, struct ew_error *err) {
+    enum ew_status status = warn_machines(insight, err);
+    if (status == EW_OK) status = warn_synthetic(insight, err);
+    if (status == EW_OK) status = warn_energy(insight, err);
+    if (status == EW_OK && insight->n_left)
+        status = add(insight, EW_CAVEAT_UNFINISHED,
+                     ew_words_keep(insight, "The study is not finished: %zu of %zu runs are still to be done.",
+                                   insight->n_left, insight->n_runs),
+                     err);
+    if (status == EW_OK) status = warn_failed(insight, err);
+    if (status == EW_OK) status = warn_few(insight, err);
+    size_t swapped = 0;
+    for (size_t i = 0; i < insight->n_runs; i++) swapped += insight->runs[i].swapped;
+    if (status == EW_OK && swapped)
+        status = add(insight, EW_CAVEAT_FLAGGED,
+                     ew_words_keep(insight,
+                                   "In %zu run%s memory was swapped out: those speeds are of the disk, not of the "
+                                   "processor. They are marked in the list of runs.",
+                                   swapped, swapped == 1 ? "" : "s"),
+                     err);
+    return status;
+}

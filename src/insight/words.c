@@ -1,0 +1,103 @@
+/* See words.h. web/src/format.js follows the same rule for digits. */
+#include "insight/words.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int clamp(int value, int low, int high) {
+    return value < low ? low : value > high ? high : value;
+}
+
+static int significant(double value, int digits) {
+    if (!isfinite(value) || value == 0) return 0;
+    return clamp(digits - 1 - (int)floor(log10(fabs(value))), 0, 6);
+}
+
+int ew_words_decimals(double value, double half) {
+    if (!isfinite(half) || half <= 0) return significant(value, 3);
+    int digits = clamp(-(int)floor(log10(half)), 0, 6);
+    int most =
+        significant(value, 3) + (fabs(value) < 1000 ? 1 : 0); /* a tight interval makes no fifth digit interesting */
+    return digits < most ? digits : most;
+}
+
+void ew_words_number(char out[EW_NUMBER_SIZE], double value, int decimals) {
+    if (!isfinite(value)) {
+        strcpy(out, "–");
+        return;
+    }
+    if (value != 0 && fabs(value) < 1e-4) {
+        snprintf(out, EW_NUMBER_SIZE, "%.1e", value);
+        return;
+    }
+    char plain[EW_NUMBER_SIZE];
+    if (fabs(value) > 1e18) {
+        snprintf(out, EW_NUMBER_SIZE, "%.2e", value);
+        return;
+    }
+    snprintf(plain, sizeof plain, "%.*f", decimals < 0 ? significant(value, 3) : decimals, value);
+    size_t whole = strcspn(plain, "."), sign = plain[0] == '-', o = 0;
+    for (size_t i = 0; plain[i] && o + 2 < EW_NUMBER_SIZE; i++) {
+        if (i > sign && i < whole && (whole - i) % 3 == 0) out[o++] = ',';
+        out[o++] = plain[i];
+    }
+    out[o] = 0;
+}
+
+void ew_words_figure(const struct ew_figure *figure, double scale, char value[EW_NUMBER_SIZE],
+                     char spread[EW_NUMBER_SIZE]) {
+    spread[0] = 0;
+    double half = fmax(figure->high - figure->value, figure->value - figure->low) * scale; /* fmax drops one NAN */
+    if (!isfinite(figure->low) || !isfinite(figure->high)) half = NAN;
+    int decimals = ew_words_decimals(figure->value * scale, half);
+    ew_words_number(value, figure->value * scale, decimals);
+    if (!isfinite(half) || !isfinite(figure->value)) return;
+    double step = pow(10, -decimals);
+    if (half < step / 2) {
+        char number[EW_NUMBER_SIZE];
+        ew_words_number(number, step, decimals);
+        snprintf(spread, EW_NUMBER_SIZE, "<%.*s", EW_NUMBER_SIZE - 2, number);
+    } else {
+        ew_words_number(spread, half, decimals);
+    }
+}
+
+void ew_words_size(char out[EW_NUMBER_SIZE], double bytes) {
+    double mib = bytes / 1048576;
+    char number[EW_NUMBER_SIZE];
+    ew_words_number(number, mib >= 1024 ? mib / 1024 : mib, mib >= 1024 || mib < 10 ? 1 : 0);
+    snprintf(out, EW_NUMBER_SIZE, "%.*s %s", EW_NUMBER_SIZE - 8, number, mib >= 1024 ? "GiB" : "MiB");
+}
+
+struct kept {
+    struct kept *next;
+    char text[];
+};
+
+const char *ew_words_keep(struct ew_insight *insight, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    struct kept *kept = n < 0 ? NULL : malloc(sizeof *kept + (size_t)n + 1);
+    if (!kept) return NULL;
+    va_start(args, format);
+    vsnprintf(kept->text, (size_t)n + 1, format, args);
+    va_end(args);
+    kept->next = insight->texts;
+    insight->texts = kept;
+    return kept->text;
+}
+
+void ew_words_free(struct ew_insight *insight) {
+    for (struct kept *kept = insight->texts; kept;) {
+        struct kept *next = kept->next;
+        free(kept);
+        kept = next;
+    }
+    insight->texts = NULL;
+}
