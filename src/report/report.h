@@ -1,0 +1,43 @@
+/* A report over one study of a store: terminal, Markdown, CSV, JSON, JSON lines and one HTML page, all from the same
+ * figures. Nothing here measures or writes the store. */
+#ifndef EW_REPORT_REPORT_H
+#define EW_REPORT_REPORT_H
+
+#include "insight/insight.h"
+#include "report/text_table.h"
+#include "store/store.h"
+
+struct json_t;
+
+struct ew_report {
+    struct ew_store *store;
+    struct ew_stored_study *study;
+    struct ew_trial_energy *energies; /* [study->n_trials] */
+    struct ew_insight *insight;
+};
+
+/* study_name NULL: the newest. Errors: as ew_store_open and ew_store_read_study; NOT_FOUND for a study of that name
+ * (the message lists what is there). *out: ew_report_close. */
+enum ew_status ew_report_open(const char *path, const char *study_name, struct ew_report **out, struct ew_error *err);
+void ew_report_close(struct ew_report **report);
+
+/* Errors of the writers: MEMORY; IO when `out` refuses (disk full). */
+enum ew_status ew_report_write_answer(const struct ew_report *report, FILE *out, const struct ew_text_style *style,
+                                      struct ew_error *err); /* the words alone */
+enum ew_status ew_report_write_terminal(const struct ew_report *report, FILE *out, const struct ew_text_style *style,
+                                        struct ew_error *err);
+enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *out, struct ew_error *err);
+enum ew_status ew_report_write_csv(const struct ew_report *report, FILE *out,
+                                   struct ew_error *err); /* configurations */
+enum ew_status ew_report_write_jsonl(const struct ew_report *report, FILE *out, struct ew_error *err); /* runs */
+
+/* The document of docs/report-data.md, which the page shows and --json prints. The caller's: json_decref. */
+enum ew_status ew_report_make_json(const struct ew_report *report, struct json_t **out, struct ew_error *err);
+enum ew_status ew_report_write_json(const struct ew_report *report, FILE *out, struct ew_error *err);
+enum ew_status ew_report_write_html(const struct ew_report *report, FILE *out, struct ew_error *err);
+
+/* The page around any document of that form; `title` and `plain` (shown without JavaScript) are escaped here. */
+enum ew_status ew_report_write_page(const struct json_t *document, const char *title, const char *plain, FILE *out,
+                                    struct ew_error *err);
+
+#endif
