@@ -22,6 +22,7 @@ enum { NAME_BUF = 160 };
 
 struct parser {
     struct ew_gguf *gguf;
+    size_t n_kv_read, n_tensors_read; /* complete entries */
     struct ew_bytes bytes;
     struct ew_error *err;
 };
@@ -211,7 +212,8 @@ static enum ew_status parse_tensor(struct parser *p, struct ew_gguf_tensor *tens
     if ((status = parse_tensor_shape(p, tensor)) != EW_OK) return status;
     if (!ew_bytes_u32(&p->bytes, &tensor->type) || !ew_bytes_u64(&p->bytes, &tensor->offset))
         return fail_cut(p, "the tensor table");
-    return check_tensor_type(p, tensor);
+    p->n_tensors_read++;
+    return EW_OK;
 }
 
 /* Turns offsets from the start of the data into offsets from the start of the file. */
@@ -254,6 +256,7 @@ static enum ew_status index_kv(struct parser *p) {
     for (size_t i = 1; i < gguf->n_kv; i++)
         if (compare_kv(&gguf->kv_by_key[i - 1], &gguf->kv_by_key[i]) == 0)
             return fail_key(p, gguf->kv_by_key[i], EW_ERR_FORMAT, "appears twice");
+    gguf->n_kv_sorted = gguf->n_kv;
     return EW_OK;
 }
 
@@ -274,6 +277,7 @@ static enum ew_status index_tensors(struct parser *p) {
     for (size_t i = 1; i < n; i++)
         if (compare_tensor_name(&sorted[i - 1], &sorted[i]) == 0)
             return fail_tensor(p, sorted[i], EW_ERR_FORMAT, "appears twice");
+    gguf->n_tensors_sorted = n;
     return EW_OK;
 }
 
@@ -294,8 +298,8 @@ static enum ew_status read_alignment(struct parser *p) {
 static enum ew_status parse_metadata(struct parser *p) {
     struct ew_gguf *gguf = p->gguf;
     enum ew_status status;
-    for (size_t i = 0; i < gguf->n_kv; i++)
-        if ((status = parse_kv(p, &gguf->kv[i], i)) != EW_OK) return status;
+    for (; p->n_kv_read < gguf->n_kv; p->n_kv_read++)
+        if ((status = parse_kv(p, &gguf->kv[p->n_kv_read], p->n_kv_read)) != EW_OK) return status;
     if ((status = index_kv(p)) != EW_OK) return status;
     return read_alignment(p);
 }
@@ -305,6 +309,8 @@ static enum ew_status parse_tensors(struct parser *p) {
     enum ew_status status;
     for (size_t i = 0; i < gguf->n_tensors; i++)
         if ((status = parse_tensor(p, &gguf->tensors[i], i)) != EW_OK) return status;
+    for (size_t i = 0; i < gguf->n_tensors; i++)
+        if ((status = check_tensor_type(p, &gguf->tensors[i])) != EW_OK) return status;
     size_t end;
     if (!ew_align_size(p->bytes.pos, gguf->alignment, &end)) return fail_cut(p, "the header");
     /* A file without tensors may end before the padding. */
@@ -338,7 +344,21 @@ static enum ew_status parse(struct parser *p) {
     return parse_tensors(p);
 }
 
-static enum ew_status open_map(const char *name, struct ew_file_map map, struct ew_gguf **out, struct ew_error *err) {
+/* Keeps what was read before the fault. */
+static void truncate_to_read(const struct parser *p) {
+    p->gguf->n_kv = p->n_kv_read;
+    p->gguf->n_tensors = p->n_tensors_read;
+    p->gguf->n_tensors_sorted = p->gguf->n_kv_sorted = 0;
+    for (size_t i = 0; i < p->gguf->n_tensors; i++) {
+        struct ew_gguf_tensor *tensor = &p->gguf->tensors[i];
+        if (tensor->data) tensor->offset -= p->gguf->header_bytes;
+        tensor->data = NULL;
+    }
+}
+
+/* fault NULL: any fault is an error. Otherwise a fault after the header is described there. */
+static enum ew_status open_map(const char *name, struct ew_file_map map, struct ew_error *fault, struct ew_gguf **out,
+                               struct ew_error *err) {
     enum ew_status status;
     struct ew_gguf *gguf = calloc(1, sizeof *gguf);
     if (!gguf || !(gguf->name = strdup(name))) {
@@ -346,8 +366,16 @@ static enum ew_status open_map(const char *name, struct ew_file_map map, struct 
         goto done;
     }
     gguf->map = map;
-    struct parser parser = {.gguf = gguf, .bytes = {.data = map.data, .size = map.size}, .err = err};
-    if ((status = parse(&parser)) != EW_OK) goto done;
+    struct parser parser = {.gguf = gguf, .bytes = {.data = map.data, .size = map.size}, .err = fault ? fault : err};
+    status = parse(&parser);
+    if (status != EW_OK && status != EW_ERR_MEMORY && fault && gguf->tensor_by_name) {
+        truncate_to_read(&parser);
+        status = EW_OK;
+    }
+    if (status != EW_OK) {
+        if (fault && err) *err = *fault;
+        goto done;
+    }
     *out = gguf;
     gguf = NULL;
 done:
@@ -355,11 +383,11 @@ done:
     return status;
 }
 
-enum ew_status ew_gguf_open(const char *path, struct ew_gguf **out, struct ew_error *err) {
+static enum ew_status open_path(const char *path, struct ew_error *fault, struct ew_gguf **out, struct ew_error *err) {
     struct ew_file_map map;
     enum ew_status status = ew_file_map_open(path, &map, err);
     if (status != EW_OK) return status;
-    if ((status = open_map(path, map, out, err)) != EW_OK) {
+    if ((status = open_map(path, map, fault, out, err)) != EW_OK) {
         ew_file_map_close(&map);
         return status;
     }
@@ -367,9 +395,19 @@ enum ew_status ew_gguf_open(const char *path, struct ew_gguf **out, struct ew_er
     return EW_OK;
 }
 
+enum ew_status ew_gguf_open(const char *path, struct ew_gguf **out, struct ew_error *err) {
+    return open_path(path, NULL, out, err);
+}
+
+enum ew_status ew_gguf_open_damaged(const char *path, struct ew_gguf **out, struct ew_error *fault,
+                                    struct ew_error *err) {
+    *fault = (struct ew_error){0};
+    return open_path(path, fault, out, err);
+}
+
 enum ew_status ew_gguf_open_memory(const char *name, const void *data, size_t size, struct ew_gguf **out,
                                    struct ew_error *err) {
-    return open_map(name, (struct ew_file_map){.data = data, .size = size}, out, err);
+    return open_map(name, (struct ew_file_map){.data = data, .size = size}, NULL, out, err);
 }
 
 void ew_gguf_close(struct ew_gguf **gguf) {

@@ -48,6 +48,12 @@ enum ew_status ew_gguf_open(const char *path, struct ew_gguf **out, struct ew_er
 /* The same over bytes that the caller keeps alive (tests, fuzzing). name stands in for the path in messages. */
 enum ew_status ew_gguf_open_memory(const char *name, const void *data, size_t size, struct ew_gguf **out,
                                    struct ew_error *err);
+/* For showing what is in a damaged file: *out is what could be read before the first fault, which *fault describes
+ * (status EW_OK: there is none). After a fault tensors of unknown types are included, none has data, offsets count
+ * from the start of the data, and look-ups by name find nothing. Fails only where nothing can be read: what
+ * ew_file_map_open gives, FORMAT, UNSUPPORTED, MEMORY. */
+enum ew_status ew_gguf_open_damaged(const char *path, struct ew_gguf **out, struct ew_error *fault,
+                                    struct ew_error *err);
 void ew_gguf_close(struct ew_gguf **gguf);
 
 const char *ew_gguf_path(const struct ew_gguf *gguf);

@@ -62,7 +62,7 @@ int ew_gguf_compare(struct ew_gguf_string a, struct ew_gguf_string b) {
 
 const struct ew_gguf_tensor *ew_gguf_find_tensor(const struct ew_gguf *gguf, const char *name) {
     struct ew_gguf_string wanted = {.data = name, .size = strlen(name)};
-    size_t low = 0, high = gguf->n_tensors;
+    size_t low = 0, high = gguf->n_tensors_sorted;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         int order = ew_gguf_compare(gguf->tensor_by_name[middle]->name, wanted);
@@ -77,7 +77,7 @@ const struct ew_gguf_tensor *ew_gguf_find_tensor(const struct ew_gguf *gguf, con
 
 const struct ew_gguf_kv *ew_gguf_find_kv(const struct ew_gguf *gguf, const char *key) {
     struct ew_gguf_string wanted = {.data = key, .size = strlen(key)};
-    size_t low = 0, high = gguf->n_kv;
+    size_t low = 0, high = gguf->n_kv_sorted;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         int order = ew_gguf_compare(gguf->kv_by_key[middle]->key, wanted);
