@@ -4,9 +4,9 @@
 
 #include "backend/backend.h"
 #include "base/error.h"
+#include "engine/thread_choice.h"
 #include "machine/cpu_features.h"
 #include "model/model_inside.h"
-#include <sched.h>
 #include <stdlib.h>
 
 enum {
@@ -14,13 +14,12 @@ enum {
     DEFAULT_BATCH = 512,
     MAX_CONTEXT = 1 << 24,
     MAX_BATCH = 4096,
-    MAX_THREADS = 1024,
     DEFAULT_SPIN_US = 200
 };
 
 /* Program text, C library, thread stacks and heap as seen before a model is opened. An estimate: measured on x86-64
  * Debian 12, see docs/memory.md. */
-static const uint64_t RUNTIME_BYTES = 6 << 20;
+static const uint64_t RUNTIME_BYTES = 4 << 20;
 
 struct ew_session {
     struct ew_model *model;
@@ -34,29 +33,24 @@ struct ew_session {
 
 struct ew_session_params ew_session_default_params(void) { return (struct ew_session_params){0}; }
 
-static uint32_t usable_cores(void) {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    int n = CPU_COUNT(&set);
-    return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : (uint32_t)n;
-}
-
+/* Fills in defaults and checks ranges. threads: out, what the machine suggests. */
 static enum ew_status resolve(const struct ew_model *model, const struct ew_session_params *given,
-                              struct ew_session_params *out, struct ew_error *err) {
+                              struct ew_thread_choice *threads, struct ew_session_params *out, struct ew_error *err) {
     struct ew_session_params p = given ? *given : ew_session_default_params();
     uint32_t trained = model->config.n_ctx_train;
+    ew_thread_choose(threads);
     if (p.n_ctx == 0) p.n_ctx = trained < DEFAULT_CONTEXT ? trained : DEFAULT_CONTEXT;
     if (p.n_batch == 0) p.n_batch = DEFAULT_BATCH;
-    if (p.threads_prefill == 0) p.threads_prefill = usable_cores();
-    if (p.threads_decode == 0) p.threads_decode = usable_cores();
+    if (p.threads_prefill == 0) p.threads_prefill = threads->n_default;
+    if (p.threads_decode == 0) p.threads_decode = threads->n_default;
     if (p.cpu_mask == 0) p.cpu_mask = ew_cpu_features();
     if (p.spin_us == 0) p.spin_us = DEFAULT_SPIN_US;
     if (p.n_ctx > MAX_CONTEXT)
         return ew_error_set(err, EW_ERR_ARGUMENT, "context: %u is more than %d", p.n_ctx, MAX_CONTEXT);
     if (p.n_batch > MAX_BATCH) return ew_error_set(err, EW_ERR_ARGUMENT, "batch: %u is more than %d", p.n_batch, MAX_BATCH);
-    if (p.threads_prefill > MAX_THREADS || p.threads_decode > MAX_THREADS)
+    if (p.threads_prefill > EW_MAX_THREADS || p.threads_decode > EW_MAX_THREADS)
         return ew_error_set(err, EW_ERR_ARGUMENT, "threads: %u/%u is more than %d", p.threads_prefill, p.threads_decode,
-                            MAX_THREADS);
+                            EW_MAX_THREADS);
     if (p.layout > EW_WEIGHTS_PACKED) return ew_error_set(err, EW_ERR_ARGUMENT, "layout: %d is not known", (int)p.layout);
     if (p.n_batch > p.n_ctx) p.n_batch = p.n_ctx;
     *out = p;
@@ -79,7 +73,8 @@ static struct ew_backend_params backend_params(const struct ew_session_params *p
 enum ew_status ew_session_predict_memory(const struct ew_model *model, const struct ew_session_params *params,
                                          struct ew_memory_ledger *out, struct ew_error *err) {
     struct ew_session_params p = {0};
-    enum ew_status status = resolve(model, params, &p, err);
+    struct ew_thread_choice threads;
+    enum ew_status status = resolve(model, params, &threads, &p, err);
     if (status != EW_OK) return status;
     struct ew_backend_params b = backend_params(&p);
     struct ew_memory_ledger l = {0};
@@ -96,7 +91,8 @@ enum ew_status ew_session_predict_memory(const struct ew_model *model, const str
 enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_params *params, struct ew_session **out,
                                struct ew_error *err) {
     struct ew_session_params p = {0};
-    enum ew_status status = resolve(model, params, &p, err);
+    struct ew_thread_choice threads;
+    enum ew_status status = resolve(model, params, &threads, &p, err);
     if (status != EW_OK) return status;
     struct ew_session *s = calloc(1, sizeof *s);
     if (!s) return ew_error_set(err, EW_ERR_MEMORY, "session: out of memory");
@@ -105,6 +101,7 @@ enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_p
     s->interface = &ew_backend_cpu;
     s->logits = calloc(model->config.n_vocab, sizeof(float));
     struct ew_backend_params b = backend_params(&p);
+    if (threads.n_cores >= b.request.max_threads) b.cores = threads.cores;
     status = s->logits ? s->interface->open(&model->plan, model->gguf, &b, &s->backend, err)
                        : ew_error_set(err, EW_ERR_MEMORY, "session: out of memory for %u logits", model->config.n_vocab);
     if (status != EW_OK) {
