@@ -10,16 +10,21 @@ built=()     # steps that count as one test each: "passed|failed|skipped name"
 
 step() { echo "== $*"; }
 
-# A build folder left by another checkout or an older meson is made anew.
+# A build folder with other options, or left by another checkout or an older meson, is made anew. `build` is the user's.
 configure() { # folder, meson options…
     local folder=$1
     shift
-    [ ! -f "$folder/build.ninja" ] || meson configure "$folder" >/dev/null 2>&1 || rm -rf "$folder"
-    [ -f "$folder/build.ninja" ] || meson setup "$folder" -Dwerror=true "$@" >"$folder.log" 2>&1 || {
+    if [ -f "$folder/build.ninja" ]; then
+        [ "$folder" != build ] || return 0
+        [ "$(cat "$folder/options" 2>/dev/null)" != "$*" ] || ! meson configure "$folder" >/dev/null 2>&1 || return 0
+    fi
+    rm -rf "$folder"
+    meson setup "$folder" "$@" >"$folder.log" 2>&1 || {
         tail -20 "$folder.log"
         return 1
     }
-    rm -f "$folder.log"
+    echo "$*" >"$folder/options"
+    rm "$folder.log"
 }
 
 build() { # name, folder, targets: "all" or a list, meson options…
@@ -46,7 +51,7 @@ run_tests() { # name, folder, meson test options…
 
 # With assertions, as the sanitizer builds; clang's build is without them, as the release binary.
 check_gcc() {
-    build gcc build-check all --buildtype=debugoptimized && run_tests gcc build-check &&
+    build gcc build-check all -Dwerror=true --buildtype=debugoptimized && run_tests gcc build-check &&
         build release build edgewise --buildtype=release
 }
 
@@ -55,7 +60,7 @@ check_clang() {
         built+=("skipped clang: not installed")
         return
     fi
-    CC=clang build clang build-clang all --buildtype=release && run_tests clang build-clang --no-suite style
+    CC=clang build clang build-clang all -Dwerror=true --buildtype=release && run_tests clang build-clang --no-suite style
 }
 
 check_sanitizers() {
