@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Checks that relative links in Markdown files lead somewhere, that paths named in ARCHITECTURE.md exist, and that
-docs/README.md lists every page of docs/. A missing picture is only a warning: it is taken from a real run."""
+docs/README.md lists every page of docs/. A missing picture is only a warning (it is taken from a real run), and so is a
+page of docs/ that a source file names."""
 import re
 
 import source_tree
@@ -8,9 +9,18 @@ import source_tree
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 NAMED_PATH = re.compile(r"`((?:src|include|tests|tools|docs|studies|models)/[\w./-]*\w)`")
 
+DOCS_PAGE = re.compile(r"\bdocs/[\w-]+\.md\b")
+
+
+def check_sources(root):
+    for path in source_tree.files(root, "*.c", "*.h", "*.build"):
+        for page in sorted(set(DOCS_PAGE.findall(source_tree.read(path)))):
+            if not (root / page).exists():
+                yield f"{path.relative_to(root).as_posix()}: names {page}, which is not there"
+
 
 def check(root):
-    failures, warnings = [], []
+    failures, warnings = [], list(check_sources(root))
     for page in source_tree.files(root, "*.md"):
         name = page.relative_to(root).as_posix()
         text = source_tree.read(page)

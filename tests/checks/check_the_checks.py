@@ -69,6 +69,7 @@ CASES = [
     (check_links, {"README.md": "[a](docs/a.md#part) [b](https://x.org/y) `src/none.c`\n", "docs/a.md": ""}, None),
     (check_links, {"README.md": "[a](docs/a.md)\n"}, "README.md: the link to docs/a.md leads nowhere"),
     (check_links, {"README.md": "![a](docs/a.png)\n"}, "warning: README.md: the link to docs/a.png leads nowhere"),
+    (check_links, {"src/a.c": "/* See docs/b.md and docs/c.md. */\n", "docs/b.md": ""}, "warning: src/a.c: names docs/c.md"),
     (check_links, {"docs/b.md": "[a](../src/a.c)\n", "docs/README.md": "[b](b.md)\n"}, "docs/b.md: the link to ../src/a.c"),
     (check_links, {"docs/README.md": "empty\n", "docs/a.md": ""}, "does not list a.md"),
     (check_links, {"ARCHITECTURE.md": "`src/cli/cmd_NAME.c` `src/plan/gone.c`\n"}, "src/plan/gone.c is not there"),

@@ -1,4 +1,6 @@
 """What every check needs: the files of the tree, and the frame that prints findings and sets the exit status."""
+import fnmatch
+import os
 import pathlib
 import sys
 
@@ -8,14 +10,11 @@ SKIPPED_FOLDERS = {"node_modules", "scratch", ".git", ".cache", "demo"}
 def files(root, *patterns):
     """Files below root matching any pattern, sorted, without build folders and downloads."""
     root = pathlib.Path(root)
-    found = set()
-    for pattern in patterns:
-        for path in root.rglob(pattern):
-            parts = path.relative_to(root).parts
-            if parts[0].startswith("build") and parts[0] != "build.md" and len(parts) > 1:
-                continue
-            if not SKIPPED_FOLDERS.intersection(parts) and path.is_file():
-                found.add(path)
+    found = []
+    for folder, below, names in os.walk(root):
+        top = pathlib.Path(folder) == root
+        below[:] = [name for name in below if name not in SKIPPED_FOLDERS and not (top and name.startswith("build"))]
+        found += [pathlib.Path(folder, name) for name in names if any(fnmatch.fnmatch(name, p) for p in patterns)]
     return sorted(found)
 
 
