@@ -1,0 +1,94 @@
+/* Owns joining a study with this program: its signals, its own path as the engine, its store. */
+#include "cli/study_drive.h"
+#include "base/error.h"
+#include "machine/cpu_features.h"
+#include "store/store_sink.h"
+#include "study/study_value.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile int stop_soon, stop_now;
+
+static void on_signal(int number) {
+    if (number != SIGINT || stop_soon) stop_now = 1;
+    stop_soon = 1;
+}
+
+void ew_study_drive_catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+static void choose_engine(struct ew_study_drive *d) {
+    if (d->engine_command) {
+        snprintf(d->engine_text, sizeof d->engine_text, "exec %s", d->engine_command);
+        d->engine[0] = "/bin/sh";
+        d->engine[1] = "-c";
+        d->engine[2] = d->engine_text;
+        d->engine[3] = NULL;
+        return;
+    }
+    ssize_t n = readlink("/proc/self/exe", d->self, sizeof d->self - 1);
+    if (n > 0) d->self[n] = 0;
+    /* A program that was replaced while it runs is still itself through /proc. */
+    if (n <= 0 || access(d->self, X_OK) != 0) strcpy(d->self, "/proc/self/exe");
+    d->engine[0] = d->self;
+    d->engine[1] = "trial";
+    d->engine[2] = NULL;
+}
+
+enum ew_status ew_study_drive_open(struct ew_study_drive *d, FILE *out, struct ew_error *err) {
+    ew_study_view_open(&d->view, out, d->study, &stop_soon);
+    enum ew_status status = ew_machine_open(d->common->root, &d->machine, err);
+    if (status == EW_OK) status = ew_study_models_locate(d->study, d->cache, &d->models, err);
+    if (status != EW_OK) return status;
+    d->limits = (struct ew_plan_limits){.usable_cpus = d->machine->usable,
+                                        .all_cores = ew_machine_usable_cores(d->machine),
+                                        .cpu_mask = d->common->cpu_mask == ew_cpu_features() ? 0 : d->common->cpu_mask,
+                                        .engine = d->engine_command};
+    choose_engine(d);
+    return EW_OK;
+}
+
+void ew_study_drive_close(struct ew_study_drive *d) {
+    ew_located_models_close(&d->models);
+    ew_machine_close(&d->machine);
+}
+
+static bool on_writing(void *context, const char *path, uint64_t done, uint64_t total) {
+    struct ew_study_drive *d = context;
+    char line[512], have[32], all[32];
+    ew_value_print_bytes((double)done, have, sizeof have);
+    ew_value_print_bytes((double)total, all, sizeof all);
+    snprintf(line, sizeof line, "writing %s  %s of %s", path, have, all);
+    ew_study_view_say(&d->view, line);
+    return !stop_soon;
+}
+
+enum ew_status ew_study_drive_models(struct ew_study_drive *d, struct ew_error *err) {
+    enum ew_status status = ew_study_models_write(&d->models, on_writing, d, err);
+    ew_study_view_clear(&d->view);
+    if (status == EW_OK) status = ew_study_models_describe(&d->models, d->study->path, d->engine_command != NULL, err);
+    return status;
+}
+
+enum ew_status ew_study_drive_run(struct ew_study_drive *d, struct ew_store *store, struct ew_study_outcome *out,
+                                  struct ew_error *err) {
+    const struct ew_study_sink sink = ew_store_sink(store);
+    const struct ew_meter_config meters = {.root = d->common->root, .replay_path = d->power_trace};
+    const struct ew_study_request request = {.study = d->study, .models = &d->models, .machine = d->machine,
+                                             .limits = d->limits, .engine = d->engine, .sink = &sink,
+                                             .meters = &meters, .version = EW_VERSION, .stop_soon = &stop_soon,
+                                             .stop_now = &stop_now, .watcher = ew_study_view_watcher(&d->view)};
+    enum ew_status status = ew_study_run(&request, out, err);
+    ew_study_view_clear(&d->view);
+    return status;
+}

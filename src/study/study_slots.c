@@ -1,0 +1,129 @@
+/* Owns the bookkeeping of a running study. Knows nothing of processes or stores. */
+#include "study/study_slots.h"
+#include "base/error.h"
+#include "study/statistics.h"
+#include "study/trial_speed.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_states(const void *a, const void *b) {
+    return strcmp(((const struct ew_trial_state *)a)->key, ((const struct ew_trial_state *)b)->key);
+}
+
+enum ew_status ew_study_slots_open(const struct ew_study_plan *plan, const struct ew_study_sink *sink, int64_t study_id,
+                                   struct ew_study_slots *out, struct ew_error *err) {
+    struct ew_trial_state *states = NULL;
+    size_t n = 0;
+    enum ew_status status = sink->trial_states(sink->context, study_id, &states, &n, err);
+    if (status != EW_OK) return status;
+    struct ew_study_slot *slots = calloc(plan->n_trials + 1, sizeof *slots);
+    if (!slots) {
+        free(states);
+        return ew_error_set(err, EW_ERR_MEMORY, "study: out of memory");
+    }
+    if (n > 1) qsort(states, n, sizeof *states, compare_states);
+    for (size_t i = 0; i < plan->n_trials; i++) {
+        struct ew_trial_state wanted;
+        memcpy(wanted.key, plan->trials[i].key, sizeof wanted.key);
+        const struct ew_trial_state *s = n ? bsearch(&wanted, states, n, sizeof *states, compare_states) : NULL;
+        slots[i] = (struct ew_study_slot){.status = EW_TRIAL_PLANNED, .prefill_tokens_per_s = NAN,
+                                          .decode_tokens_per_s = NAN};
+        if (!s || s->status <= EW_TRIAL_RUNNING) continue;
+        slots[i] = (struct ew_study_slot){.status = s->status, .prefill_tokens_per_s = s->prefill_tokens_per_s,
+                                          .decode_tokens_per_s = s->decode_tokens_per_s,
+                                          .seconds = (double)s->duration_ns * 1e-9};
+    }
+    free(states);
+    *out = (struct ew_study_slots){.plan = plan, .slots = slots};
+    return EW_OK;
+}
+
+void ew_study_slots_close(struct ew_study_slots *slots) {
+    free(slots->slots);
+    *slots = (struct ew_study_slots){0};
+}
+
+void ew_study_slots_note(struct ew_study_slots *slots, size_t index, const struct ew_trial_record *record) {
+    slots->slots[index] = (struct ew_study_slot){.status = record->status,
+                                                 .prefill_tokens_per_s = ew_trial_prefill_speed(record),
+                                                 .decode_tokens_per_s = ew_trial_decode_speed(record),
+                                                 .seconds = (double)(record->end_ns - record->begin_ns) * 1e-9};
+}
+
+/* A speed is precise when its interval is, and n allows one. */
+static bool is_precise(const double *values, size_t n, double until) {
+    struct ew_stat_summary s;
+    if (n < 2 || ew_stat_summarise(values, n, 1, &s, NULL) != EW_OK) return false;
+    return ew_stat_relative_interval(&s) <= until;
+}
+
+static bool is_enough(const struct ew_study_slots *s, const struct ew_study_file *study, size_t config) {
+    double prefill[1000], decode[1000]; /* repeats are at most 1000 */
+    size_t n = 0;
+    for (size_t i = 0; i < s->plan->n_trials && n < 1000; i++) {
+        if (s->plan->trials[i].config != config || s->slots[i].status != EW_TRIAL_OK) continue;
+        prefill[n] = s->slots[i].prefill_tokens_per_s;
+        decode[n++] = s->slots[i].decode_tokens_per_s;
+    }
+    return n >= (size_t)study->repeats_min && is_precise(prefill, n, study->until_interval) &&
+           is_precise(decode, n, study->until_interval);
+}
+
+static bool is_hopeless(const struct ew_study_slots *s, size_t config) {
+    for (size_t i = 0; i < s->plan->n_trials; i++)
+        if (s->plan->trials[i].config == config &&
+            (s->slots[i].status == EW_TRIAL_OOM || s->slots[i].status == EW_TRIAL_TIMEOUT))
+            return true;
+    return false;
+}
+
+bool ew_study_slots_wants(struct ew_study_slots *s, const struct ew_study_file *study, size_t index) {
+    struct ew_study_slot *slot = &s->slots[index];
+    if (slot->dropped || slot->status > EW_TRIAL_RUNNING) return false;
+    const struct ew_plan_trial *t = &s->plan->trials[index];
+    bool precise = study->until_interval > 0 && t->repeat >= study->repeats_min && is_enough(s, study, t->config);
+    if (!precise && !is_hopeless(s, t->config)) return true;
+    slot->dropped = true;
+    s->n_dropped++;
+    return false;
+}
+
+struct seen_time {
+    double seconds;
+    size_t n;
+};
+
+/* Time left: the mean time of a configuration's finished trials; where there are none, its rough cost, scaled by how
+ * wrong costs were so far. seen: [n_configs]. */
+static void add_left(const struct ew_study_slots *s, const struct seen_time *seen, double scale,
+                     struct ew_slots_estimate *out) {
+    for (size_t i = 0; i < s->plan->n_trials; i++) {
+        if (s->slots[i].dropped || s->slots[i].status > EW_TRIAL_RUNNING) continue;
+        const struct seen_time *t = &seen[s->plan->trials[i].config];
+        out->seconds_left +=
+            t->n ? t->seconds / (double)t->n : s->plan->configs[s->plan->trials[i].config].cost * scale;
+    }
+}
+
+struct ew_slots_estimate ew_study_slots_estimate(const struct ew_study_slots *s) {
+    struct ew_slots_estimate out = {0};
+    struct seen_time *seen = calloc(s->plan->n_configs + 1, sizeof *seen);
+    double spent = 0, cost = 0;
+    for (size_t i = 0; i < s->plan->n_trials; i++) {
+        if (s->slots[i].dropped) continue;
+        out.total++;
+        if (s->slots[i].status <= EW_TRIAL_RUNNING) continue;
+        out.done++;
+        spent += s->slots[i].seconds;
+        cost += s->plan->configs[s->plan->trials[i].config].cost;
+        if (!seen) continue;
+        seen[s->plan->trials[i].config].seconds += s->slots[i].seconds;
+        seen[s->plan->trials[i].config].n++;
+    }
+    if (seen) add_left(s, seen, cost > 0 ? spent / cost : 1, &out);
+    free(seen);
+    out.fraction = spent + out.seconds_left > 0 ? spent / (spent + out.seconds_left) : 1;
+    return out;
+}
