@@ -12,6 +12,7 @@ struct ew_study_drive {
     const char *cache;           /* --cache, or NULL */
     const char *engine_command;  /* --engine-command, or NULL */
     const char *power_trace;     /* --power-trace, or NULL */
+    bool quiet;                  /* say nothing of meters, nor of each run off a terminal: a table follows */
     struct ew_study_view view;
     struct ew_machine *machine;
     struct ew_located_models models;

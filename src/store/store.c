@@ -92,7 +92,10 @@ static enum ew_status open_database(struct ew_store *store, enum ew_store_mode m
 
 enum ew_status ew_store_open(const char *path, enum ew_store_mode mode, struct ew_store **out, struct ew_error *err) {
     struct stat info;
-    if (stat(path, &info) != 0) {
+    bool in_memory = strcmp(path, ":memory:") == 0;
+    if (in_memory) {
+        /* nothing to look at */
+    } else if (stat(path, &info) != 0) {
         if (mode == EW_STORE_READ && errno == ENOENT) return ew_error_set(err, EW_ERR_NOT_FOUND, "%s: no such store", path);
         if (errno != ENOENT) return ew_error_errno(err, EW_ERR_IO, errno, "%s: cannot open", path);
     } else if (!S_ISREG(info.st_mode)) {
@@ -103,7 +106,7 @@ enum ew_status ew_store_open(const char *path, enum ew_store_mode mode, struct e
     store->lock_fd = -1;
     store->path = strdup(path);
     enum ew_status status = store->path ? EW_OK : ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", path);
-    if (status == EW_OK && mode == EW_STORE_WRITE) status = take_lock(store, err);
+    if (status == EW_OK && mode == EW_STORE_WRITE && !in_memory) status = take_lock(store, err);
     if (status == EW_OK) status = open_database(store, mode, err);
     if (status != EW_OK) {
         ew_store_close(&store);

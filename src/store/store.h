@@ -15,7 +15,8 @@ enum ew_store_mode {
     EW_STORE_WRITE /* made where it does not exist */
 };
 
-/* Errors: NOT_FOUND, PERMISSION, IO (disk full, locked), FORMAT (no store, or damaged), UNSUPPORTED (a newer schema).
+/* path ":memory:" with EW_STORE_WRITE is a store that ends with its handle.
+ * Errors: NOT_FOUND, PERMISSION, IO (disk full, locked), FORMAT (no store, or damaged), UNSUPPORTED (a newer schema).
  * *out is owned by the caller: ew_store_close. */
 enum ew_status ew_store_open(const char *path, enum ew_store_mode mode, struct ew_store **out, struct ew_error *err);
 void ew_store_close(struct ew_store **store);

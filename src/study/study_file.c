@@ -225,7 +225,7 @@ struct model_entry {
     yaml_node_t *types;
     int types_line;
     int kinds; /* how many of synth, file, box it has */
-    bool box;
+    bool box, sample_given;
 };
 
 static bool read_flag(struct ew_yaml *y, const char *key, int line, const yaml_node_t *node, bool *to) {
@@ -254,7 +254,7 @@ static void read_model_key(struct ew_yaml *y, void *context, const char *key, in
         entry->types = node;
         entry->types_line = line;
     } else if (strcmp(key, "sample_text") == 0) {
-        read_flag(y, key, line, node, &entry->model.has_sample_text);
+        entry->sample_given = read_flag(y, key, line, node, &entry->model.has_sample_text);
     } else {
         ew_yaml_complain(y, line, "%s: is not a key of a model (synth, file, box, types, sample_text)", key);
     }
@@ -279,6 +279,8 @@ static void read_model(struct ew_yaml *y, struct ew_study_file *file, yaml_node_
     struct model_entry entry = {.model = {.line = ew_yaml_line(node)}};
     ew_yaml_each_pair(y, node, "an entry of models", read_model_key, &entry);
     bool synth = entry.model.kind == EW_STUDY_MODEL_SYNTH;
+    /* What real models say belongs in a report; random weights say nothing. */
+    if (!entry.sample_given) entry.model.has_sample_text = !synth;
     if (y->status != EW_OK) {
         /* said already */
     } else if (entry.kinds != 1) {

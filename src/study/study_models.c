@@ -46,13 +46,20 @@ static char *default_cache(void) {
     return n < 0 ? NULL : path;
 }
 
+/* Puts "study.yaml:14: " before the message; models of bench have no line. */
+static enum ew_status at_line(const char *study_path, int line, enum ew_status status, struct ew_error *err) {
+    if (status == EW_OK || line == 0) return status;
+    ew_error_prefix(err, status, "%s:%d", study_path, line);
+    return status;
+}
+
 /* ---- locating ---- */
 
 static enum ew_status locate_file(const struct ew_study_file *study, struct ew_located_model *m, struct ew_error *err) {
     if (m->from->kind == EW_STUDY_MODEL_BOX) {
         char path[PATH_MAX];
         enum ew_status status = ew_model_box_path(path, sizeof path, err);
-        if (status != EW_OK) return ew_error_prefix(err, status, "%s:%d", study->path, m->from->line);
+        if (status != EW_OK) return status;
         m->path = strdup(path);
     } else {
         m->path = beside_study(study, m->from->name);
@@ -60,27 +67,22 @@ static enum ew_status locate_file(const struct ew_study_file *study, struct ew_l
     if (!m->path) return no_memory(study, err);
     struct stat info;
     if (stat(m->path, &info) != 0)
-        return ew_error_errno(err, errno == ENOENT ? EW_ERR_NOT_FOUND : EW_ERR_IO, errno, "%s:%d: file: %s", study->path,
-                              m->from->line, m->path);
+        return ew_error_errno(err, errno == ENOENT ? EW_ERR_NOT_FOUND : EW_ERR_IO, errno, "%s: cannot open", m->path);
     if (!S_ISREG(info.st_mode))
-        return ew_error_set(err, EW_ERR_ARGUMENT, "%s:%d: file: %s: is not a regular file", study->path, m->from->line,
-                            m->path);
+        return ew_error_set(err, EW_ERR_ARGUMENT, "%s: is not a regular file", m->path);
     m->file_bytes = (uint64_t)info.st_size;
     return EW_OK;
 }
 
-static enum ew_status unknown_shape(const struct ew_study_file *study, const struct ew_study_model *from,
-                                    struct ew_error *err) {
+static enum ew_status unknown_shape(const struct ew_study_model *from, struct ew_error *err) {
     char list[360];
     size_t used = 0;
     for (size_t i = 0; i < ew_shape_count() && used < sizeof list; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", ew_shape_at(i)->name);
-    return ew_error_set(err, EW_ERR_ARGUMENT, "%s:%d: synth: `%s` is not a known shape (%s)", study->path, from->line,
-                        from->name, list);
+    return ew_error_set(err, EW_ERR_ARGUMENT, "synth: `%s` is not a known shape (%s)", from->name, list);
 }
 
-static enum ew_status find_type(const struct ew_study_file *study, const struct ew_study_model *from,
-                                enum ew_file_type *out, struct ew_error *err) {
+static enum ew_status find_type(const struct ew_study_model *from, enum ew_file_type *out, struct ew_error *err) {
     size_t n = 0, used = 0;
     const enum ew_file_type *types = ew_synth_file_types(&n);
     uint32_t id = 0;
@@ -95,20 +97,19 @@ static enum ew_status find_type(const struct ew_study_file *study, const struct 
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
                                      ew_file_type_name((uint32_t)types[i]));
     }
-    return ew_error_set(err, EW_ERR_ARGUMENT, "%s:%d: types: `%s` cannot be written (%s can)", study->path, from->line,
-                        from->type, list);
+    return ew_error_set(err, EW_ERR_ARGUMENT, "types: `%s` cannot be written (%s can)", from->type, list);
 }
 
 static enum ew_status locate_synth(const struct ew_study_file *study, const char *cache, struct ew_located_model *m,
                                    struct ew_error *err) {
     m->shape = ew_shape_find(m->from->name);
-    if (!m->shape) return unknown_shape(study, m->from, err);
+    if (!m->shape) return unknown_shape(m->from, err);
     struct ew_synth_params params = {.shape = m->shape, .seed = SYNTH_SEED};
-    enum ew_status status = find_type(study, m->from, &params.file_type, err);
+    enum ew_status status = find_type(m->from, &params.file_type, err);
     struct ew_synth_summary summary;
     if (status != EW_OK) return status;
     status = ew_synth_measure(&params, &summary, err);
-    if (status != EW_OK) return ew_error_prefix(err, status, "%s:%d", study->path, m->from->line);
+    if (status != EW_OK) return status;
     char type[24];
     snprintf(type, sizeof type, "%s", ew_file_type_name((uint32_t)params.file_type));
     for (char *p = type; *p; p++) *p = (char)tolower((unsigned char)*p);
@@ -145,6 +146,7 @@ enum ew_status ew_study_models_locate(const struct ew_study_file *study, const c
         m->from = &study->models[i];
         status = m->from->kind == EW_STUDY_MODEL_SYNTH ? locate_synth(study, all.cache, m, err)
                                                        : locate_file(study, m, err);
+        status = at_line(study->path, m->from->line, status, err);
         if (status == EW_OK && m->to_write) all.write_bytes += m->file_bytes;
     }
     if (status != EW_OK) {
@@ -322,8 +324,7 @@ enum ew_status ew_study_models_describe(struct ew_located_models *models, const 
                                         struct ew_error *err) {
     for (size_t i = 0; i < models->n; i++) {
         enum ew_status status = describe(&models->models[i], foreign_engine, err);
-        int line = models->models[i].from->line;
-        if (status != EW_OK) return line ? ew_error_prefix(err, status, "%s:%d", study_path, line) : status;
+        if (status != EW_OK) return at_line(study_path, models->models[i].from->line, status, err);
     }
     return EW_OK;
 }

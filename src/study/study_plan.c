@@ -14,11 +14,14 @@ enum { MAX_TRIALS = 20000 };
 static enum ew_status check_threads(const struct ew_study_file *study, const char *key,
                                     const struct ew_study_values *values, const struct ew_plan_limits *limits,
                                     struct ew_error *err) {
-    for (size_t i = 0; i < values->n; i++)
-        if (values->value[i] > limits->usable_cpus)
-            return ew_error_set(err, EW_ERR_ARGUMENT, "%s:%d: %s: %lld is more than this machine's %d core%s (sweep: 1–%d, "
-                                "or all)", study->path, values->line, key, (long long)values->value[i],
-                                limits->usable_cpus, limits->usable_cpus == 1 ? "" : "s", limits->usable_cpus);
+    for (size_t i = 0; i < values->n; i++) {
+        if (values->value[i] <= limits->usable_cpus) continue;
+        ew_error_set(err, EW_ERR_ARGUMENT, "%s: %lld is more than this machine's %d core%s (sweep: 1–%d, or all)", key,
+                     (long long)values->value[i], limits->usable_cpus, limits->usable_cpus == 1 ? "" : "s",
+                     limits->usable_cpus);
+        if (values->line > 0) ew_error_prefix(err, EW_ERR_ARGUMENT, "%s:%d", study->path, values->line);
+        return EW_ERR_ARGUMENT;
+    }
     return EW_OK;
 }
 

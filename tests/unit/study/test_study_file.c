@@ -33,7 +33,7 @@ static void everything_is_read(void **state) {
     struct ew_study_file *f = good("study: which model\n"
                                    "models:\n"
                                    "  - {synth: llama-3.2-1b, types: [q4_0, q8_0]}\n"
-                                   "  - {file: m.gguf, sample_text: true}\n"
+                                   "  - {file: m.gguf, sample_text: false}\n"
                                    "  - box: true\n"
                                    "sweep:\n"
                                    "  prefill_threads: [1, all]\n"
@@ -58,7 +58,9 @@ static void everything_is_read(void **state) {
     assert_string_equal(f->models[1].type, "q8_0");
     assert_string_equal(f->models[1].name, "llama-3.2-1b");
     assert_int_equal(f->models[2].kind, EW_STUDY_MODEL_FILE);
-    assert_true(f->models[2].has_sample_text);
+    assert_false(f->models[0].has_sample_text); /* random weights: no text unless asked for */
+    assert_false(f->models[2].has_sample_text);
+    assert_true(f->models[3].has_sample_text);
     assert_int_equal(f->models[2].line, 4);
     assert_int_equal(f->models[3].kind, EW_STUDY_MODEL_BOX);
     assert_int_equal(f->prefill_threads.n, 2);
