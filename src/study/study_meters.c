@@ -31,7 +31,10 @@ enum ew_status ew_study_meters_open(const struct ew_meter_config *config, const 
             ew_meter_list_close(&m.list);
             return ew_error_set(err, status, "energy meter %s: %s", energy, why.message);
         }
-        if (status != EW_OK) snprintf(m.energy_none, sizeof m.energy_none, "%s", why.message);
+        static const char said[] = "no energy figure: "; /* outputs begin with their own words for it */
+        const char *reason = why.message;
+        if (strncmp(reason, said, sizeof said - 1) == 0) reason += sizeof said - 1;
+        if (status != EW_OK) snprintf(m.energy_none, sizeof m.energy_none, "%s", reason);
     }
     if (m.energy) use(&m, m.energy);
     for (size_t i = 0; i < ew_meter_list_count(m.list); i++) {

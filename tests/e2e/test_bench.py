@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""edgewise bench: its table, its JSON, and what it refuses."""
+import json
+import os
+import sqlite3
+import sys
+import unittest
+
+from harness import BOX, FAKE_ENGINE, ScratchCase, run
+
+QUICK = ("-p", "16", "-n", "6", "--energy", "none")
+
+
+class Bench(ScratchCase):
+    def bench(self, *args):
+        return run("bench", *args, cwd=self.folder)
+
+    def test_json_holds_raw_values(self):
+        result = self.bench(BOX, *QUICK, "-r", "3", "-t", "1", "--depth", "0,8", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        configs = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assertEqual([c["depth"] for c in sorted(configs, key=lambda c: c["depth"])], [0, 8])
+        for c in configs:
+            self.assertEqual((c["decode_threads"], c["prompt_tokens"], c["generate_tokens"]), (1, 16, 6))
+            self.assertEqual(len(c["runs"]), 3)
+            speeds = []
+            for r in c["runs"]:
+                self.assertEqual(r["status"], "ok")
+                stamps = r["token_stamps_ns"]
+                self.assertEqual(len(stamps), 6)
+                speeds.append(5e9 / (stamps[-1] - stamps[0]))
+                self.assertAlmostEqual(r["figures"]["decode_tokens_per_s"], speeds[-1], delta=1e-6 * speeds[-1])
+            # The median of three is the middle one.
+            self.assertAlmostEqual(c["figures"]["decode_tokens_per_s"]["median"], sorted(speeds)[1],
+                                   delta=1e-6 * speeds[0])
+            self.assertGreater(c["ledger"]["total_bytes"], c["ledger"]["kv_cache_bytes"])
+            self.assertIn("not asked for", c["energy_none"])
+        self.assertEqual(os.listdir(self.folder), [])  # nothing is left behind
+
+    def test_table(self):
+        result = self.bench(*QUICK, "-r", "2", "-t", "1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for word in ("machine  ", "energy   none — not asked for", "prefill 16", "decode 6", "tok/s", "peak memory", "(said ",
+                     "2 runs each", "kernels  F16: "):
+            self.assertIn(word, result.stdout)
+        self.assertEqual(result.stderr, "")
+
+    def test_store_is_kept_on_request(self):
+        for _ in range(2):
+            self.assertEqual(self.bench(BOX, *QUICK, "-r", "1", "-t", "1", "--store", "b.db").returncode, 0)
+        with sqlite3.connect(self.path("b.db")) as db:
+            self.assertEqual(db.execute("SELECT count(*) FROM trial WHERE status = 'ok'").fetchone(), (2,))
+
+    def test_a_failing_engine_is_named(self):
+        result = self.bench(BOX, *QUICK, "-r", "1", "-t", "1", "--engine-command", f"python3 '{FAKE_ENGINE}' crash")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("crashed: Segmentation fault (signal 11), in phase prefill", result.stdout)
+
+    def test_what_is_refused(self):
+        self.assert_refused(self.bench("no.gguf"), "no.gguf: cannot open: No such file", status=(1,))
+        self.assert_refused(self.bench("lama:q4_0"), "`lama` is not a known shape", status=(2,))
+        self.assert_refused(self.bench("llama-3.2-1b:q1"), "`q1` cannot be written", status=(2,))
+        self.assert_refused(self.bench(BOX, "-t", "4000"), "threads: 4000 is more than this machine's", status=(2,))
+        self.assert_refused(self.bench(BOX, "-t", "1,,2"), "is no list", status=(2,))
+        self.assert_refused(self.bench(BOX, "-t", "many"), "`many`", status=(2,))
+        self.assert_refused(self.bench(BOX, "-r", "0"), "--runs", status=(2,))
+        self.assert_refused(self.bench(BOX, "--weights", "lost"), "`lost`", status=(2,))
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main(verbosity=2))
