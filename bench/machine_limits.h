@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads every byte once, as plain loads; returns something that depends on all of them. */
-uint64_t ew_limit_read(const void *data, size_t size_bytes);
+/* Reads every byte once as fast as these features can; data is 256-byte aligned, a tail below 256 bytes is left. */
+void ew_limit_read(const void *data, size_t size_bytes, uint64_t features);
 
 enum ew_peak { EW_PEAK_INT8, EW_PEAK_F32, EW_PEAK_BF16, EW_PEAKS };
 

@@ -22,11 +22,14 @@ struct ew_group512 {
 };
 typedef void ew_emit512(void *state, uint32_t group, const struct ew_group512 *w);
 
-/* 16 rows of blocks. stride: bytes from row to row in the file's layout; 0 says R16. */
+/* 16 rows of blocks. stride: bytes from row to row in the file's layout; 0 says R16. ahead: what to prefetch; a bit
+ * further in R16, otherwise the next 16 rows, a stretch of memory as long as the part that is being read. */
 struct ew_rows512 {
     const uint8_t *p;
     size_t stride;
+    const uint8_t *ahead;
 };
+enum { AHEAD_BYTES_R16 = 4096 };
 
 EW_INLINE __m512i load16x16(const uint8_t *p, size_t stride4) {
     __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)p));
@@ -56,10 +59,29 @@ EW_INLINE void load_units(struct ew_rows512 src, size_t offset, size_t packed, i
     }
 }
 
-/* The 4 bytes at p of 16 rows. */
-EW_INLINE __m512i gather_unit(const uint8_t *p, size_t stride) {
-    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return _mm512_i32gather_epi32(_mm512_mullo_epi32(lane, _mm512_set1_epi32((int)stride)), p, 1);
+/* Asks early for as many bytes as 16 blocks have, because the processor's own prefetching stops at the ends of pages and
+ * loses its way between 16 rows. Past the end of the weight this does nothing. */
+EW_INLINE void prefetch_blocks(struct ew_rows512 *src, size_t block_bytes) {
+    for (size_t i = 0; i < 16 * block_bytes; i += 64) {
+        if (src->stride) _mm_prefetch((const char *)src->ahead + i, _MM_HINT_T1);
+        else _mm_prefetch((const char *)src->ahead + i, _MM_HINT_T0);
+    }
+    src->ahead += 16 * block_bytes;
+}
+
+/* The 2 bytes at p of 8 rows. Gathering is slower. */
+EW_INLINE __m128i load_u16x8(const uint8_t *p, size_t stride) {
+    uint16_t u[8];
+#pragma GCC unroll 8
+    for (int r = 0; r < 8; r++) memcpy(&u[r], p + r * stride, 2);
+    return _mm_setr_epi16((short)u[0], (short)u[1], (short)u[2], (short)u[3], (short)u[4], (short)u[5], (short)u[6],
+                          (short)u[7]);
+}
+
+/* The half-precision number at p of 16 rows. */
+EW_INLINE __m512 halves_of_rows(const uint8_t *p, size_t stride) {
+    __m256i low = _mm256_castsi128_si256(load_u16x8(p, stride));
+    return _mm512_cvtph_ps(_mm256_inserti128_si256(low, load_u16x8(p + 8 * stride, stride), 1));
 }
 
 EW_INLINE __m512 halves(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
@@ -77,8 +99,9 @@ EW_INLINE __m512 byte_of_lane(__m512i v, unsigned s) {
 EW_INLINE void decode_q4_0(struct ew_rows512 src, uint32_t n_cols, ew_emit512 *emit, void *state) {
     for (uint32_t g = 0; g < n_cols / 32; g++, src.p += src.stride ? 18 : 18 * 16) {
         struct ew_group512 w;
+        prefetch_blocks(&src, 18);
         load_units(src, 2, 32, 4, w.q);
-        w.scale[0] = src.stride ? low_halves(gather_unit(src.p, src.stride)) : halves(src.p);
+        w.scale[0] = src.stride ? halves_of_rows(src.p, src.stride) : halves(src.p);
         for (int j = 0; j < 4; j++) {
             w.q[j + 4] = high_nibbles(w.q[j]);
             w.q[j] = low_nibbles(w.q[j]);
@@ -91,8 +114,9 @@ EW_INLINE void decode_q4_0(struct ew_rows512 src, uint32_t n_cols, ew_emit512 *e
 EW_INLINE void decode_q8_0(struct ew_rows512 src, uint32_t n_cols, ew_emit512 *emit, void *state) {
     for (uint32_t g = 0; g < n_cols / 32; g++, src.p += src.stride ? 34 : 34 * 16) {
         struct ew_group512 w;
+        prefetch_blocks(&src, 34);
         load_units(src, 2, 32, 8, w.q);
-        w.scale[0] = src.stride ? low_halves(gather_unit(src.p, src.stride)) : halves(src.p);
+        w.scale[0] = src.stride ? halves_of_rows(src.p, src.stride) : halves(src.p);
         for (int j = 0; j < 8; j++) w.q[j] = _mm512_xor_si512(w.q[j], _mm512_set1_epi8(-128));
         emit(state, g, &w);
     }
@@ -136,6 +160,7 @@ EW_INLINE void emit_sub_block(const struct ew_scales512 *s, unsigned sub, struct
 /* q of Q4_K in 0 … 15, no bias, with minima. */
 EW_INLINE void decode_q4_k(struct ew_rows512 src, uint32_t n_cols, ew_emit512 *emit, void *state) {
     for (uint32_t g = 0; g < n_cols / 32; g += 8, src.p += src.stride ? 144 : 144 * 16) {
+        prefetch_blocks(&src, 144);
         struct ew_scales512 s = load_scales_k(src);
 #pragma GCC unroll 4
         for (unsigned pair = 0; pair < 4; pair++) {
@@ -159,6 +184,7 @@ EW_INLINE __m512i with_fifth_bit(__m512i nibbles, __m512i high, unsigned sub) {
 /* q of Q5_K in 0 … 31, no bias, with minima. */
 EW_INLINE void decode_q5_k(struct ew_rows512 src, uint32_t n_cols, ew_emit512 *emit, void *state) {
     for (uint32_t g = 0; g < n_cols / 32; g += 8, src.p += src.stride ? 176 : 176 * 16) {
+        prefetch_blocks(&src, 176);
         struct ew_scales512 s = load_scales_k(src);
         __m512i high[8];
         load_units(src, 16, 256, 8, high);
@@ -206,10 +232,10 @@ EW_INLINE void decode_half_q6_k(struct ew_rows512 src, unsigned half, __m512 d, 
 /* q of Q6_K in 0 … 63, bias 32, a scale per 16 columns. */
 EW_INLINE void decode_q6_k(struct ew_rows512 src, uint32_t n_cols, ew_emit512 *emit, void *state) {
     for (uint32_t g = 0; g < n_cols / 32; g += 8, src.p += src.stride ? 210 : 210 * 16) {
+        prefetch_blocks(&src, 210);
         __m512i scales[4];
         load_units(src, 192, 32, 4, scales);
-        /* In the file's layout the scale ends the block: its upper half is read and dropped by starting 2 bytes early. */
-        __m512 d = src.stride ? low_halves(_mm512_srli_epi32(gather_unit(src.p + 206, src.stride), 16)) : halves(src.p);
+        __m512 d = src.stride ? halves_of_rows(src.p + 208, src.stride) : halves(src.p);
         decode_half_q6_k(src, 0, d, scales, g, emit, state);
         decode_half_q6_k(src, 1, d, scales, g, emit, state);
     }
@@ -233,12 +259,13 @@ EW_INLINE struct ew_rows512 rows_at(const struct ew_weight *w, uint32_t type, en
     size_t row_bytes = (size_t)w->n_in / block_elems * block_bytes;
     size_t offset = (size_t)col / block_elems * block_bytes;
     const uint8_t *data = (const uint8_t *)w->data + row * row_bytes;
-    if (layout == EW_LAYOUT_R16) return (struct ew_rows512){data + 16 * offset, 0};
-    if (n_rows >= 16) return (struct ew_rows512){data + offset, row_bytes};
+    const uint8_t *part = data + 16 * offset;
+    if (layout == EW_LAYOUT_R16) return (struct ew_rows512){part, 0, part + AHEAD_BYTES_R16};
+    if (n_rows >= 16) return (struct ew_rows512){data + offset, row_bytes, part + 16 * row_bytes};
     size_t bytes = n_cols / block_elems * block_bytes;
     for (uint32_t r = 0; r < 16; r++)
         memcpy(tail + r * TAIL_ROW_BYTES, data + (r < n_rows ? r : 0) * row_bytes + offset, bytes);
-    return (struct ew_rows512){tail, TAIL_ROW_BYTES};
+    return (struct ew_rows512){tail, TAIL_ROW_BYTES, tail};
 }
 
 EW_INLINE __mmask16 lanes_below(uint32_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1); }
