@@ -104,7 +104,8 @@ size_t ew_meter_list_count(const struct ew_meter_list *list);
 struct ew_meter *ew_meter_list_at(const struct ew_meter_list *list, size_t index); /* owned by the list */
 struct ew_meter *ew_meter_list_find(const struct ew_meter_list *list, const char *name); /* NULL = not there */
 
-/* Chooses the energy meter and makes it prove itself, which takes up to about a second and loads one core.
+/* Chooses the energy meter and makes it prove itself, which loads one core for about half a second (3 to 20 s when the
+ * meter stands still or is slow).
  * selector: NULL or "auto", "none", or a name. On failure NOT_FOUND (PERMISSION where that alone is missing), and err says
  * why there is no energy figure: "no RAPL (/sys/class/powercap is missing), no power sensor (…)". */
 enum ew_status ew_meter_list_choose_energy(struct ew_meter_list *list, const char *selector, struct ew_meter **out,

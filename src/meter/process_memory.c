@@ -7,17 +7,19 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PSS_PERIOD_NS = 200000000, PSS_COST_SHARE = 100 };
+enum { PSS_PERIOD_NS = 200000000, PSS_COST_SHARE = 400 };
 
 struct memory_state {
     char status_path[48];
     char rollup_path[48];
     int64_t next_pss_ns;
     bool pss_works;
+    atomic_bool pss_wanted; /* set by another thread than the sampling one */
 };
 
 /* "Key:   123 kB" at a line's start, in bytes. false when there is no such line. */
@@ -52,7 +54,8 @@ static bool read_status(const struct ew_meter *meter, const struct memory_state 
 
 static void read_pss(const struct ew_meter *meter, struct memory_state *state, double *values) {
     int64_t begin = ew_meter_now_ns(meter);
-    if (!state->pss_works || begin < state->next_pss_ns) return;
+    bool wanted = atomic_exchange(&state->pss_wanted, false);
+    if (!state->pss_works || (begin < state->next_pss_ns && !wanted)) return;
     char text[4096];
     if (ew_small_file_read(meter->root, state->rollup_path, text, sizeof text) < 0) {
         /* The process may be ending (ESRCH), which the next status will say; no rights means never. */
@@ -62,6 +65,11 @@ static void read_pss(const struct ew_meter *meter, struct memory_state *state, d
     find_kib(text, "Pss", &values[EW_MEM_PSS]);
     int64_t cost = (ew_meter_now_ns(meter) - begin) * PSS_COST_SHARE;
     state->next_pss_ns = begin + (cost > PSS_PERIOD_NS ? cost : PSS_PERIOD_NS);
+}
+
+void ew_process_memory_want_pss(struct ew_meter *meter) {
+    struct memory_state *state = meter->state;
+    atomic_store(&state->pss_wanted, true);
 }
 
 static enum ew_status read_memory(struct ew_meter *meter, struct ew_meter_batch *batch, struct ew_error *err) {

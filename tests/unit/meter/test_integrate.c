@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,6 +285,37 @@ static void test_power_points(void **state) {
     assert_int_equal(ew_energy_power_points(&trace, EW_ENERGY_TOTAL, at(0), at(4), t, w, 1), 3);
 }
 
+/* A recording of an Orin Nano's VDD_IN at 10 Hz (milliseconds, milliwatts in columns 1 and 11). Expected: the trapezoid sum
+ * by another program, awk 's += (p + q) / 2 * (t - u)' over the same columns. */
+static void test_recorded_board(void **state) {
+    (void)state;
+    char path[1024], line[512];
+    snprintf(path, sizeof path, "%s/data/devices/jetson/tegrastats_orin_nano_20260419.csv",
+             getenv("EW_SHARED_DIR") ? getenv("EW_SHARED_DIR") : "");
+    FILE *f = fopen(path, "r");
+    if (!f) {
+        print_message("skipped: %s is not here\n", path);
+        skip();
+    }
+    fresh(EW_METER_POWER, 1);
+    info.grade_ceiling = EW_GRADE_B;
+    info.error_relative = 0.05;
+    info.resolution = 0.04;
+    while (trace.n < MAX && fgets(line, sizeof line, f)) {
+        double ms, mw;
+        if (sscanf(line, "%lf,%*[^,],%*[^,],%*[^,],%*[^,],%*[^,],%*[^,],%*[^,],%*[^,],%*[^,],%lf", &ms, &mw) == 2)
+            add(ms / 1000, mw / 1000);
+    }
+    fclose(f);
+    assert_int_equal(trace.n, 661);
+    struct ew_energy e;
+    assert_int_equal(ew_energy_of_window(&trace, EW_ENERGY_TOTAL, times_ns[0], times_ns[trace.n - 1], NULL, &e, NULL),
+                     EW_OK);
+    assert_near(e.energy_j, 801.071750, 1e-3);
+    assert_int_equal(e.missing, 0);
+    assert_int_equal(e.grade, EW_GRADE_B);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ramp),     cmocka_unit_test(test_step),
@@ -291,7 +323,7 @@ int main(void) {
         cmocka_unit_test(test_gaps),     cmocka_unit_test(test_repeats_show_the_update_period),
         cmocka_unit_test(test_idle),     cmocka_unit_test(test_grades),
         cmocka_unit_test(test_frozen_and_absurd), cmocka_unit_test(test_interval_holds_the_truth),
-        cmocka_unit_test(test_power_points),
+        cmocka_unit_test(test_power_points),      cmocka_unit_test(test_recorded_board),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

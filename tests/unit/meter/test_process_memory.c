@@ -69,6 +69,9 @@ static void test_child(void **state) {
     read_one(m, second);
     assert_true(isnan(second[EW_MEM_PSS])); /* the slower reading is not yet due */
     assert_true(first[EW_MEM_RSS] - second[EW_MEM_RSS] >= 31.0 * MIB);
+    ew_process_memory_want_pss(m);
+    read_one(m, second);
+    assert_true(first[EW_MEM_PSS] - second[EW_MEM_PSS] >= 31.0 * MIB);
     assert_true(second[EW_MEM_PEAK] >= first[EW_MEM_RSS] - MIB); /* the peak stays */
     assert_int_equal(write(to[1], "x", 1), 1);
     siginfo_t ended;
