@@ -25,12 +25,25 @@ const char *ew_status_name(enum ew_status status) {
     return names[status];
 }
 
+__attribute__((format(printf, 2, 0))) static void format_message(char message[EW_ERROR_MESSAGE_SIZE],
+                                                                 const char *format, va_list args) {
+    if (vsnprintf(message, EW_ERROR_MESSAGE_SIZE, format, args) < 0) message[0] = 0;
+}
+
+/* Cuts what does not fit. */
+static void append(char message[EW_ERROR_MESSAGE_SIZE], const char *text) {
+    size_t used = strnlen(message, EW_ERROR_MESSAGE_SIZE - 1);
+    size_t n = strnlen(text, EW_ERROR_MESSAGE_SIZE - 1 - used);
+    memcpy(message + used, text, n);
+    message[used + n] = 0;
+}
+
 enum ew_status ew_error_set(struct ew_error *err, enum ew_status status, const char *format, ...) {
     if (!err) return status;
     err->status = status;
     va_list args;
     va_start(args, format);
-    vsnprintf(err->message, sizeof err->message, format, args);
+    format_message(err->message, format, args);
     va_end(args);
     return status;
 }
@@ -41,10 +54,10 @@ enum ew_status ew_error_prefix(struct ew_error *err, enum ew_status status, cons
     memcpy(old, err->message, sizeof old);
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(err->message, sizeof err->message, format, args);
+    format_message(err->message, format, args);
     va_end(args);
-    size_t used = n < 0 ? 0 : (size_t)n;
-    if (used < sizeof err->message) snprintf(err->message + used, sizeof err->message - used, ": %s", old);
+    append(err->message, ": ");
+    append(err->message, old);
     return err->status;
 }
 
@@ -53,10 +66,9 @@ enum ew_status ew_error_errno(struct ew_error *err, enum ew_status status, int e
     err->status = status;
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(err->message, sizeof err->message, format, args);
+    format_message(err->message, format, args);
     va_end(args);
-    size_t used = n < 0 ? 0 : (size_t)n;
-    if (used < sizeof err->message)
-        snprintf(err->message + used, sizeof err->message - used, ": %s", strerror(errno_value));
+    append(err->message, ": ");
+    append(err->message, strerror(errno_value));
     return status;
 }
