@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 edgewise=build/edgewise
-need_mib=3600 # three sizes each of two models, and the results
+need_mib=3300 # three sizes each of two models, and the results
 
 mkdir -p demo models/synth
 there_mib=$(du -sm models/synth | cut -f1)
