@@ -23,7 +23,8 @@ give_up() { # kind, why
 # changing the package sources would break apt-get update for everything else.
 check_cross_packages() {
     [ "${EDGEWISE_NO_DEPS:-}" != 1 ] || return 0
-    if command -v aarch64-linux-gnu-gcc qemu-aarch64 >/dev/null && [ -e /usr/lib/aarch64-linux-gnu/pkgconfig/cmocka.pc ]; then
+    if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null &&
+        [ -e /usr/lib/aarch64-linux-gnu/pkgconfig/cmocka.pc ]; then
         return 0
     fi
     local id=unknown
