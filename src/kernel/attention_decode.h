@@ -8,7 +8,7 @@
 
 /* Register blocks: rows x positions dot products at once, and rows x 4 vectors of output. With 16 registers two rows,
  * with 32 four. */
-enum { DECODE_ROWS = 8, DECODE_TILE = 128, DECODE_BLOCK = VF_REGISTERS / 8, DECODE_STEP = 4 };
+enum { DECODE_ROWS = 8, DECODE_TILE = 64, DECODE_BLOCK = VF_REGISTERS / 8, DECODE_STEP = 4 };
 
 struct decode_state {
     float *q;     /* [n_rows][dim_pad], times scale * log2(e), zero padded */
