@@ -1,0 +1,126 @@
+/* Half-precision conversions over all values, and the row functions on shapes and values that are easy to get wrong. */
+#include "edgewise/quantize.h"
+#include "gguf/tensor_type.h"
+#include "quant/half.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* The value of a half by its definition (IEEE 754, 3.4). */
+static double half_by_definition(uint16_t h) {
+    int exponent = h >> 10 & 31, mantissa = h & 1023;
+    double magnitude = exponent == 0 ? ldexp(mantissa, -24) : ldexp(1024 + mantissa, exponent - 25);
+    return h & 0x8000 ? -magnitude : magnitude;
+}
+
+static void every_half_converts_exactly_and_back(void **state) {
+    (void)state;
+    for (uint32_t h = 0; h < 65536; h++) {
+        float x = ew_f16_to_f32((uint16_t)h);
+        if ((h & 0x7c00) == 0x7c00) {
+            assert_true((h & 0x3ff) ? isnan(x) : isinf(x));
+            assert_true((h & 0x3ff) ? (ew_f32_to_f16(x) & 0x7fff) > 0x7c00 : ew_f32_to_f16(x) == h);
+            continue;
+        }
+        assert_true((double)x == half_by_definition((uint16_t)h));
+        assert_int_equal(ew_f32_to_f16(x), h);
+    }
+}
+
+/* Between two neighbours: below the middle down, above it up, at the middle to the even one. */
+static void halves_round_to_nearest_even(void **state) {
+    (void)state;
+    for (uint32_t h = 0; h < 0x7bff; h++) {
+        double low = half_by_definition((uint16_t)h), high = half_by_definition((uint16_t)(h + 1));
+        float middle = (float)((low + high) / 2); /* exact: one bit more than a half has */
+        assert_int_equal(ew_f32_to_f16(middle), h & 1 ? h + 1 : h);
+        assert_int_equal(ew_f32_to_f16(nextafterf(middle, 0)), h);
+        assert_int_equal(ew_f32_to_f16(-nextafterf(middle, 1e9f)), 0x8000 | (h + 1));
+    }
+    assert_int_equal(ew_f32_to_f16(65519.996f), 0x7bff);
+    assert_int_equal(ew_f32_to_f16(65520.0f), 0x7c00);
+    assert_int_equal(ew_f32_to_f16(0x1p-26f), 0);
+    assert_int_equal(ew_f32_to_f16(3e38f), 0x7c00);
+}
+
+static void bfloat16_rounds_to_nearest_even(void **state) {
+    (void)state;
+    assert_int_equal(ew_f32_to_bf16(1.0f), 0x3f80);
+    assert_int_equal(ew_f32_to_bf16(ew_float_of_bits(0x3f808000)), 0x3f80); /* tie, even below */
+    assert_int_equal(ew_f32_to_bf16(ew_float_of_bits(0x3f818000)), 0x3f82); /* tie, even above */
+    assert_int_equal(ew_f32_to_bf16(ew_float_of_bits(0x3f808001)), 0x3f81);
+    assert_int_equal(ew_f32_to_bf16(ew_float_of_bits(0x7f7fffff)), 0x7f80);          /* to infinity */
+    assert_int_equal(ew_f32_to_bf16(ew_float_of_bits(0x7f800001)) & 0x7fc0, 0x7fc0); /* NaN stays NaN */
+    assert_true(ew_bf16_to_f32(0xc040) == -3.0f);
+}
+
+static const enum ew_type types[] = {EW_TYPE_F32,  EW_TYPE_F16,  EW_TYPE_BF16, EW_TYPE_Q8_0,
+                                     EW_TYPE_Q4_0, EW_TYPE_Q4_K, EW_TYPE_Q5_K, EW_TYPE_Q6_K};
+enum { N_TYPES = sizeof types / sizeof *types, N = 512 };
+
+static void zeros_stay_zeros_and_guards_stay(void **state) {
+    (void)state;
+    static const float zeros[N];
+    for (size_t t = 0; t < N_TYPES; t++) {
+        uint8_t bytes[N * 4 + 8];
+        float x[N + 1];
+        size_t n_bytes = ew_type_row_bytes((uint32_t)types[t], N);
+        memset(bytes, 0xa5, sizeof bytes);
+        x[N] = 7;
+        assert_int_equal(ew_quantize_row(types[t], zeros, N, bytes, NULL), EW_OK);
+        for (size_t i = 0; i < 8; i++) assert_int_equal(bytes[n_bytes + i], 0xa5);
+        assert_int_equal(ew_dequantize_row(types[t], bytes, N, x, NULL), EW_OK);
+        for (size_t i = 0; i < N; i++) assert_true(x[i] == 0);
+        assert_true(x[N] == 7);
+    }
+}
+
+/* Not finite, huge and tiny values: no undefined behaviour (the sanitizer build watches), and a finite neighbour block
+ * is not touched by them. */
+static void strange_values_do_no_harm(void **state) {
+    (void)state;
+    static const float strange[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-45f};
+    for (size_t t = 0; t < N_TYPES; t++) {
+        for (size_t k = 0; k < sizeof strange / sizeof *strange; k++) {
+            uint8_t bytes[N * 4];
+            float src[N], x[N];
+            for (size_t i = 0; i < N; i++) src[i] = i < 256 ? strange[k] : (float)(i % 15) - 7;
+            assert_int_equal(ew_quantize_row(types[t], src, N, bytes, NULL), EW_OK);
+            assert_int_equal(ew_dequantize_row(types[t], bytes, N, x, NULL), EW_OK);
+            for (size_t i = 256; i < N; i++) assert_true(fabsf(x[i] - src[i]) < 0.6f);
+        }
+    }
+}
+
+static void wrong_lengths_and_types_are_refused(void **state) {
+    (void)state;
+    float x[256] = {0};
+    uint8_t bytes[1024];
+    struct ew_error err;
+    assert_int_equal(ew_quantize_row(EW_TYPE_Q4_K, x, 255, bytes, &err), EW_ERR_SHAPE);
+    assert_string_equal(err.message, "row length 255 is not a multiple of 256 (Q4_K)");
+    assert_int_equal(ew_dequantize_row(EW_TYPE_Q8_0, bytes, 31, x, &err), EW_ERR_SHAPE);
+    assert_int_equal(ew_dequantize_row((enum ew_type)3, bytes, 32, x, &err), EW_ERR_UNSUPPORTED); /* Q4_1 */
+    assert_non_null(strstr(err.message, "Q4_1"));
+    assert_int_equal(ew_dequantize_row((enum ew_type)47, bytes, 32, x, &err), EW_ERR_UNSUPPORTED);
+    assert_int_equal(ew_dequantize_row(EW_TYPE_Q4_0, NULL, 0, NULL, &err), EW_OK);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_half_converts_exactly_and_back),
+        cmocka_unit_test(halves_round_to_nearest_even),
+        cmocka_unit_test(bfloat16_rounds_to_nearest_even),
+        cmocka_unit_test(zeros_stay_zeros_and_guards_stay),
+        cmocka_unit_test(strange_values_do_no_harm),
+        cmocka_unit_test(wrong_lengths_and_types_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
