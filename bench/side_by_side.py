@@ -22,7 +22,7 @@ FIGURES = {
     'prefill': ('prefill_tokens_per_s', 'pp_tps'),
     'decode': ('decode_tokens_per_s', 'tg_tps'),
     'load_s': ('load_s',),
-    'peak_mib': ('peak_rss_MiB', 'peak_rss_mib'),
+    'peak_mib': ('peak_rss_MiB',),
 }
 
 
@@ -45,6 +45,10 @@ def parse_output(text):
         value = json.loads(text.splitlines()[-1])
     if isinstance(value, list):
         return parse_list(value)
+    if 'figures' in value:
+        value = {key: figure['median'] for key, figure in value['figures'].items() if figure['median'] is not None}
+        if 'peak_memory_bytes' in value:
+            value['peak_rss_MiB'] = value['peak_memory_bytes'] / 2**20
     return {figure: value[key] for figure, keys in FIGURES.items() for key in keys if key in value}
 
 
@@ -69,7 +73,7 @@ def main():
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--peer', action='append', default=[], metavar="NAME='COMMAND'")
-    parser.add_argument('--edgewise', default=f'{ROOT}/build/edgewise bench-one {{model}} -t {{threads}} -p {{prompt}} -n {{generate}}',
+    parser.add_argument('--edgewise', default=f'{ROOT}/build/edgewise bench {{model}} -t {{threads}} -p {{prompt}} -n {{generate}} -r 1 --json',
                         help='command that measures Edgewise')
     parser.add_argument('--json', action='store_true', help='print all raw values as JSON')
     args = parser.parse_args()
