@@ -15,6 +15,9 @@
 #if defined(__x86_64__)
 #define EW_MATMUL_VARIANTS(X)                                                                                          \
     X(ref, 0)                                                                                                          \
+    X(avx2, EW_CPU_AVX2)                                                                                               \
+    X(avxvnni, EW_CPU_AVX2 | EW_CPU_AVXVNNI)                                                                           \
+    X(avx512, EW_CPU_AVX2 | EW_CPU_AVX512)                                                                             \
     X(avx512vnni, EW_CPU_AVX2 | EW_CPU_AVX512 | EW_CPU_AVX512VNNI)
 #elif defined(__aarch64__)
 #define EW_MATMUL_VARIANTS(X) X(ref, 0) X(neon, EW_CPU_NEON) X(dotprod, EW_CPU_NEON | EW_CPU_DOTPROD)

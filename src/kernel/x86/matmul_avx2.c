@@ -1,0 +1,61 @@
+/* Matrix products of AVX2: rounding activations to 8 bits, float weights, and the table. Quantized products are in
+ * quant_gemm_body.h and quant_gemv_body.h. */
+#include "kernel/x86/lanes_avx2.h"
+
+#define EW_ISA avx2
+#include "kernel/x86/quant_gemm_body.h"
+#define EW_FLOAT_TOKENS 6
+#include "kernel/x86/float_body.h"
+
+EW_INLINE float largest_of(__m256 v) {
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
+EW_INLINE int sum_of(__m256i v) {
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+
+static void quantize_group(const float *x, struct ew_act_q8 *rec, uint32_t g) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    __m256 v[4], amax_of_lane = _mm256_setzero_ps();
+    for (int i = 0; i < 4; i++) {
+        v[i] = _mm256_loadu_ps(x + 8 * i);
+        amax_of_lane = _mm256_max_ps(amax_of_lane, _mm256_andnot_ps(sign, v[i]));
+    }
+    float amax = largest_of(amax_of_lane);
+    __m256 inverse = _mm256_set1_ps(amax > 0 ? 127.0f / amax : 0);
+    __m256i q[4];
+    for (int i = 0; i < 4; i++) {
+        q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
+        q[i] = _mm256_min_epi32(_mm256_max_epi32(q[i], _mm256_set1_epi32(-127)), _mm256_set1_epi32(127));
+    }
+    int first = sum_of(_mm256_add_epi32(q[0], q[1])), second = sum_of(_mm256_add_epi32(q[2], q[3]));
+    __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); /* packing works within 128-bit halves */
+    v_store(rec->q + g * EW_ACT_GROUP, _mm256_permutevar8x32_epi32(bytes, order));
+    rec->d[g] = amax / 127.0f;
+    rec->ds[g] = rec->d[g] * (float)(first + second);
+    rec->sum32[g] = -128 * (first + second);
+    rec->sum16[2 * g] = -128 * first;
+    rec->sum16[2 * g + 1] = -128 * second;
+}
+
+static void act_prepare_q8(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
+                           uint32_t token_end, void *act) {
+    struct ew_act_q8 *out = act;
+    for (uint32_t t = token_begin; t < token_end; t++)
+        for (uint32_t i = 0; i < n_in; i += EW_ACT_GROUP)
+            quantize_group(x + t * x_stride + i, &out[(size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t],
+                           i % EW_ACT_Q8_COLS / EW_ACT_GROUP);
+}
+
+const struct ew_matmul_kernels ew_matmul_avx2 = {
+    .isa = "avx2",
+    .base = &ew_matmul_ref,
+    .act_prepare = {[EW_ACT_Q8] = act_prepare_q8},
+    .entry = ENTRIES(avx2, FLOAT_ENTRIES(avx2)),
+};

@@ -1,0 +1,39 @@
+/* Quantized matrix products of AVX-512 with VNNI: rounding activations to 8 bits, and the table. The products are in
+ * quant_gemm_body.h and quant_gemv_body.h. */
+#include "kernel/x86/lanes_avx512.h"
+
+#define EW_ISA avx512vnni
+#include "kernel/x86/quant_gemm_body.h"
+
+static void quantize_group(const float *x, struct ew_act_q8 *rec, uint32_t g) {
+    __m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
+    float amax = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
+    __m512 inverse = _mm512_set1_ps(amax > 0 ? 127.0f / amax : 0);
+    const __m512i least = _mm512_set1_epi32(-127);
+    __m512i qa = _mm512_max_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(a, inverse)), least);
+    __m512i qb = _mm512_max_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(b, inverse)), least);
+    _mm_storeu_si128((__m128i *)(rec->q + g * EW_ACT_GROUP), _mm512_cvtsepi32_epi8(qa));
+    _mm_storeu_si128((__m128i *)(rec->q + g * EW_ACT_GROUP + 16), _mm512_cvtsepi32_epi8(qb));
+    int sum_a = _mm512_reduce_add_epi32(qa), sum_b = _mm512_reduce_add_epi32(qb);
+    rec->d[g] = amax / 127.0f;
+    rec->ds[g] = rec->d[g] * (float)(sum_a + sum_b);
+    rec->sum32[g] = -128 * (sum_a + sum_b);
+    rec->sum16[2 * g] = -128 * sum_a;
+    rec->sum16[2 * g + 1] = -128 * sum_b;
+}
+
+static void act_prepare_q8(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
+                           uint32_t token_end, void *act) {
+    struct ew_act_q8 *out = act;
+    for (uint32_t t = token_begin; t < token_end; t++)
+        for (uint32_t i = 0; i < n_in; i += EW_ACT_GROUP)
+            quantize_group(x + t * x_stride + i, &out[(size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t],
+                           i % EW_ACT_Q8_COLS / EW_ACT_GROUP);
+}
+
+const struct ew_matmul_kernels ew_matmul_avx512vnni = {
+    .isa = "avx512vnni",
+    .base = &ew_matmul_avx512,
+    .act_prepare = {[EW_ACT_Q8] = act_prepare_q8},
+    .entry = ENTRIES(avx512vnni),
+};

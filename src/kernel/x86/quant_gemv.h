@@ -1,0 +1,23 @@
+/* The matrix-vector kernels of the x86 variants, for the tables in their quant_gemm files: ew_gemv_<type>_q8_<isa> and
+ * ew_gemv_<type>_r16_q8_<isa>. n_tokens is at most EW_QUANT_GEMV_TOKENS. */
+#ifndef EW_KERNEL_X86_QUANT_GEMV_H
+#define EW_KERNEL_X86_QUANT_GEMV_H
+
+#include "kernel/matmul_table.h"
+
+enum { EW_QUANT_GEMV_TOKENS = 4 };
+
+#define EW_GEMV_DECLARE(name_, isa_)                                                                                   \
+    void ew_gemv_##name_##_q8_##isa_(const struct ew_gemv_args *a);                                                    \
+    void ew_gemv_##name_##_r16_q8_##isa_(const struct ew_gemv_args *a);
+#define EW_GEMV_DECLARE_ALL(isa_)                                                                                      \
+    EW_GEMV_DECLARE(q4_0, isa_)                                                                                        \
+    EW_GEMV_DECLARE(q8_0, isa_)                                                                                        \
+    EW_GEMV_DECLARE(q4_k, isa_)                                                                                        \
+    EW_GEMV_DECLARE(q5_k, isa_)                                                                                        \
+    EW_GEMV_DECLARE(q6_k, isa_)
+EW_GEMV_DECLARE_ALL(avx2)
+EW_GEMV_DECLARE_ALL(avxvnni)
+EW_GEMV_DECLARE_ALL(avx512vnni)
+
+#endif

@@ -1,0 +1,134 @@
+/* Matrix-vector products of quantized weights, for any lanes_….h: weights are multiplied as they are decoded, for one
+ * token or for a few that share the decoding. EW_ISA names the variant. Many tokens: quant_gemm_body.h. */
+#ifndef EW_ISA
+#error "include after a lanes_….h, with EW_ISA defined"
+#endif
+
+#include "kernel/x86/decode_body.h"
+#include "kernel/x86/quant_gemv.h"
+
+enum { TOKENS = EW_QUANT_GEMV_TOKENS, SETS = 16 / LANES };
+
+struct gemv_state {
+    vfloat acc[TOKENS];
+    const struct ew_act_q8 *x[TOKENS]; /* records of the current columns */
+    int n_tokens, bias_shift;          /* bias = 128 >> bias_shift */
+};
+
+EW_INLINE vint dot_columns(vint sum, const struct ew_group *w, const int8_t *x, int begin, int end) {
+#pragma GCC unroll 4
+    for (int j = begin; j < end; j += 2)
+        sum = v_dot_pair(sum, w->q[j], broadcast_bytes(x + 4 * j), w->q[j + 1], broadcast_bytes(x + 4 * j + 4));
+    return sum;
+}
+
+EW_INLINE vint dot_signed_columns(const struct ew_group *w, const int8_t *x) {
+    vint sum = v_zero();
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; j++) sum = v_dot_signed(sum, w->q[j], broadcast_bytes(x + 4 * j));
+    return sum;
+}
+
+EW_INLINE void add_scaled(struct gemv_state *s, int t, vint sum, uint32_t g, const struct ew_group *w) {
+    s->acc[t] = vf_fma(v_to_float(sum), vf_mul(w->scale[0], vf_set(s->x[t]->d[g])), s->acc[t]);
+}
+
+EW_INLINE void emit_gemv(void *state, uint32_t g, const struct ew_group *w) {
+    struct gemv_state *s = state;
+#pragma GCC unroll 4
+    for (int t = 0; t < s->n_tokens; t++) {
+        vint sum = v_set_32(s->x[t]->sum32[g] >> s->bias_shift);
+        add_scaled(s, t, dot_columns(sum, w, s->x[t]->q + g * EW_ACT_GROUP, 0, 8), g, w);
+    }
+}
+
+EW_INLINE void emit_gemv_q8(void *state, uint32_t g, const struct ew_group *w) {
+    struct gemv_state *s = state;
+    if (WIDE_BYTES) {
+        emit_gemv(state, g, w);
+        return;
+    }
+#pragma GCC unroll 4
+    for (int t = 0; t < s->n_tokens; t++)
+        add_scaled(s, t, dot_signed_columns(w, s->x[t]->q + g * EW_ACT_GROUP), g, w);
+}
+
+EW_INLINE void emit_gemv_min(void *state, uint32_t g, const struct ew_group *w) {
+    struct gemv_state *s = state;
+#pragma GCC unroll 4
+    for (int t = 0; t < s->n_tokens; t++) {
+        add_scaled(s, t, dot_columns(v_zero(), w, s->x[t]->q + g * EW_ACT_GROUP, 0, 8), g, w);
+        s->acc[t] = vf_fnma(w->min, vf_set(s->x[t]->ds[g]), s->acc[t]);
+    }
+}
+
+EW_INLINE void emit_gemv_16(void *state, uint32_t g, const struct ew_group *w) {
+    struct gemv_state *s = state;
+#pragma GCC unroll 4
+    for (int t = 0; t < s->n_tokens; t++) {
+        const struct ew_act_q8 *x = s->x[t];
+        vint low = v_set_32(x->sum16[2 * g] >> s->bias_shift), high = v_set_32(x->sum16[2 * g + 1] >> s->bias_shift);
+        low = dot_columns(low, w, x->q + g * EW_ACT_GROUP, 0, 4);
+        high = dot_columns(high, w, x->q + g * EW_ACT_GROUP, 4, 8);
+        vfloat sum = vf_mul(v_to_float(low), w->scale[0]);
+        sum = vf_fma(v_to_float(high), w->scale[1], sum);
+        s->acc[t] = vf_fma(sum, vf_set(x->d[g]), s->acc[t]);
+    }
+}
+
+/* 16 rows, for n_tokens columns of registers of which n_real are wanted: missing tokens repeat the last. */
+EW_INLINE void gemv_16_rows(const struct ew_gemv_args *a, struct ew_place at, ew_decode *decode, ew_emit *emit,
+                            int bias_shift, int n_tokens) {
+    uint8_t tail[TAIL_BYTES];
+    struct gemv_state s[SETS];
+    const uint32_t n_real = n_tokens == 1 ? 1 : a->n_tokens;
+    float *y[TOKENS];
+    for (uint32_t t = 0; t < (uint32_t)n_tokens; t++) {
+        uint32_t real = t < n_real ? t : n_real - 1;
+        y[t] = a->y + real * a->y_stride + at.row;
+        for (uint32_t h = 0; h < SETS; h++) {
+            uint32_t n = at.n_rows > h * LANES ? at.n_rows - h * LANES : 0;
+            s[h].x[t] = (const struct ew_act_q8 *)a->act + real;
+            s[h].acc[t] = a->accumulate ? vf_load_first(y[t] + h * LANES, n) : vf_zero();
+            s[h].n_tokens = n_tokens;
+            s[h].bias_shift = bias_shift;
+        }
+    }
+    for (at.col = 0; at.col < a->w->n_in; at.col += EW_ACT_Q8_COLS) {
+        at.n_cols = a->w->n_in - at.col < EW_ACT_Q8_COLS ? a->w->n_in - at.col : EW_ACT_Q8_COLS;
+        for (uint32_t h = 0; h < SETS; h++) {
+            at.lane = h * LANES;
+            decode(rows_at(a->w, at, tail), at.n_cols, emit, &s[h]);
+            for (int t = 0; t < n_tokens; t++) s[h].x[t] += n_real;
+        }
+    }
+    for (int t = 0; t < n_tokens; t++)
+        for (uint32_t h = 0; h < SETS; h++)
+            vf_store_first(y[t] + h * LANES, at.n_rows > h * LANES ? at.n_rows - h * LANES : 0, s[h].acc[t]);
+}
+
+EW_INLINE void gemv_rows(const struct ew_gemv_args *a, uint32_t type, enum ew_layout layout, ew_decode *decode,
+                         ew_emit *emit, int bias_shift, int n_tokens) {
+    for (uint32_t row = a->row_begin; row < a->row_end; row += 16) {
+        struct ew_place at = {.type = type, .layout = layout, .row = row, .n_rows = a->row_end - row};
+        gemv_16_rows(a, at, decode, emit, bias_shift, n_tokens);
+    }
+}
+
+#define GEMV_OF(name_, isa_, type_, layout_, decode_, emit_, shift_)                                                   \
+    void ew_gemv_##name_##_q8_##isa_(const struct ew_gemv_args *a) {                                                   \
+        if (a->n_tokens == 1) gemv_rows(a, type_, layout_, decode_, emit_, shift_, 1);                                 \
+        else gemv_rows(a, type_, layout_, decode_, emit_, shift_, TOKENS);                                             \
+    }
+#define GEMV_BOTH(name_, isa_, type_, decode_, emit_, shift_)                                                          \
+    GEMV_OF(name_, isa_, type_, EW_LAYOUT_ROWS, decode_, emit_, shift_)                                                \
+    GEMV_OF(name_##_r16, isa_, type_, EW_LAYOUT_R16, decode_, emit_, shift_)
+#define GEMV_ALL(isa_)                                                                                                 \
+    GEMV_BOTH(q4_0, isa_, EW_TYPE_Q4_0, decode_q4_0, emit_gemv, 4)                                                     \
+    GEMV_BOTH(q8_0, isa_, EW_TYPE_Q8_0, decode_q8_0, emit_gemv_q8, 0)                                                  \
+    GEMV_BOTH(q4_k, isa_, EW_TYPE_Q4_K, decode_q4_k, emit_gemv_min, 0)                                                 \
+    GEMV_BOTH(q5_k, isa_, EW_TYPE_Q5_K, decode_q5_k, emit_gemv_min, 0)                                                 \
+    GEMV_BOTH(q6_k, isa_, EW_TYPE_Q6_K, decode_q6_k, emit_gemv_16, 2)
+
+#define GEMV_ALL_OF(isa_) GEMV_ALL(isa_)
+GEMV_ALL_OF(EW_ISA)
