@@ -30,7 +30,7 @@ check_cross_packages() {
     local id=unknown
     [ ! -r /etc/os-release ] || id=$(. /etc/os-release && echo "${ID:-unknown}")
     [ "$id" = debian ] || give_up skipped "the arm64 packages are installed for you on Debian only (this is $id); \
-with gcc-aarch64-linux-gnu, qemu-user and libcmocka-dev, libhwloc-dev, libpcre2-dev for arm64 there: make EDGEWISE_NO_DEPS=1 check-arm"
+with gcc-aarch64-linux-gnu, qemu-user and libcmocka-dev, libpcre2-dev for arm64 there: make EDGEWISE_NO_DEPS=1 check-arm"
 }
 
 configure() { # meson options…

@@ -13,7 +13,6 @@ build meson                    build system
 build ninja-build              build system
 build pkg-config               finds libraries
 build libcmocka-dev            unit tests
-build libhwloc-dev             cores, caches and which are fast: threads and pinning
 build libpcre2-dev             tokenizer patterns
 build libjansson-dev           JSON
 build libsqlite3-dev           the store of measurements
@@ -31,7 +30,6 @@ arm   gcc-aarch64-linux-gnu    cross compiler
 arm   libc6-dev-arm64-cross    C library for it
 arm   qemu-user                runs the result here
 arm   libcmocka-dev:arm64      unit tests
-arm   libhwloc-dev:arm64       as in the build set
 arm   libpcre2-dev:arm64       as in the build set
 END
 }
