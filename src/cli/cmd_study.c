@@ -18,6 +18,7 @@ struct options {
     bool yes, dry_run;
 };
 
+enum { SECONDS_WITHOUT_ASKING = 120 };
 enum { KEY_STORE = 2001, KEY_DRY_RUN, KEY_ENGINE, KEY_CACHE, KEY_TRACE };
 
 static const struct argp_option options[] = {
@@ -129,9 +130,11 @@ static int say_dry_run(const struct options *o, const struct ew_study_drive *d, 
     return EW_EXIT_OK;
 }
 
-/* Asks on a terminal only; otherwise yes. */
-static bool may_begin(const struct options *o, FILE *out) {
+/* Asks on a terminal only, and only before something that takes long or fills the disk. */
+static bool may_begin(const struct options *o, const struct ew_study_drive *d, const struct ew_study_plan *plan) {
+    FILE *out = d->view.out;
     if (o->yes || o->common.json || !isatty(0) || !isatty(fileno(out))) return true;
+    if (d->models.write_bytes == 0 && plan_seconds(plan) < SECONDS_WITHOUT_ASKING) return true;
     char answer[16];
     fputs("Continue? [Y/n] ", out);
     fflush(out);
@@ -154,7 +157,8 @@ static void say_outcome(const struct options *o, const struct ew_study_outcome *
         return;
     }
     if (r->stopped) {
-        printf("%zu of %zu runs done, kept in %s.  Go on with the same command.\n", r->done, r->total, store);
+        printf("%zu of %zu runs done, kept in %s.  Go on with:  edgewise study %s%s%s\n", r->done, r->total, store,
+               o->file, o->store ? " --store " : "", o->store ? o->store : "");
         return;
     }
     printf("%zu runs done", r->done);
@@ -198,7 +202,7 @@ int ew_cmd_study(int argc, char **argv) {
         exit_status = say_dry_run(&o, &drive, &plan, path);
     } else if (status == EW_OK) {
         say_plan(&drive, &plan, path, drive.view.out);
-        if (may_begin(&o, drive.view.out)) status = run(&o, &drive, path, &exit_status, &err);
+        if (may_begin(&o, &drive, &plan)) status = run(&o, &drive, path, &exit_status, &err);
     }
     if (status != EW_OK) exit_status = ew_cli_fail(&err);
     free(path);

@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { BAR_CELLS = 20, DEFAULT_WIDTH = 100 };
+enum { BAR_CELLS = 20, LABEL_COLUMNS = 38, DEFAULT_WIDTH = 100, WIDTH_FOR_BAR = 96 };
 
 static size_t append(char *buf, size_t capacity, size_t used, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -106,11 +106,11 @@ static void draw(struct ew_study_view *view, const struct ew_study_progress *p) 
     char label[256], left[32], line[512];
     ew_study_view_label(view->study, &p->model->record, p->config, label, sizeof label);
     ew_value_print_duration(p->seconds_left, left, sizeof left);
-    size_t used = append(line, sizeof line, 0, "%3zu/%zu  %-38s  ", p->done + 1, p->total, label);
-    /* %-38s pads bytes; the label has a few characters of two. */
-    for (size_t extra = strlen(label) - columns(label); extra > 0 && columns(label) < 38; extra--)
-        used = append(line, sizeof line, used, " ");
-    used = append_bar(line, sizeof line, used, p->fraction);
+    size_t used = append(line, sizeof line, 0, "%3zu/%zu  %s  ", p->done + 1, p->total, label);
+    if (terminal_width(view->out) >= WIDTH_FOR_BAR) {
+        for (size_t n = columns(label); n < LABEL_COLUMNS; n++) used = append(line, sizeof line, used, " ");
+        used = append_bar(line, sizeof line, used, p->fraction);
+    }
     used = append(line, sizeof line, used, " %2.0f %%   %s left", 100 * p->fraction, left);
     if (!isnan(p->degrees_c)) used = append(line, sizeof line, used, "   %.0f °C", p->degrees_c);
     if (!isnan(p->decode_tokens_per_s)) used = append(line, sizeof line, used, "   %.3g tok/s", p->decode_tokens_per_s);

@@ -30,6 +30,15 @@ static char *beside_study(const struct ew_study_file *study, const char *path) {
     const char *slash = strrchr(study->path, '/');
     char *joined = NULL;
     if (*path == '/' || !slash) return strdup(path);
+    /* studies/../models reads better as models; true unless the folder is a link. */
+    struct stat info;
+    char folder[256];
+    size_t n = (size_t)(slash - study->path);
+    if (strncmp(path, "../", 3) == 0 && n < sizeof folder && *study->path != '.' && !memchr(study->path, '/', n)) {
+        memcpy(folder, study->path, n);
+        folder[n] = 0;
+        if (lstat(folder, &info) == 0 && S_ISDIR(info.st_mode)) return strdup(path + 3);
+    }
     if (asprintf(&joined, "%.*s/%s", (int)(slash - study->path), study->path, path) < 0) return NULL;
     if (access(joined, F_OK) != 0 && access(path, F_OK) == 0) {
         free(joined);

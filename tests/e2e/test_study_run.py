@@ -112,7 +112,7 @@ class StudyRun(ScratchCase):
                 time.sleep(0.02)
             out, err = process.communicate(timeout=120)
             self.assertEqual(process.returncode, 1, err)
-            self.assertIn("Go on with the same command", out)
+            self.assertIn("Go on with:  edgewise study s.yaml", out)
             self.check_store()
             states = dict(self.query("SELECT status, count(*) FROM trial GROUP BY status"))
             self.assertNotIn("running", states)
