@@ -152,12 +152,15 @@ static enum ew_status measure(struct ew_study_drive *d, struct ew_store *store, 
     return status;
 }
 
-/* A fixed name would make a second bench in one store a repetition of the first. */
+/* "bench 2026-11-22 10:06:18.123456": with a fixed name, a second bench in one store would repeat the first. */
 static char *bench_name(void) {
-    char *name = NULL;
+    char *name = NULL, day[32];
     struct timespec now;
+    struct tm local;
     clock_gettime(CLOCK_REALTIME, &now);
-    return asprintf(&name, "bench %lld", (long long)now.tv_sec) < 0 ? NULL : name;
+    localtime_r(&now.tv_sec, &local);
+    strftime(day, sizeof day, "%Y-%m-%d %H:%M:%S", &local);
+    return asprintf(&name, "bench %s.%06ld", day, now.tv_nsec / 1000) < 0 ? NULL : name;
 }
 
 int ew_cmd_bench(int argc, char **argv) {
