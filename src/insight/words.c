@@ -30,7 +30,7 @@ void ew_words_number(char out[EW_NUMBER_SIZE], double value, int decimals) {
         strcpy(out, "–");
         return;
     }
-    if (value != 0 && fabs(value) < 1e-4) {
+    if (decimals < 0 && value != 0 && fabs(value) < 1e-4) {
         snprintf(out, EW_NUMBER_SIZE, "%.1e", value);
         return;
     }

@@ -11,7 +11,7 @@ function decimalsOf(half, value) {
 
 export function number(value, decimals) {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
-  if (value && Math.abs(value) < 1e-4) return value.toExponential(1).replaceAll('-', '−');
+  if (decimals === undefined && value && Math.abs(value) < 1e-4) return value.toExponential(1).replaceAll('-', '−');
   const digits = decimals ?? decimalsOf(0, value);
   return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace('-', '−');
 }
@@ -21,6 +21,7 @@ export function parts(figure, scale = 1) {
   if (!figure) return { value: '–', spread: '' };
   const value = figure.value * scale;
   if (figure.low === null || figure.low === undefined) return { value: number(value), spread: '' };
+  if (figure.value && Math.abs(value) < 1e-4) return { value: number(value), spread: `± ${number(Math.max(figure.high - figure.value, figure.value - figure.low) * scale)}` };
   const half = Math.max(figure.high - figure.value, figure.value - figure.low) * scale;
   // A tight interval does not make a sixth digit interesting.
   const digits = Math.min(decimalsOf(half, value), decimalsOf(0, value) + (value < 1000 ? 1 : 0));
@@ -36,7 +37,7 @@ export const figureText = (figure, scale) => {
 export const toMiB = 1 / MIB;
 export const mib = (bytes) => (bytes === null || bytes === undefined ? '–' : number(bytes / MIB, bytes / MIB < 10 ? 1 : 0));
 export const sizeText = (bytes) => (bytes >= 1024 * MIB ? `${number(bytes / MIB / 1024, 1)} GiB` : `${mib(bytes)} MiB`);
-export const percent = (value) => (value === null || value === undefined ? '–' : `${value >= 0 ? '+' : '−'}${number(Math.abs(value), 1)} %`);
+export const percent = (value) => (value === null || value === undefined ? '–' : `${Math.abs(value) < 0.05 ? '' : value > 0 ? '+' : '−'}${number(Math.abs(value), 1)} %`);
 export const threads = (c) => (c.threads_prefill === c.threads_decode ? String(c.threads_decode) : `${c.threads_prefill}/${c.threads_decode}`);
 export const date = (iso) => (iso ? iso.replace('T', ' ').replace(/:\d\d(\.\d+)?Z$/, ' UTC') : '–');
 

@@ -21,7 +21,7 @@ function columns(data) {
     figureColumn('load', 'load', 's'), figureColumn('ttft', 'TTFT', 's'), figureColumn('prefill', 'prefill', 'tok/s'), figureColumn('decode', 'decode', 'tok/s'), figureColumn('itl', 'p90 gap', 'ms'),
     figureColumn('memory', 'peak memory', 'MiB'),
     { key: 'said', head: 'predicted', unit: 'MiB', numeric: true, value: (c) => c.predicted_memory?.total ?? NaN, text: (c) => (c.predicted_memory ? mib(c.predicted_memory.total) : '–') },
-    { key: 'error', head: 'error', unit: '%', numeric: true, sense: 0, value: (c) => (c.memory_error_percent === null ? NaN : Math.abs(c.memory_error_percent)), text: (c) => percent(c.memory_error_percent) },
+    { key: 'error', head: 'error', unit: '%', numeric: true, sense: 0, value: (c) => (c.memory_error_percent === null ? NaN : Math.abs(c.memory_error_percent)), text: (c) => percent(c.memory_error_percent).replace(' %', '') },
     ...(energy ? [{ ...joules, cell: (c) => [joules.cell(c), c.energy_grade && h('span', { class: 'grade', title: `trust grade ${c.energy_grade}` }, c.energy_grade)], text: (c) => `${joules.text(c)}${c.energy_grade ? ` (${c.energy_grade})` : ''}` }, figureColumn('st', 'S_t', 'mJ·s/tok²')] : []),
     { key: 'runs', head: 'runs', numeric: true, value: (c) => c.runs_ok, text: (c) => (c.runs_failed ? `${c.runs_ok} + ${c.runs_failed} failed` : String(c.runs_ok)) },
   ];

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""The report page, made by the real program from a real store, in headless Chromium.
+
+report_page_test.py EDGEWISE MAKE_REPORT_STORE. Exit status 77: no browser here."""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import headless_page
+
+EDGEWISE, MAKE_STORE = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
+BROWSER = headless_page.find_browser()
+ROWS = "[...document.querySelectorAll('#table tbody tr')]"
+MARKS = "document.querySelectorAll('#picture svg .marks_marks path').length"
+CONTRAST = """(() => {
+  const level = (text) => { const [r, g, b] = text.match(/[\\d.]+/g).map((v) => { v /= 255;
+    return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const paper = level(getComputedStyle(document.body).backgroundColor);
+  return ['.say', '.lead', '.why', '.caveat h3', '.answer h3', 'td', '.hint'].map((s) => document.querySelector(s)).filter(Boolean)
+    .map((e) => { const ink = level(getComputedStyle(e).color);
+      return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05); }); })()"""
+
+
+class ReportPage(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="edgewise-page-")
+        cls.root = pathlib.Path(cls.folder.name)
+        cls.tab = headless_page.Page(BROWSER)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.tab.close()
+        cls.folder.cleanup()
+
+    def show(self, *options, width=1280, scheme="light"):
+        """One browser for all tests: starting it is what takes time."""
+        self.tab.problems.clear()
+        self.tab.resize(width, 800)
+        self.tab.scheme(scheme)
+        self.tab.open(self.make(*options))
+        return self.tab
+
+    def make(self, *options):
+        store = self.root / ("-".join(("store", *options)) + ".db")
+        page = store.with_suffix(".html")
+        if not page.exists():
+            subprocess.run([MAKE_STORE, store, *options], check=True)
+            subprocess.run([EDGEWISE, "report", store, "--html", page], check=True, stdout=subprocess.DEVNULL)
+        return page
+
+    def tearDown(self):
+        self.assertEqual(self.tab.problems, [])
+
+    def test_size(self):
+        self.assertLess(self.make().stat().st_size, 2_000_000)
+
+    def test_content(self):
+        tab = self.show()
+        self.assertEqual(tab.evaluate("document.title"), "which model here · Edgewise")
+        self.assertEqual(tab.evaluate(f"{ROWS}.length"), 4)
+        self.assertEqual(tab.evaluate(MARKS), 3)  # the one that ran out of memory has no mark
+        headings = tab.evaluate("[...document.querySelectorAll('h2')].map(e => e.textContent)")
+        self.assertEqual(headings[:5], ["Answer", "The picture", "The table", "Memory", "Speed"])
+        answer = tab.evaluate("document.querySelector('#answer').innerText")
+        self.assertIn("Run big in Q4_0 with 2", answer)
+        self.assertIn("random weights in the shape of the real model", answer)
+        self.assertEqual(*tab.evaluate("['.answer .say', '.caveat .say'].map(s => getComputedStyle(document."
+                                       "querySelector(s)).fontSize)"))  # caveats are as large as the answer
+        self.assertIn("no RAPL, no power sensor", tab.evaluate("document.querySelector('#energy').innerText"))
+        self.assertIn(" upon a time.", tab.evaluate("document.querySelector('#samples').innerText"))
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#samples blockquote').length"), 1)
+        self.assertIn("killed for want of memory", tab.evaluate("document.querySelector('#failures').innerText"))
+
+    def test_energy(self):
+        tab = self.show("energy")
+        text = tab.evaluate("document.querySelector('#energy').innerText")
+        self.assertIn("0.08 ± 0.03", text)
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#energy canvas').length"), 1)
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#table .grade').length"), 3)
+
+    def test_unfinished(self):
+        tab = self.show("unfinished")
+        self.assertIn("The study is not finished: 3 of 12", tab.evaluate("document.querySelector('#answer').innerText"))
+
+    def test_hands(self):
+        tab = self.show()
+        first = f"{ROWS}[0].cells[0].textContent + {ROWS}[0].cells[2].textContent"
+        tab.evaluate("[...document.querySelectorAll('.sort')].find(b => b.textContent.startsWith('prefill')).focus()")
+        tab.press("Enter", 13, "\r")  # by keyboard: most first
+        self.assertEqual(tab.evaluate(first), "tiny1/1")
+        self.assertEqual(tab.evaluate("document.activeElement.closest('th').ariaSort"), "descending")
+        tab.press("Enter", 13, "\r")
+        self.assertEqual(tab.evaluate(first), "bigsynthetic1/1")
+        tab.evaluate("(() => { const i = document.querySelector('#table input'); i.value = 'q8_0 synth'; "
+                     "i.dispatchEvent(new Event('input')); })()")
+        self.assertEqual(tab.evaluate(f"{ROWS}.length"), 1)
+        tab.evaluate("(() => { const i = document.querySelector('#table input'); i.value = ''; "
+                     "i.dispatchEvent(new Event('input')); })()")
+        for _ in range(2):
+            tab.evaluate("document.querySelector('.pin[aria-pressed=false]').click()")
+        tab.settle()
+        rows = tab.evaluate("[...document.querySelectorAll('.compare tbody tr')].map(r => r.innerText)")
+        self.assertGreaterEqual(len(rows), 6)
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#table tr.pinned').length"), 2)
+        tab.evaluate("document.querySelectorAll('.data summary').forEach(s => s.click())")
+        tab.settle()
+        self.assertGreaterEqual(tab.evaluate("document.querySelectorAll('.data table').length"), 4)
+
+    def test_narrow_and_themes(self):
+        colours = set()
+        for scheme in ("light", "dark"):
+            tab = self.show("energy", width=360, scheme=scheme)
+            self.assertLessEqual(tab.evaluate("document.documentElement.scrollWidth"), 360)
+            colours.add(tab.evaluate("getComputedStyle(document.body).backgroundColor"))
+            self.assertGreaterEqual(min(tab.evaluate(CONTRAST)), 4.5)  # WCAG 2.2, 1.4.3
+            tab.evaluate("document.querySelector('.topline button').click()")
+            tab.settle()
+            self.assertEqual(tab.evaluate("document.documentElement.dataset.theme"), "light")
+            tab.evaluate("localStorage.clear()")
+        self.assertEqual(len(colours), 2)
+
+    def test_download_and_print(self):
+        tab = self.show()
+        with tempfile.TemporaryDirectory() as folder:
+            tab.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=folder)
+            for kind in ("SVG", "PNG", "CSV"):
+                tab.evaluate(f"[...document.querySelectorAll('#picture .plot-bar button')].find(b => b.textContent === '{kind}').click()")
+                path = pathlib.Path(folder) / f"trade-off.{kind.lower()}"
+                end = time.monotonic() + 30
+                while not path.exists() and time.monotonic() < end:
+                    tab.evaluate("1")
+                    time.sleep(0.1)
+                start = path.read_bytes()[:8]
+                self.assertTrue(start.startswith({"SVG": b"<svg", "PNG": b"\x89PNG", "CSV": b"Model,"}[kind]), start)
+            pdf = tab.call("Page.printToPDF", printBackground=True)["data"]
+            self.assertGreater(len(pdf), 20_000)
+
+    def test_hostile_names_are_text(self):
+        tab = self.show("hostile")
+        self.assertEqual(tab.evaluate("document.title"), "</script><script>alert(1)</script> · Edgewise")
+        self.assertEqual(tab.evaluate("document.querySelectorAll('img, #page script, b b, iframe').length"), 0)
+        self.assertIn("<img src=x onerror=alert(1)>", tab.evaluate(f"{ROWS}[0].innerText"))
+        self.assertIn("</script><b>upon</b>", tab.evaluate("document.querySelector('#samples').innerText"))
+        tab.evaluate("document.querySelectorAll('.data summary').forEach(s => s.click())")
+        tab.settle()
+
+    def test_no_eval(self):
+        policy = re.search(r'Content-Security-Policy" content="([^"]*)"', self.make().read_text(encoding="utf-8"))[1]
+        self.assertIn("default-src 'none'", policy)
+        self.assertNotIn("unsafe-eval", policy)
+        self.assertNotIn("script-src 'unsafe", policy)
+
+
+if __name__ == "__main__":
+    if not BROWSER:
+        print("skipped: no chromium on this machine")
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1])
