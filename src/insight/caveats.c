@@ -31,13 +31,11 @@ static enum ew_status warn_synthetic(struct ew_insight *insight, struct ew_error
     FILE *out = open_memstream(&names, &size);
     if (!out) return ew_error_set(err, EW_ERR_MEMORY, "caveats: out of memory");
     for (size_t i = 0; i < insight->n_configs; i++) {
-        const struct ew_model_record *m = insight->configs[i].model;
-        bool again = !m->synthetic;
-        for (size_t j = 0; j < i && !again; j++) {
-            const struct ew_model_record *o = insight->configs[j].model;
-            again = o->synthetic && strcmp(o->name ? o->name : "?", m->name ? m->name : "?") == 0;
-        }
-        if (!again) fprintf(out, "%s%s", n++ ? ", " : "", m->name ? m->name : "?");
+        const struct ew_insight_config *c = &insight->configs[i];
+        bool again = !c->model->synthetic;
+        for (size_t j = 0; j < i && !again; j++)
+            again = insight->configs[j].model->synthetic && strcmp(insight->configs[j].name, c->name) == 0;
+        if (!again) fprintf(out, "%s%s", n++ ? ", " : "", c->name);
     }
     enum ew_status status = EW_OK;
     if (fclose(out) != 0 || !names) status = ew_error_set(err, EW_ERR_MEMORY, "caveats: out of memory");

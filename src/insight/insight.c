@@ -21,6 +21,14 @@ static const char *text_of(const char *text) {
     return text ? text : "?";
 }
 
+/* Files of `edgewise synth` carry the word in their name; reports say it in their own way, once. */
+static const char *display_name(const struct ew_model_record *model) {
+    static const char word[] = "synthetic ";
+    const char *name = text_of(model->name);
+    bool said = model->synthetic && strncmp(name, word, sizeof word - 1) == 0 && name[sizeof word - 1];
+    return said ? name + sizeof word - 1 : name;
+}
+
 /* Several types of one model are several files of one name. */
 static bool same_model(const struct ew_model_record *a, const struct ew_model_record *b) {
     return a->synthetic == b->synthetic && strcmp(text_of(a->name), text_of(b->name)) == 0;
@@ -75,6 +83,7 @@ static enum ew_status collect_configs(struct ew_insight *insight, struct ew_erro
         double bits = ew_advice_bits_per_weight(model);
         keys[i] = (struct sort_key){.config = {.record = record,
                                                .model = model,
+                                               .name = display_name(model),
                                                .memory_error_percent = NAN,
                                                .rss_file_bytes = EW_MISSING,
                                                .rss_anon_bytes = EW_MISSING},
@@ -137,8 +146,8 @@ static enum ew_status label_config(struct ew_insight *insight, struct ew_insight
     else
         snprintf(threads, sizeof threads, "%lld/%lld threads", (long long)r->prefill_threads,
                  (long long)r->decode_threads);
-    config->label = ew_words_keep(insight, "%s %s · %s%s", text_of(config->model->name),
-                                  text_of(config->model->file_type), threads, extra);
+    config->label =
+        ew_words_keep(insight, "%s %s · %s%s", config->name, text_of(config->model->file_type), threads, extra);
     return config->label ? EW_OK : no_memory(err);
 }
 

@@ -26,6 +26,7 @@ struct ew_insight_run {
 struct ew_insight_config {
     const struct ew_config_record *record;
     const struct ew_model_record *model;
+    const char *name;  /* of the model, for people; without a leading "synthetic ", which is said separately */
     const char *label; /* "Llama-3.2-1B Q4_0 · 2 threads", and whatever else differs within the study */
     size_t n_ok, n_failed, n_left, n_flagged;
     struct ew_figure figure[EW_MEASURES];

@@ -22,7 +22,8 @@ int ew_words_decimals(double value, double half) {
     int digits = clamp(-(int)floor(log10(half)), 0, 6);
     int most =
         significant(value, 3) + (fabs(value) < 1000 ? 1 : 0); /* a tight interval makes no fifth digit interesting */
-    return digits < most ? digits : most;
+    int least = significant(value, 2);
+    return digits < least ? least : digits < most ? digits : most;
 }
 
 void ew_words_number(char out[EW_NUMBER_SIZE], double value, int decimals) {
@@ -48,22 +49,29 @@ void ew_words_number(char out[EW_NUMBER_SIZE], double value, int decimals) {
     out[o] = 0;
 }
 
+static void put_spread(char out[EW_NUMBER_SIZE], double up, double down, double value, int decimals) {
+    double half = fmax(up, down), step = decimals < 0 ? 0 : pow(10, -decimals);
+    char high[EW_NUMBER_SIZE], low[EW_NUMBER_SIZE];
+    if (half >= 2 * fmin(up, down) && half > fabs(value) / 10) {
+        ew_words_number(high, up, decimals);
+        ew_words_number(low, down, decimals);
+        snprintf(out, EW_NUMBER_SIZE, "+%.16s -%.16s", high, low);
+        return;
+    }
+    ew_words_number(high, half < step / 2 ? step : half, decimals);
+    snprintf(out, EW_NUMBER_SIZE, "± %s%.30s", half < step / 2 ? "<" : "", high);
+}
+
 void ew_words_figure(const struct ew_figure *figure, double scale, char value[EW_NUMBER_SIZE],
                      char spread[EW_NUMBER_SIZE]) {
     spread[0] = 0;
-    double half = fmax(figure->high - figure->value, figure->value - figure->low) * scale; /* fmax drops one NAN */
-    if (!isfinite(figure->low) || !isfinite(figure->high)) half = NAN;
-    int decimals = ew_words_decimals(figure->value * scale, half);
-    ew_words_number(value, figure->value * scale, decimals);
-    if (!isfinite(half) || !isfinite(figure->value)) return;
-    double step = pow(10, -decimals);
-    if (half < step / 2) {
-        char number[EW_NUMBER_SIZE];
-        ew_words_number(number, step, decimals);
-        snprintf(spread, EW_NUMBER_SIZE, "<%.*s", EW_NUMBER_SIZE - 2, number);
-    } else {
-        ew_words_number(spread, half, decimals);
-    }
+    double shown = figure->value * scale, up = (figure->high - figure->value) * scale,
+           down = (figure->value - figure->low) * scale;
+    bool has_interval = isfinite(shown) && isfinite(up) && isfinite(down);
+    int decimals = ew_words_decimals(shown, has_interval ? fmax(up, down) : NAN);
+    if (shown != 0 && fabs(shown) < 1e-4) decimals = -1; /* 2.2e-06 */
+    ew_words_number(value, shown, decimals);
+    if (has_interval) put_spread(spread, up, down, shown, decimals);
 }
 
 void ew_words_size(char out[EW_NUMBER_SIZE], double bytes) {

@@ -6,14 +6,15 @@
 
 enum { EW_NUMBER_SIZE = 40 };
 
-/* Digits after the point such that the half-width of the interval shows its first digit; three significant digits
- * where there is none (half NAN or 0). */
+/* Digits after the point such that the half-width of the interval shows its first digit and the value at least two;
+ * three significant digits where there is no interval (half NAN or 0). */
 int ew_words_decimals(double value, double half);
 
 /* "64,800", "57.8", "2.2e-06", "–" for NAN. decimals < 0: three significant digits. */
 void ew_words_number(char out[EW_NUMBER_SIZE], double value, int decimals);
 
-/* value and spread of a figure in its shown unit: "57.8" and "0.4" (spread "" without an interval). */
+/* value and interval of a figure in its shown unit: "57.8" and "± 0.4", or "+665 -20" where the interval is lopsided
+ * (one side twice the other, and more than a tenth of the value); spread is "" without an interval. */
 void ew_words_figure(const struct ew_figure *figure, double scale, char value[EW_NUMBER_SIZE],
                      char spread[EW_NUMBER_SIZE]);
 

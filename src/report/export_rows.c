@@ -46,7 +46,7 @@ static void put_integer(FILE *out, int64_t value) {
 
 static void put_row(FILE *out, const struct ew_insight_config *c) {
     const struct ew_config_record *r = c->record;
-    put_text(out, c->model->name);
+    put_text(out, c->name);
     fputs(c->model->synthetic ? ",yes," : ",no,", out);
     put_text(out, c->model->file_type);
     put_integer(out, c->model->n_params);

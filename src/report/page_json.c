@@ -47,8 +47,8 @@ static json_t *config_json(const struct ew_insight_config *c) {
         json_object_set_new(figures, ew_measure_info((enum ew_measure)m)->key, figure_json(&c->figure[m]));
     json_t *out = json_pack(
         "{s:I, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "id", (json_int_t)r->id,
-        "label", ew_json_text(c->label), "model", ew_json_text(c->model->name), "synthetic", c->model->synthetic,
-        "in_the_box", c->model->in_the_box, "type", ew_json_text(c->model->file_type), "parameters",
+        "label", ew_json_text(c->label), "model", ew_json_text(c->name), "synthetic", c->model->synthetic, "in_the_box",
+        c->model->in_the_box, "type", ew_json_text(c->model->file_type), "parameters",
         ew_json_integer(c->model->n_params), "file_size_bytes", ew_json_integer(c->model->file_bytes),
         "threads_prefill", (json_int_t)r->prefill_threads, "threads_decode", (json_int_t)r->decode_threads,
         "prompt_tokens", (json_int_t)r->prompt_tokens, "generate_tokens", (json_int_t)r->generate_tokens,
@@ -107,9 +107,9 @@ static json_t *method_json(const struct ew_report *report) {
     json_t *list = json_array();
     static const char *const always[] = {
         "Each run is a process of its own, watched from outside: a crash, a lack of memory or a time-out is a result.",
-        "Values are medians over the runs. ± is the larger half of the 95 % bootstrap interval of the median; with "
-        "fewer than "
-        "five runs it is the range of the runs.",
+        "Values are medians over the runs, with the 95 % bootstrap interval of the median: ± is its larger half, + and "
+        "− "
+        "where it is lopsided. With fewer than five runs it is the range of the runs.",
         "Prefill: prompt tokens over the time from handing over the first one to the logits of the last. Time to first "
         "token: request to first sampled token. Decode: tokens 2 to n over the time between their stamps.",
         "Peak memory: the largest resident set of the whole run. The prediction was made before anything was "

@@ -9,6 +9,10 @@
 #include <string.h>
 
 #define SYNTHETIC_MARK " ¹"
+#define INTERVAL_NOTE                                                                                                  \
+    "Medians with their 95 % interval: ± is its larger half, + and - where it is lopsided (the range, with fewer "    \
+    "than "                                                                                                            \
+    "five runs)."
 #define SYNTHETIC_NOTE "¹ synthetic weights: speed and memory are real, the text is not."
 
 enum { INDENT = 22, MOST_COLUMNS = 24 };
@@ -78,11 +82,11 @@ static const char *best_use(const struct ew_insight_config *c) {
 }
 
 static void add_cell(struct ew_text_table *table, const struct column *column, const struct ew_insight_config *c) {
-    char value[256] = "–", spread[EW_NUMBER_SIZE] = "", tail[EW_NUMBER_SIZE + 8] = "";
+    char value[256] = "–", spread[EW_NUMBER_SIZE] = "";
     const struct ew_config_record *r = c->record;
     switch (column->content) {
     case C_MODEL:
-        snprintf(value, sizeof value, "%.200s%s", or_dash(c->model->name), c->model->synthetic ? SYNTHETIC_MARK : "");
+        snprintf(value, sizeof value, "%.200s%s", c->name, c->model->synthetic ? SYNTHETIC_MARK : "");
         break;
     case C_TYPE:
         snprintf(value, sizeof value, "%.200s", or_dash(c->model->file_type));
@@ -96,7 +100,6 @@ static void add_cell(struct ew_text_table *table, const struct column *column, c
         break;
     case C_MEASURE:
         ew_words_figure(&c->figure[column->measure], ew_measure_info(column->measure)->scale, value, spread);
-        if (*spread) snprintf(tail, sizeof tail, "± %s", spread);
         break;
     case C_SAID:
         if (c->ledger.present) ew_words_number(value, (double)c->ledger.total / 1048576, 0);
@@ -117,7 +120,7 @@ static void add_cell(struct ew_text_table *table, const struct column *column, c
             snprintf(value, sizeof value, "%zu", c->n_ok);
         break;
     }
-    ew_text_table_add(table, value, tail);
+    ew_text_table_add(table, value, spread);
 }
 
 static struct ew_text_table *configurations(const struct ew_insight *insight) {
@@ -212,7 +215,7 @@ enum ew_status ew_report_write_terminal(const struct ew_report *report, FILE *ou
     struct ew_text_table *table = configurations(report->insight);
     bool ok = table && ew_text_table_print(table, out, style);
     ew_text_table_close(&table);
-    fputs("Medians; ± is the larger half of the median's 95 % interval (the range, with fewer than five runs).\n", out);
+    fputs(INTERVAL_NOTE "\n", out);
     if (has_synthetic(report->insight)) fputs(SYNTHETIC_NOTE "\n", out);
     if (ok && report->insight->n_failed) {
         fputc('\n', out);
@@ -255,8 +258,7 @@ enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *ou
     struct ew_text_table *table = configurations(insight);
     bool ok = table && ew_text_table_print_markdown(table, out);
     ew_text_table_close(&table);
-    fputs("\nMedians; ± is the larger half of the median's 95 % interval (the range, with fewer than five runs).\n",
-          out);
+    fputs("\n" INTERVAL_NOTE "\n", out);
     if (has_synthetic(insight)) fputs("\n" SYNTHETIC_NOTE "\n", out);
     if (ok && insight->n_failed) {
         fputs("\n## What failed\n\n", out);

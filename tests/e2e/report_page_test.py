@@ -79,7 +79,7 @@ class ReportPage(unittest.TestCase):
     def test_energy(self):
         tab = self.show("energy")
         text = tab.evaluate("document.querySelector('#energy').innerText")
-        self.assertIn("0.08 ± 0.03", text)
+        self.assertIn("0.080 ± 0.030", text)
         self.assertEqual(tab.evaluate("document.querySelectorAll('#energy canvas').length"), 1)
         self.assertEqual(tab.evaluate("document.querySelectorAll('#table .grade').length"), 3)
 

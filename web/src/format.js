@@ -2,11 +2,12 @@
 
 const MIB = 1048576;
 
+const significant = (value, digits) => (value ? Math.min(6, Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value))))) : 0);
+
 // Digits after the point so that the half-width of the interval shows one or two significant digits.
 function decimalsOf(half, value) {
   if (half > 0) return Math.min(6, Math.max(0, -Math.floor(Math.log10(half))));
-  if (!value) return 0;
-  return Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))));
+  return significant(value, 3);
 }
 
 export function number(value, decimals) {
@@ -22,11 +23,12 @@ export function parts(figure, scale = 1) {
   const value = figure.value * scale;
   if (figure.low === null || figure.low === undefined) return { value: number(value), spread: '' };
   if (figure.value && Math.abs(value) < 1e-4) return { value: number(value), spread: `± ${number(Math.max(figure.high - figure.value, figure.value - figure.low) * scale)}` };
-  const half = Math.max(figure.high - figure.value, figure.value - figure.low) * scale;
-  // A tight interval does not make a sixth digit interesting.
-  const digits = Math.min(decimalsOf(half, value), decimalsOf(0, value) + (value < 1000 ? 1 : 0));
-  const rounded = Number(half.toFixed(digits));
-  return { value: number(value, digits), spread: rounded > 0 ? `± ${number(half, digits)}` : `± <${number(10 ** -digits, digits)}` };
+  const up = (figure.high - figure.value) * scale, down = (figure.value - figure.low) * scale, half = Math.max(up, down);
+  // The first digit of the interval, at least two of the value, and no sixth one because the interval is tight.
+  const digits = Math.max(significant(value, 2), Math.min(decimalsOf(half, value), significant(value, 3) + (Math.abs(value) < 1000 ? 1 : 0)));
+  if (half >= 2 * Math.min(up, down) && half > Math.abs(value) / 10) return { value: number(value, digits), spread: `+${number(up, digits)} −${number(down, digits)}` };
+  const step = 10 ** -digits;
+  return { value: number(value, digits), spread: half < step / 2 ? `± <${number(step, digits)}` : `± ${number(half, digits)}` };
 }
 
 export const figureText = (figure, scale) => {

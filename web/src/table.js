@@ -97,6 +97,6 @@ export function tableSection(data) {
   pins.listen(fill);
   fill();
   return section('table', 'The table',
-    h('p', { class: 'lead' }, 'Medians; ± is the larger half of the interval of the median. Best of each column in bold with a dot; rows with a rule at the left are on the Pareto front of their model.'), controls,
+    h('p', { class: 'lead' }, 'Medians with their interval: ± is its larger half, + and − where it is lopsided. Best of each column in bold with a dot; rows with a rule at the left are on the Pareto front of their model.'), controls,
     h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of configurations' }, h('table', { class: 'main' }, h('thead', null, header), body)), count);
 }

@@ -19,13 +19,17 @@ static void expect_figure(double value, double low, double high, double scale, c
 
 static void figures(void **state) {
     (void)state;
-    expect_figure(57.81, 57.43, 58.12, 1, "57.8", "0.4");
-    expect_figure(648.3, 642.1, 652.0, 1, "648", "6");
-    expect_figure(0.793, 0.791, 0.795, 1, "0.793", "0.002");
-    expect_figure(64812, 64100, 65400, 1, "64,812", "712");
-    expect_figure(840957952, 840957952 - 524288, 840957952 + 524288, 1 / 1048576.0, "802.0", "0.5");
-    expect_figure(1234.5678, 1234.5677, 1234.5679, 1, "1,235", "<1"); /* no digits for their own sake */
-    expect_figure(5, 5, 5, 1, "5.00", "<0.01");
+    expect_figure(57.81, 57.43, 58.12, 1, "57.8", "± 0.4");
+    expect_figure(648.3, 642.1, 652.0, 1, "648", "± 6");
+    expect_figure(0.793, 0.791, 0.795, 1, "0.793", "± 0.002");
+    expect_figure(64812, 64100, 65400, 1, "64,812", "± 712");
+    expect_figure(360, 340, 1025, 1, "360", "+665 -20");
+    expect_figure(0.032, 0.03, 0.35, 1, "0.032", "+0.318 -0.002"); /* two digits of the value whatever the interval */
+    expect_figure(840957952, 840957952 - 524288, 840957952 + 524288, 1 / 1048576.0, "802.0", "± 0.5");
+    expect_figure(1234.5678, 1234.5677, 1234.5679, 1, "1,235", "± <1"); /* no digits for their own sake */
+    expect_figure(5, 5, 5, 1, "5.00", "± <0.01");
+    expect_figure(0.018634, 0.018551, 0.018717, 1, "0.01863", "± 0.00008");
+    expect_figure(2.2e-6, 2.0e-6, 2.4e-6, 1, "2.2e-06", "± 2.0e-07");
     expect_figure(12, NAN, NAN, 1, "12.0", "");
     expect_figure(NAN, NAN, NAN, 1, "–", "");
 }

@@ -69,10 +69,10 @@ static void terminal_report(void **state) {
     expect_in(text, "model  type  threads  ");
     expect_in(text, "\ntiny   Q8_0      1/1  ");
     expect_in(text, "\nbig ¹  Q4_0      2/2  ");
-    expect_in(text, "25 ± 15 ");  /* decode: median 25, 20 to 40 */
-    expect_in(text, "100 ± 25 "); /* tiny: 80, 100, 125 */
-    expect_in(text, " +5.0 ");    /* 21 MiB said, 20 seen */
-    expect_in(text, " +1.0 ");    /* 606 said, 600 seen */
+    expect_in(text, "25 +15 -5 "); /* decode: median 25, 20 to 40 */
+    expect_in(text, "100 ± 25 ");  /* tiny: 80, 100, 125 */
+    expect_in(text, " +5.0 ");     /* 21 MiB said, 20 seen */
+    expect_in(text, " +1.0 ");     /* 606 said, 600 seen */
     expect_in(text,
               "For chat              Run big in Q4_0 with 2 threads: after a prompt of 100 tokens the first token "
               "comes after 1.25 s, then 25 tokens/s (4.7 times reading speed), in 610 MiB of memory. Its weights here "
