@@ -31,7 +31,7 @@ static double value_of(config_ref c, enum ew_measure m) {
     return c->figure[m].value;
 }
 static const char *name_of(config_ref c) {
-    return c->model->name ? c->model->name : "?";
+    return c->name;
 }
 static const char *type_of(config_ref c) {
     return c->model->file_type ? c->model->file_type : "?";

@@ -190,7 +190,9 @@ static json_t *machine_json(const struct ew_report *report) {
     }
     if (m) add_object(facts, m->facts_json);
     char *name = ew_text_clean(m && m->name ? m->name : "unknown machine");
-    json_t *summary = json_sprintf("%.200s%s%s", name ? name : "", *size ? " · " : "", size);
+    char cores[32] = "";
+    if (m && m->n_cores > 0) snprintf(cores, sizeof cores, ", %lld cores", (long long)m->n_cores);
+    json_t *summary = json_sprintf("%.200s%s%s%s", name ? name : "", cores, *size ? " · " : "", size);
     free(name);
     return json_pack("{s:o, s:o, s:o}", "summary", summary ? summary : json_string("unknown machine"), "memory_bytes",
                      m ? ew_json_integer(m->memory_bytes) : json_null(), "facts", facts);

@@ -19,3 +19,6 @@ export function valueOf(measure, configuration) {
   const figure = measure.get(configuration);
   return figure && Number.isFinite(figure.value) ? figure.value * (measure.scale ?? 1) : NaN;
 }
+
+// Types in the order of the table, so that a type has one colour on the whole page.
+export const typesOf = (data) => [...new Set(data.configurations.map((c) => c.type))];

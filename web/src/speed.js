@@ -1,17 +1,17 @@
 // Section 5: how speed grows with threads, and when each token came.
 import { choice, h, section } from './dom.js';
-import { measures, valueOf } from './figures.js';
+import { measures, typesOf, valueOf } from './figures.js';
 import { figureText, number, threads } from './format.js';
 import { plot } from './plot.js';
 import { palette } from './theme.js';
 import { trace } from './trace.js';
 import { modelName } from './tradeoff.js';
 
-function threadsPlot(usable, key, of) {
+function threadsPlot(data, usable, key, of) {
   const m = measures[key];
   const rows = usable.map((c) => ({ id: c.id, threads: c[of], model: modelName(c), type: c.type, value: valueOf(m, c), low: m.get(c)?.low, high: m.get(c)?.high })).filter((r) => Number.isFinite(r.value));
   const models = [...new Set(rows.map((r) => r.model))];
-  const types = [...new Set(rows.map((r) => r.type))];
+  const types = typesOf(data);
   const most = Math.max(...rows.map((r) => r.threads));
   const spec = (width) => {
     const columns = width < 560 ? 1 : Math.min(models.length, 3);
@@ -23,7 +23,7 @@ function threadsPlot(usable, key, of) {
         data: { values }, width: each, height: 150, title: { text: model, anchor: 'start', fontSize: 12, fontWeight: 500, offset: 10, limit: each },
         encoding: {
           x: { field: 'threads', type: 'quantitative', title: 'Threads', axis: { values: Array.from({ length: most }, (_, i) => i + 1), format: 'd', grid: false }, scale: { domain: [0.7, most + 0.3], nice: false } },
-          color: { field: 'type', type: 'nominal', title: 'Quantization', scale: { domain: types } },
+          color: { field: 'type', type: 'nominal', title: 'Quantization', scale: { domain: types, range: palette() } },
         },
         layer: [
           { mark: { type: 'line', strokeWidth: 1.6 }, encoding: { y: { field: 'value', type: 'quantitative', title: `${m.unit} → better`, scale: { domain, nice: false }, axis: { tickCount: 4, format: '~s' } } } },
@@ -72,6 +72,6 @@ export function speedSection(data) {
   if (!usable.length) return section('speed', 'Speed', h('p', { class: 'empty' }, 'No finished run yet.'));
   const sweep = new Set(usable.map((c) => c.threads_decode)).size > 1 || new Set(usable.map((c) => c.threads_prefill)).size > 1;
   return section('speed', 'Speed',
-    sweep ? [threadsPlot(usable, 'decode', 'threads_decode').element, threadsPlot(usable, 'prefill', 'threads_prefill').element] : h('p', { class: 'empty' }, 'Only one thread count was measured; a study with several in decode_threads or prefill_threads draws the curves here.'),
+    sweep ? [threadsPlot(data, usable, 'decode', 'threads_decode').element, threadsPlot(data, usable, 'prefill', 'threads_prefill').element] : h('p', { class: 'empty' }, 'Only one thread count was measured; a study with several in decode_threads or prefill_threads draws the curves here.'),
     stampsTrace(data, byId));
 }

@@ -1,11 +1,11 @@
 // Section 2: the picture. Every configuration a mark with its interval, the Pareto front drawn; click pins for comparison.
 import { choice, h, section, button } from './dom.js';
-import { axisTitle, measures, valueOf } from './figures.js';
+import { axisTitle, measures, typesOf, valueOf } from './figures.js';
 import { figureText, number, sizeText, threads } from './format.js';
 import { paretoFront } from './front.js';
 import { pins } from './pins.js';
 import { plot } from './plot.js';
-import { colour } from './theme.js';
+import { colour, palette } from './theme.js';
 
 const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'triangle-down', 'cross', 'triangle-right', 'triangle-left'];
 
@@ -50,7 +50,7 @@ export function tradeoffSection(data) {
     const log = (key) => isWide(rows.map((r) => r[key]));
     const axis = (m, key) => ({ title: axisTitle(m), format: '~r', ...(log(key) ? { values: roundTicks(rows.map((r) => r[key]), width < 500 ? [1] : [1, 2, 5]) } : { tickCount: width < 500 ? 4 : 7 }) });
     const position = { x: { field: 'x', type: 'quantitative', scale: scale('x'), axis: axis(x, 'x') }, y: { field: 'y', type: 'quantitative', scale: scale('y'), axis: axis(y, 'y') } };
-    const type = { field: 'type', type: 'nominal', title: 'Quantization', legend: { columns: width < 500 ? 3 : 6 } };
+    const type = { field: 'type', type: 'nominal', title: 'Quantization', scale: { domain: typesOf(data), range: palette() }, legend: { columns: width < 500 ? 3 : 6 } };
     const bubble = data.energy.present && state.y !== 'memory';
     return {
       width, height: width < 500 ? 460 : Math.max(340, Math.min(500, width * 0.5)), autosize: { type: 'fit', contains: 'padding' },
