@@ -21,7 +21,9 @@ static const struct ew_matmul_entry *entry_of(const struct ew_kernels *k, const 
     return e;
 }
 
-static uint32_t record_cols(enum ew_act_kind kind) { return kind == EW_ACT_Q8 ? EW_ACT_Q8_COLS : EW_ACT_F32_COLS; }
+static uint32_t record_cols(enum ew_act_kind kind) {
+    return kind == EW_ACT_Q8 ? EW_ACT_Q8_COLS : EW_ACT_F32_COLS;
+}
 
 static size_t record_bytes(enum ew_act_kind kind) {
     return kind == EW_ACT_Q8 ? sizeof(struct ew_act_q8) : sizeof(struct ew_act_f32);
@@ -53,12 +55,17 @@ void ew_matmul_act_prepare(const struct ew_kernels *k, enum ew_act_kind kind, ui
     m->act_prepare[kind](n_in, n_tokens, x, x_stride, token_begin, token_end, act);
 }
 
-/* About 64 KiB of weights per step of a matrix-vector product: long enough to stream, short enough to balance. */
+/* At least 16 steps where the weight has the rows, for balance. A step of a matrix product is a whole group of panels,
+ * a step of a matrix-vector product about 64 KiB of weights, long enough to stream. */
 uint32_t ew_matmul_row_step(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
     const struct ew_matmul_entry *e = entry_of(k, w);
-    if (n_tokens > e->gemv_tokens) return e->panel_rows;
     size_t row_bytes = ew_type_row_bytes(w->type, w->n_in);
     uint32_t step = 16;
+    if (n_tokens > e->gemv_tokens) {
+        step = EW_GROUP_ROWS;
+        while (step > e->panel_rows && step * 16 > w->n_out) step /= 2;
+        return step;
+    }
     while (step < 128 && step * row_bytes < 64 * 1024 && step * 16 < w->n_out) step *= 2;
     return step;
 }
@@ -66,31 +73,53 @@ uint32_t ew_matmul_row_step(const struct ew_kernels *k, const struct ew_weight *
 size_t ew_matmul_scratch_bytes(const struct ew_kernels *k, uint32_t max_tokens) {
     (void)k;
     size_t tokens = max_tokens < EW_PANEL_TOKENS ? max_tokens : EW_PANEL_TOKENS;
-    return EW_PANEL_BYTES + tokens * EW_PANEL_ROWS * sizeof(float);
+    return EW_PANEL_BYTES + tokens * EW_GROUP_ROWS * sizeof(float);
 }
 
-/* Rows of one panel for at most EW_PANEL_TOKENS tokens. Sums over column blocks wait in sums, close together in memory,
- * instead of in y, whose rows may all fall into the same cache sets; the first block reads y and the last writes it. */
-static void product_of_panel(const struct ew_matmul_entry *e, const struct ew_weight *w, uint32_t row, uint32_t n_rows,
-                             const char *act, size_t act_block_bytes, struct ew_tile_args tile, bool accumulate,
-                             void *panel, float *sums) {
-    float *y = tile.out;
-    size_t y_stride = tile.out_stride;
-    uint32_t cols = record_cols(e->act);
-    tile.panel = panel;
-    tile.n_rows = n_rows;
-    tile.in = accumulate ? y : NULL;
-    tile.in_stride = y_stride;
-    for (uint32_t col = 0; col < w->n_in; col += cols, act += act_block_bytes) {
-        bool last = w->n_in - col <= cols;
-        tile.n_cols = last ? w->n_in - col : cols;
-        tile.act = act;
-        tile.out = last ? y : sums;
-        tile.out_stride = last ? y_stride : e->panel_rows;
-        e->unpack(w, row, n_rows, col, tile.n_cols, panel);
-        e->tile(&tile);
-        tile.in = sums;
-        tile.in_stride = e->panel_rows;
+/* What stays the same while a group of rows meets a stretch of tokens. */
+struct stretch {
+    const struct ew_matmul_entry *e;
+    const struct ew_weight *w;
+    const char *act; /* records of the first column block, first token */
+    size_t act_block_bytes;
+    uint32_t n_tokens;
+    bool accumulate;
+    float *y; /* row 0, first token */
+    size_t y_stride;
+    char *panel;
+    float *sums; /* [panels of the group][n_tokens][panel_rows] */
+};
+
+/* One panel over one block of columns. Sums over the blocks wait in s->sums, close together in memory, instead of in y,
+ * whose rows may all fall into the same cache sets; the first block reads y and the last writes it. */
+static void product_of_panel(const struct stretch *s, uint32_t row, uint32_t n_rows, uint32_t col, uint32_t cols,
+                             float *sums) {
+    bool first = col == 0, last = s->w->n_in - col <= cols;
+    float *y = s->y + row;
+    struct ew_tile_args tile = {
+        .panel = s->panel,
+        .act = s->act + (size_t)(col / cols) * s->act_block_bytes,
+        .n_cols = last ? s->w->n_in - col : cols,
+        .n_tokens = s->n_tokens,
+        .n_rows = n_rows,
+        .in = !first          ? sums
+              : s->accumulate ? y
+                              : NULL,
+        .in_stride = first ? s->y_stride : s->e->panel_rows,
+        .out = last ? y : sums,
+        .out_stride = last ? s->y_stride : s->e->panel_rows,
+    };
+    s->e->unpack(s->w, row, n_rows, col, tile.n_cols, s->panel);
+    s->e->tile(&tile);
+}
+
+/* At most EW_GROUP_ROWS rows: a block of activations comes from afar once and serves all panels of the group. */
+static void product_of_group(const struct stretch *s, uint32_t row_begin, uint32_t row_end) {
+    const uint32_t cols = record_cols(s->e->act), panel_rows = s->e->panel_rows;
+    for (uint32_t col = 0; col < s->w->n_in; col += cols) {
+        float *sums = s->sums;
+        for (uint32_t row = row_begin; row < row_end; row += panel_rows, sums += (size_t)s->n_tokens * panel_rows)
+            product_of_panel(s, row, row_end - row < panel_rows ? row_end - row : panel_rows, col, cols, sums);
     }
 }
 
@@ -101,17 +130,20 @@ void ew_matmul_rows(const struct ew_kernels *k, const struct ew_weight *w, const
         e->gemv(&(struct ew_gemv_args){w, act, n_tokens, row_begin, row_end, accumulate, y, y_stride});
         return;
     }
-    float *sums = (float *)((char *)scratch + EW_PANEL_BYTES);
-    size_t act_bytes = record_bytes(e->act);
+    const size_t act_bytes = record_bytes(e->act);
+    struct stretch s = {.e = e,
+                        .w = w,
+                        .act_block_bytes = n_tokens * act_bytes,
+                        .accumulate = accumulate,
+                        .y_stride = y_stride,
+                        .panel = scratch,
+                        .sums = (float *)((char *)scratch + EW_PANEL_BYTES)};
     for (uint32_t token = 0; token < n_tokens; token += EW_PANEL_TOKENS) {
-        uint32_t tokens = n_tokens - token < EW_PANEL_TOKENS ? n_tokens - token : EW_PANEL_TOKENS;
-        for (uint32_t row = row_begin; row < row_end; row += e->panel_rows) {
-            uint32_t rows = row_end - row < e->panel_rows ? row_end - row : e->panel_rows;
-            struct ew_tile_args tile = {
-                .n_tokens = tokens, .out = y + token * y_stride + row, .out_stride = y_stride};
-            product_of_panel(e, w, row, rows, (const char *)act + token * act_bytes, n_tokens * act_bytes, tile,
-                             accumulate, scratch, sums);
-        }
+        s.n_tokens = n_tokens - token < EW_PANEL_TOKENS ? n_tokens - token : EW_PANEL_TOKENS;
+        s.act = (const char *)act + token * act_bytes;
+        s.y = y + token * y_stride;
+        for (uint32_t row = row_begin; row < row_end; row += EW_GROUP_ROWS)
+            product_of_group(&s, row, row_end - row < EW_GROUP_ROWS ? row_end : row + EW_GROUP_ROWS);
     }
 }
 

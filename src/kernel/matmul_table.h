@@ -27,8 +27,9 @@
 
 /* Columns that one activation record covers, and that one panel holds at most. */
 enum { EW_ACT_Q8_COLS = 512, EW_ACT_F32_COLS = 256 };
-/* Most rows of a panel, most bytes of a panel, and most tokens that pass over one unpacked panel. */
-enum { EW_PANEL_ROWS = 64, EW_PANEL_BYTES = 96 * 1024, EW_PANEL_TOKENS = 512 };
+/* Most rows of a panel, most bytes of a panel, most tokens that pass over one unpacked panel, and most rows that share
+ * one pass over a block of activations. */
+enum { EW_PANEL_ROWS = 64, EW_PANEL_BYTES = 96 * 1024, EW_PANEL_TOKENS = 512, EW_GROUP_ROWS = 128 };
 /* Groups: activations share a scale per 32 columns; Q6_K weights per 16. */
 enum { EW_ACT_GROUP = 32, EW_ACT_Q8_GROUPS = EW_ACT_Q8_COLS / EW_ACT_GROUP };
 
