@@ -103,7 +103,7 @@ static size_t append_bar(char *buf, size_t capacity, size_t used, double fractio
 }
 
 static void draw(struct ew_study_view *view, const struct ew_study_progress *p) {
-    char label[256], left[32], line[512];
+    char label[256], left[32], speed[32], line[512];
     ew_study_view_label(view->study, &p->model->record, p->config, label, sizeof label);
     ew_value_print_duration(p->seconds_left, left, sizeof left);
     size_t used = append(line, sizeof line, 0, "%3zu/%zu  %s  ", p->done + 1, p->total, label);
@@ -113,7 +113,10 @@ static void draw(struct ew_study_view *view, const struct ew_study_progress *p) 
     }
     used = append(line, sizeof line, used, " %2.0f %%   %s left", 100 * p->fraction, left);
     if (!isnan(p->degrees_c)) used = append(line, sizeof line, used, "   %.0f °C", p->degrees_c);
-    if (!isnan(p->decode_tokens_per_s)) used = append(line, sizeof line, used, "   %.3g tok/s", p->decode_tokens_per_s);
+    if (!isnan(p->decode_tokens_per_s)) {
+        ew_value_print_speed(p->decode_tokens_per_s, speed, sizeof speed);
+        used = append(line, sizeof line, used, "   %s tok/s", speed);
+    }
     append(line, sizeof line, used, "   %s", p->phase ? p->phase : "");
     ew_study_view_say(view, line);
 }
@@ -133,12 +136,14 @@ static void on_finished(void *context, const struct ew_study_progress *p, const 
     struct ew_study_view *view = context;
     if (view->live && t->status == EW_TRIAL_OK) return; /* the line moves on; what went wrong stays on screen */
     ew_study_view_clear(view);
-    char label[256];
+    char label[256], prefill[32], decode[32];
     ew_study_view_label(view->study, &p->model->record, p->config, label, sizeof label);
+    ew_value_print_speed(ew_trial_prefill_speed(t), prefill, sizeof prefill);
+    ew_value_print_speed(ew_trial_decode_speed(t), decode, sizeof decode);
     fprintf(view->out, "%3zu/%zu  %s · run %lld: ", p->done, p->total, label, (long long)p->repeat + 1);
     if (t->status == EW_TRIAL_OK)
-        fprintf(view->out, "prefill %.4g tok/s, decode %.3g tok/s, peak %.0f MiB", ew_trial_prefill_speed(t),
-                ew_trial_decode_speed(t), (double)t->peak_rss_bytes / 1048576.0);
+        fprintf(view->out, "prefill %s tok/s, decode %s tok/s, peak %.0f MiB", prefill, decode,
+                (double)t->peak_rss_bytes / 1048576.0);
     else
         fprintf(view->out, "%s: %s", ew_trial_status_name(t->status), t->reason);
     fputc('\n', view->out);

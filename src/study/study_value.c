@@ -86,3 +86,12 @@ void ew_value_print_bytes(double bytes, char *buf, int capacity) {
     else
         snprintf(buf, (size_t)capacity, "%.0f MB", bytes / 1e6);
 }
+
+void ew_value_print_speed(double per_second, char *buf, int capacity) {
+    if (isnan(per_second))
+        snprintf(buf, (size_t)capacity, "–");
+    else if (per_second >= 99.95)
+        snprintf(buf, (size_t)capacity, "%.0f", per_second);
+    else
+        snprintf(buf, (size_t)capacity, "%.*f", per_second >= 9.995 ? 1 : per_second >= 0.9995 ? 2 : 3, per_second);
+}

@@ -14,6 +14,8 @@ bool ew_value_parse_percent(const char *text, double *fraction);
 
 /* "1 h 52 min", "3 min 10 s", "41 s", "0.4 s" into buf. */
 void ew_value_print_duration(double seconds, char *buf, int capacity);
+/* Three digits or all before the point: "2083", "57.8", "0.412"; "–" for NAN. */
+void ew_value_print_speed(double per_second, char *buf, int capacity);
 /* "2.7 GB", "41 MB". Decimal units, as disks are sold. */
 void ew_value_print_bytes(double bytes, char *buf, int capacity);
 

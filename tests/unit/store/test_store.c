@@ -8,23 +8,20 @@ static struct ew_stored_study *read_back(struct fixture *f) {
     return study;
 }
 
-static void finished_trial_comes_back(void **state) {
-    (void)state;
-    struct fixture f;
-    fixture_open(&f);
-    fixture_plan(&f, 2);
-    assert_int_equal(ew_store_begin_trial(f.store, "k1", f.invocation_id, 99, NULL), EW_OK);
-    static const struct ew_phase_record phases[] = {
-        {.name = "load", .begin_ns = 1, .end_ns = 2, .n_tokens = 0, .vm_hwm_bytes = 3, .rss_anon_bytes = EW_MISSING,
-         .rss_file_bytes = 4, .peak_rss_bytes = 5, .peak_pss_bytes = 6},
-        {.name = "prefill", .begin_ns = 10, .end_ns = 1000000010, .n_tokens = 16}};
-    static const int64_t stamps[] = {2000000000, 2500000000, 3000000000, 3500000000};
-    static const int64_t times[] = {1, 2, 3};
-    static const double values[] = {100, 200, 150};
-    const struct ew_series_record series = {.meter_id = f.meter_id, .channel = "pss", .unit = "bytes", .n = 3,
+static const struct ew_phase_record phases[] = {
+    {.name = "load", .begin_ns = 1, .end_ns = 2, .n_tokens = 0, .vm_hwm_bytes = 3, .rss_anon_bytes = EW_MISSING,
+     .rss_file_bytes = 4, .peak_rss_bytes = 5, .peak_pss_bytes = 6},
+    {.name = "prefill", .begin_ns = 10, .end_ns = 1000000010, .n_tokens = 16}};
+static const int64_t stamps[] = {2000000000, 2500000000, 3000000000, 3500000000};
+static const int64_t times[] = {1, 2, 3};
+static const double values[] = {100, 200, 150};
+
+static void finish_a_trial(struct fixture *f) {
+    assert_int_equal(ew_store_begin_trial(f->store, "k1", f->invocation_id, 99, NULL), EW_OK);
+    const struct ew_series_record series = {.meter_id = f->meter_id, .channel = "pss", .unit = "bytes", .n = 3,
                                             .n_missing = 1, .time_ns = times, .value = values};
     char key[8];
-    struct ew_trial_record t = fixture_trial(&f, 1, key);
+    struct ew_trial_record t = fixture_trial(f, 1, key);
     t.status = EW_TRIAL_OK;
     t.kernels = "gemm_ref";
     t.exit_code = 0;
@@ -38,8 +35,27 @@ static void finished_trial_comes_back(void **state) {
     t.series = &series;
     t.n_series = 1;
     struct ew_error err = {0};
-    if (ew_store_finish_trial(f.store, &t, &err) != EW_OK) fail_msg("%s", err.message);
+    if (ew_store_finish_trial(f->store, &t, &err) != EW_OK) fail_msg("%s", err.message);
+}
 
+static void samples_come_back(struct fixture *f, int64_t trial_id) {
+    struct ew_series_record *samples = NULL;
+    size_t n = 0;
+    assert_int_equal(ew_store_read_series(f->store, trial_id, EW_MISSING, &samples, &n, NULL), EW_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(samples[0].channel, "pss");
+    assert_memory_equal(samples[0].time_ns, times, sizeof times);
+    assert_memory_equal(samples[0].value, values, sizeof values);
+    assert_int_equal(samples[0].n_missing, 1);
+    ew_store_free_series(&samples, n);
+}
+
+static void finished_trial_comes_back(void **state) {
+    (void)state;
+    struct fixture f;
+    fixture_open(&f);
+    fixture_plan(&f, 2);
+    finish_a_trial(&f);
     struct ew_stored_study *study = read_back(&f);
     assert_int_equal(study->n_trials, 2);
     assert_int_equal(study->trials[0].status, EW_TRIAL_PLANNED);
@@ -66,16 +82,7 @@ static void finished_trial_comes_back(void **state) {
     assert_int_equal(study->n_machines, 1);
     assert_int_equal(study->machines[0].memory_bytes, EW_MISSING);
     assert_int_equal(study->n_meters, 1);
-
-    struct ew_series_record *samples = NULL;
-    size_t n = 0;
-    assert_int_equal(ew_store_read_series(f.store, got->id, EW_MISSING, &samples, &n, NULL), EW_OK);
-    assert_int_equal(n, 1);
-    assert_string_equal(samples[0].channel, "pss");
-    assert_memory_equal(samples[0].time_ns, times, sizeof times);
-    assert_memory_equal(samples[0].value, values, sizeof values);
-    assert_int_equal(samples[0].n_missing, 1);
-    ew_store_free_series(&samples, n);
+    samples_come_back(&f, got->id);
     ew_store_free_study(&study);
     fixture_close(&f);
 }

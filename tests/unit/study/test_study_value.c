@@ -56,6 +56,15 @@ static void printed(void **state) {
         ew_value_print_duration(times[i].seconds, buf, sizeof buf);
         assert_string_equal(buf, times[i].text);
     }
+    static const struct {
+        double speed;
+        const char *text;
+    } speeds[] = {{2083.4, "2083"}, {12345, "12345"}, {99.96, "100"}, {57.84, "57.8"}, {9.996, "10.0"}, {1.309, "1.31"},
+                  {0.4123, "0.412"}, {NAN, "–"}};
+    for (size_t i = 0; i < sizeof speeds / sizeof *speeds; i++) {
+        ew_value_print_speed(speeds[i].speed, buf, sizeof buf);
+        assert_string_equal(buf, speeds[i].text);
+    }
     ew_value_print_bytes(2.71e9, buf, sizeof buf);
     assert_string_equal(buf, "2.7 GB");
     ew_value_print_bytes(41.2e6, buf, sizeof buf);
