@@ -16,8 +16,7 @@ build libcmocka-dev            unit tests
 build libpcre2-dev             tokenizer patterns
 build libjansson-dev           JSON
 build libsqlite3-dev           the store of measurements
-build libyaml-dev              study files
-build libcyaml-dev             study files, straight into C structs
+build libyaml-dev              study files, with the line of every value
 build libzstd-dev              compressed samples in the store
 build libxxhash-dev            checksums of model files
 check g++                      checks that the public headers compile as C++

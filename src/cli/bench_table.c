@@ -217,7 +217,7 @@ static void print_notes(const struct ew_bench_result *r, const struct ew_study_f
         range = range || in->configs[i].figure[EW_MEASURE_DECODE].is_range;
     }
     ew_value_print_duration(seconds_of(r->study), time, sizeof time);
-    fprintf(out, "\n%lld run%s each, %s. Medians, ± half of %s.", (long long)study->repeats_max,
+    fprintf(out, "\n%lld run%s each, %s. Medians, ± the larger half of %s.", (long long)study->repeats_max,
             study->repeats_max == 1 ? "" : "s", time, range ? "the whole range (too few runs for an interval)"
                                                             : "the 95 % interval");
     fputs(" Memory: peak resident set, and what was said before loading.\n", out);
