@@ -126,6 +126,7 @@ static void product_of_group(const struct stretch *s, uint32_t row_begin, uint32
 void ew_matmul_rows(const struct ew_kernels *k, const struct ew_weight *w, const void *act, uint32_t n_tokens,
                     uint32_t row_begin, uint32_t row_end, bool accumulate, float *y, size_t y_stride, void *scratch) {
     const struct ew_matmul_entry *e = entry_of(k, w);
+    if (n_tokens == 0) return;
     if (n_tokens <= e->gemv_tokens) {
         e->gemv(&(struct ew_gemv_args){w, act, n_tokens, row_begin, row_end, accumulate, y, y_stride});
         return;
