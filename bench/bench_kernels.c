@@ -206,14 +206,22 @@ static int parse(int argc, char **argv, struct options *o) {
         const char *key = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!value) return -1;
         uint32_t number = (uint32_t)strtoul(value, NULL, 10);
-        if (!strcmp(key, "--filter")) o->filter = value;
-        else if (!strcmp(key, "--isa")) o->isa = value;
-        else if (!strcmp(key, "--threads")) o->threads = number;
-        else if (!strcmp(key, "--reps")) o->reps = number;
-        else if (!strcmp(key, "--tokens")) o->tokens = number;
-        else if (!strcmp(key, "--mib")) o->mib = number;
-        else if (!strcmp(key, "--clock")) o->cpu_time = !strcmp(value, "cpu");
-        else return -1;
+        if (!strcmp(key, "--filter"))
+            o->filter = value;
+        else if (!strcmp(key, "--isa"))
+            o->isa = value;
+        else if (!strcmp(key, "--threads"))
+            o->threads = number;
+        else if (!strcmp(key, "--reps"))
+            o->reps = number;
+        else if (!strcmp(key, "--tokens"))
+            o->tokens = number;
+        else if (!strcmp(key, "--mib"))
+            o->mib = number;
+        else if (!strcmp(key, "--clock"))
+            o->cpu_time = !strcmp(value, "cpu");
+        else
+            return -1;
     }
     bool ok = o->threads >= 1 && o->threads <= THREADS_MAX && o->reps >= 1 && o->reps <= REPS_MAX && o->mib >= 64 &&
               o->mib <= 4096 && o->tokens <= 512;

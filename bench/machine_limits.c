@@ -21,18 +21,17 @@ static void read_plain(const char *p, size_t size_bytes) {
 
 #if defined(__x86_64__)
 
-#define TWELVE(op_, r_)                                                                                               \
-    op_ " %%" r_ "15, %%" r_ "15, %%" r_ "0\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "1\n"                              \
-    op_ " %%" r_ "15, %%" r_ "15, %%" r_ "2\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "3\n"                              \
-    op_ " %%" r_ "15, %%" r_ "15, %%" r_ "4\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "5\n"                              \
-    op_ " %%" r_ "15, %%" r_ "15, %%" r_ "6\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "7\n"                              \
-    op_ " %%" r_ "15, %%" r_ "15, %%" r_ "8\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "9\n"                              \
-    op_ " %%" r_ "15, %%" r_ "15, %%" r_ "10\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "11\n"
+#define TWELVE(op_, r_)                                                                                                \
+    op_ " %%" r_ "15, %%" r_ "15, %%" r_ "0\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "1\n" op_ " %%" r_ "15, %%" r_     \
+        "15, %%" r_ "2\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "3\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "4\n" op_    \
+        " %%" r_ "15, %%" r_ "15, %%" r_ "5\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "6\n" op_ " %%" r_ "15, %%" r_     \
+        "15, %%" r_ "7\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "8\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "9\n" op_    \
+        " %%" r_ "15, %%" r_ "15, %%" r_ "10\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "11\n"
 
 #define LOOP(name_, op_, r_)                                                                                           \
     static void name_(uint64_t turns) {                                                                                \
         __asm__ volatile("vxorps %%xmm15, %%xmm15, %%xmm15\n"                                                          \
-                         ".p2align 6\n1:\n" TWELVE(op_, r_) "dec %0\n jnz 1b\n vzeroupper\n"                          \
+                         ".p2align 6\n1:\n" TWELVE(op_, r_) "dec %0\n jnz 1b\n vzeroupper\n"                           \
                          : "+r"(turns)::"cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",  \
                            "xmm9", "xmm10", "xmm11", "xmm15");                                                         \
     }
@@ -49,9 +48,12 @@ static const struct {
     void (*run)(uint64_t turns);
     double ops; /* per instruction */
 } peaks[] = {
-    {EW_PEAK_INT8, EW_CPU_AVX512VNNI, dpbusd_zmm, 128}, {EW_PEAK_INT8, EW_CPU_AVXVNNI, dpbusd_ymm, 64},
-    {EW_PEAK_INT8, EW_CPU_AVX2, maddubs_ymm, 64},       {EW_PEAK_F32, EW_CPU_AVX512, fma_zmm, 32},
-    {EW_PEAK_F32, EW_CPU_AVX2, fma_ymm, 16},            {EW_PEAK_BF16, EW_CPU_AVX512BF16, dpbf16_zmm, 64},
+    {EW_PEAK_INT8, EW_CPU_AVX512VNNI, dpbusd_zmm, 128},
+    {EW_PEAK_INT8, EW_CPU_AVXVNNI, dpbusd_ymm, 64},
+    {EW_PEAK_INT8, EW_CPU_AVX2, maddubs_ymm, 64},
+    {EW_PEAK_F32, EW_CPU_AVX512, fma_zmm, 32},
+    {EW_PEAK_F32, EW_CPU_AVX2, fma_ymm, 16},
+    {EW_PEAK_BF16, EW_CPU_AVX512BF16, dpbf16_zmm, 64},
 };
 
 double ew_limit_peak(enum ew_peak peak, uint64_t features, uint64_t turns) {
@@ -70,7 +72,7 @@ double ew_limit_peak(enum ew_peak peak, uint64_t features, uint64_t turns) {
                          "prefetcht0 4096(%0)\n prefetcht0 4160(%0)\n prefetcht0 4224(%0)\n prefetcht0 4288(%0)\n"     \
                          "2:\n vmovups (%0), %%" r_ "0\n vmovups " #bytes_ "(%0), %%" r_ "1\n"                         \
                          "add $(2 * " #bytes_ "), %0\n test $255, %0\n jnz 2b\n"                                       \
-                         "cmp %1, %0\n jb 1b\n vzeroupper\n"                                                          \
+                         "cmp %1, %0\n jb 1b\n vzeroupper\n"                                                           \
                          : "+r"(p)                                                                                     \
                          : "r"(end)                                                                                    \
                          : "cc", "memory", "xmm0", "xmm1");                                                            \
@@ -80,9 +82,12 @@ READ(read_ymm, "ymm", 32)
 
 void ew_limit_read(const void *data, size_t size_bytes, uint64_t features) {
     const char *p = data;
-    if (features & EW_CPU_AVX512) read_zmm(p, p + size_bytes / 256 * 256);
-    else if (features & EW_CPU_AVX2) read_ymm(p, p + size_bytes / 256 * 256);
-    else read_plain(p, size_bytes);
+    if (features & EW_CPU_AVX512)
+        read_zmm(p, p + size_bytes / 256 * 256);
+    else if (features & EW_CPU_AVX2)
+        read_ymm(p, p + size_bytes / 256 * 256);
+    else
+        read_plain(p, size_bytes);
 }
 
 #else

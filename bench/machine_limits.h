@@ -1,5 +1,5 @@
-/* What this processor can do at most, measured beside the kernels that are judged by it: reading memory, and the peak of
- * the arithmetic instructions that kernels use. */
+/* What this processor can do at most, measured beside the kernels that are judged by it: reading memory, and the peak
+ * of the arithmetic instructions that kernels use. */
 #ifndef EW_BENCH_MACHINE_LIMITS_H
 #define EW_BENCH_MACHINE_LIMITS_H
 

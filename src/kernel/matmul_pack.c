@@ -14,12 +14,18 @@ static const struct ew_pack_field fields_q6_k[] = {{208, 2, 1}, {192, 4, 4}, {12
 
 const struct ew_pack_field *ew_matmul_pack_fields(uint32_t type) {
     switch (type) {
-    case EW_TYPE_Q4_0: return fields_q4_0;
-    case EW_TYPE_Q8_0: return fields_q8_0;
-    case EW_TYPE_Q4_K: return fields_q4_k;
-    case EW_TYPE_Q5_K: return fields_q5_k;
-    case EW_TYPE_Q6_K: return fields_q6_k;
-    default: return NULL;
+    case EW_TYPE_Q4_0:
+        return fields_q4_0;
+    case EW_TYPE_Q8_0:
+        return fields_q8_0;
+    case EW_TYPE_Q4_K:
+        return fields_q4_k;
+    case EW_TYPE_Q5_K:
+        return fields_q5_k;
+    case EW_TYPE_Q6_K:
+        return fields_q6_k;
+    default:
+        return NULL;
     }
 }
 
@@ -33,9 +39,12 @@ static uint8_t *pack_block(const struct ew_pack_field *f, const uint8_t *const r
         for (size_t u = 0; u < f->count; u++) {
             size_t from = at + f->offset + u * f->unit;
             for (int r = 0; r < 16; r++, out += f->unit) {
-                if (!rows[r]) memset(out, 0, f->unit);
-                else if (f->unit == 4) memcpy(out, rows[r] + from, 4);
-                else memcpy(out, rows[r] + from, 2);
+                if (!rows[r])
+                    memset(out, 0, f->unit);
+                else if (f->unit == 4)
+                    memcpy(out, rows[r] + from, 4);
+                else
+                    memcpy(out, rows[r] + from, 2);
             }
         }
     }

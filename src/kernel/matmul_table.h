@@ -82,7 +82,8 @@ struct ew_matmul_entry {
     void (*gemv)(const struct ew_gemv_args *args);
     /* Columns [col, col + n_cols) of rows [row, row + n_rows) into a panel of panel_rows (the rest is unspecified).
      * row is a multiple of 16, col of the act record's columns. */
-    void (*unpack)(const struct ew_weight *w, uint32_t row, uint32_t n_rows, uint32_t col, uint32_t n_cols, void *panel);
+    void (*unpack)(const struct ew_weight *w, uint32_t row, uint32_t n_rows, uint32_t col, uint32_t n_cols,
+                   void *panel);
     void (*tile)(const struct ew_tile_args *args);
 };
 

@@ -73,8 +73,10 @@ bool ew_check_guards(const struct ew_check_buffer *buffer, const char *what) {
 }
 
 void ew_check_free(struct ew_check_buffer *buffer) {
-    if (buffer->mapped_bytes) munmap(buffer->base, buffer->mapped_bytes);
-    else free(buffer->base);
+    if (buffer->mapped_bytes)
+        munmap(buffer->base, buffer->mapped_bytes);
+    else
+        free(buffer->base);
     *buffer = (struct ew_check_buffer){0};
 }
 

@@ -1,5 +1,6 @@
-/* The harness of the kernel checks: seeded random input, buffers with guard bytes at any misalignment, and comparison of
- * floats exactly or within a stated bound. A failed check prints what differed, is counted, and never stops the run. */
+/* The harness of the kernel checks: seeded random input, buffers with guard bytes at any misalignment, and comparison
+ * of floats exactly or within a stated bound. A failed check prints what differed, is counted, and never stops the run.
+ */
 #ifndef EW_TESTS_CHECK_KERNEL_H
 #define EW_TESTS_CHECK_KERNEL_H
 

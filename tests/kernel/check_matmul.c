@@ -1,6 +1,6 @@
-/* Checks every matrix-product variant that this processor can run: prepared activations against the definition, packing,
- * and products — exactly where small integers and power-of-two scales make every order of summation exact, otherwise
- * against a double reference within c · ε · Σ|a·b|. Weights end where an unreadable page begins. */
+/* Checks every matrix-product variant that this processor can run: prepared activations against the definition,
+ * packing, and products — exactly where small integers and power-of-two scales make every order of summation exact,
+ * otherwise against a double reference within c · ε · Σ|a·b|. Weights end where an unreadable page begins. */
 #include "check_kernel.h"
 #include "gguf/tensor_type.h"
 #include "kernel/matmul_table.h"
@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Products sum at most a few hundred group terms, each rounded a few times: errors grow like the square root of that. */
+/* Products sum at most a few hundred group terms, each rounded a few times: errors grow like the square root of that.
+ */
 static const double BOUND_C = 16, EPSILON = 0x1p-24;
 /* Both sides of a BF16 product have 8-bit significands where that kind is used for activations. */
 static const double EPSILON_BF16 = 0x1p-9;
@@ -56,11 +57,17 @@ static void make_block(struct ew_check_rng *rng, enum ew_type type, void *block,
     ew_check_fill_bytes(rng, block, ew_type_traits(type)->block_bytes);
     switch (type) {
     case EW_TYPE_Q4_K:
-    case EW_TYPE_Q5_K: put_half(block, 2, random_scale(rng, exact)); /* fall through */
+    case EW_TYPE_Q5_K:
+        put_half(block, 2, random_scale(rng, exact)); /* fall through */
     case EW_TYPE_Q4_0:
-    case EW_TYPE_Q8_0: put_half(block, 0, random_scale(rng, exact)); break;
-    case EW_TYPE_Q6_K: put_half(block, offsetof(struct ew_block_q6_k, d), random_scale(rng, exact)); break;
-    default: break;
+    case EW_TYPE_Q8_0:
+        put_half(block, 0, random_scale(rng, exact));
+        break;
+    case EW_TYPE_Q6_K:
+        put_half(block, offsetof(struct ew_block_q6_k, d), random_scale(rng, exact));
+        break;
+    default:
+        break;
     }
 }
 
@@ -68,8 +75,10 @@ static void make_float_row(struct ew_check_rng *rng, enum ew_type type, size_t n
     for (size_t i = 0; i < n; i++) {
         float v = exact ? (float)ew_check_integer(rng, -64, 64) / 8 : ew_check_uniform(rng, -1, 1);
         uint16_t h = type == EW_TYPE_F16 ? ew_f32_to_f16(v) : ew_f32_to_bf16(v);
-        if (type == EW_TYPE_F32) memcpy(row + 4 * i, &v, 4);
-        else memcpy(row + 2 * i, &h, 2);
+        if (type == EW_TYPE_F32)
+            memcpy(row + 4 * i, &v, 4);
+        else
+            memcpy(row + 2 * i, &h, 2);
     }
 }
 
@@ -97,7 +106,8 @@ static struct problem make_problem(enum ew_type type, struct shape s, bool exact
     p.w = allocate(s.n_out * (size_t)s.n_in * sizeof *p.w);
     for (uint32_t r = 0; r < s.n_out; r++) {
         char *row = data + r * row_bytes;
-        if (traits->block_elems == 1) make_float_row(&rng, type, s.n_in, row, exact);
+        if (traits->block_elems == 1)
+            make_float_row(&rng, type, s.n_in, row, exact);
         else
             for (size_t b = 0; b < row_bytes; b += traits->block_bytes) make_block(&rng, type, row + b, exact);
         if (ew_dequantize_row(type, row, s.n_in, p.w + (size_t)r * s.n_in, NULL) != EW_OK) abort();
@@ -164,9 +174,8 @@ static void check_activations(const struct ew_kernels *k, uint32_t n_in, uint32_
     struct ew_check_buffer x = ew_check_alloc(stride * n_tokens * sizeof(float), 4);
     struct ew_check_buffer act = ew_check_alloc(ew_matmul_act_bytes(k, EW_ACT_Q8, n_in, n_tokens), 0);
     float *values = x.data;
-    for (uint32_t t = 0; t < n_tokens; t++)
-        ew_check_fill_uniform(&rng, values + t * stride, n_in, -1, 1);
-    memset(values, 0, 32 * sizeof *values);                   /* a group of zeros */
+    for (uint32_t t = 0; t < n_tokens; t++) ew_check_fill_uniform(&rng, values + t * stride, n_in, -1, 1);
+    memset(values, 0, 32 * sizeof *values);                                  /* a group of zeros */
     for (int i = 0; i < 32; i++) values[i + (n_in > 32 ? 32 : 0)] *= 1e-30f; /* and a tiny one */
     uint32_t middle = n_tokens / 2;
     ew_matmul_act_prepare(k, EW_ACT_Q8, n_in, n_tokens, values, stride, middle, n_tokens, act.data);
@@ -204,8 +213,7 @@ static struct product run_product(const struct ew_kernels *k, const struct ew_we
     uint32_t step = ew_matmul_row_step(k, w, n_tokens);
     uint32_t middle = p->s.n_out / 2 / step * step;
     ew_matmul_rows(k, w, out.act.data, n_tokens, middle, p->s.n_out, accumulate, y, out.y_stride, out.scratch.data);
-    if (middle)
-        ew_matmul_rows(k, w, out.act.data, n_tokens, 0, middle, accumulate, y, out.y_stride, out.scratch.data);
+    if (middle) ew_matmul_rows(k, w, out.act.data, n_tokens, 0, middle, accumulate, y, out.y_stride, out.scratch.data);
     return out;
 }
 

@@ -138,9 +138,12 @@ static void decode_q6_k(const void *block, int8_t *q, float *scale, float *min) 
 
 static void unpack_q8_ref(const struct ew_weight *w, uint32_t row, uint32_t n_rows, uint32_t col, uint32_t n_cols,
                           void *panel) {
-    static void (*const decoders[EW_MATMUL_TYPES])(const void *, int8_t *, float *, float *) = {
-        [EW_TYPE_Q8_0] = decode_q8_0, [EW_TYPE_Q4_0] = decode_q4_0, [EW_TYPE_Q4_K] = decode_q4_k,
-        [EW_TYPE_Q5_K] = decode_q5_k, [EW_TYPE_Q6_K] = decode_q6_k};
+    static void (*const decoders[EW_MATMUL_TYPES])(const void *, int8_t *, float *,
+                                                   float *) = {[EW_TYPE_Q8_0] = decode_q8_0,
+                                                               [EW_TYPE_Q4_0] = decode_q4_0,
+                                                               [EW_TYPE_Q4_K] = decode_q4_k,
+                                                               [EW_TYPE_Q5_K] = decode_q5_k,
+                                                               [EW_TYPE_Q6_K] = decode_q6_k};
     struct panel_q8 *p = panel;
     uint32_t block = ew_type_traits(w->type)->block_elems;
     uint16_t bytes[BLOCK_BYTES_MAX / 2];
@@ -205,19 +208,31 @@ static void tile_f32_ref(const struct ew_tile_args *a) {
         }
 }
 
-#define ENTRY_Q8(name_) {.gemm_name = "gemm_" name_ "_ref", .act = EW_ACT_Q8, .panel_rows = ROWS, \
-                         .unpack = unpack_q8_ref, .tile = tile_q8_ref}
-#define ENTRY_F32(name_) {.gemm_name = "gemm_" name_ "_ref", .act = EW_ACT_F32, .panel_rows = ROWS, \
-                          .unpack = unpack_f32_ref, .tile = tile_f32_ref}
+#define ENTRY_Q8(name_)                                                                                                \
+    {                                                                                                                  \
+        .gemm_name = "gemm_" name_ "_ref", .act = EW_ACT_Q8, .panel_rows = ROWS, .unpack = unpack_q8_ref,              \
+        .tile = tile_q8_ref                                                                                            \
+    }
+#define ENTRY_F32(name_)                                                                                               \
+    {                                                                                                                  \
+        .gemm_name = "gemm_" name_ "_ref", .act = EW_ACT_F32, .panel_rows = ROWS, .unpack = unpack_f32_ref,            \
+        .tile = tile_f32_ref                                                                                           \
+    }
 
 const struct ew_matmul_kernels ew_matmul_ref = {
     .isa = "ref",
     .act_prepare = {[EW_ACT_Q8] = act_prepare_q8_ref, [EW_ACT_F32] = act_prepare_f32_ref},
-    .entry = {[EW_LAYOUT_ROWS] = {[EW_TYPE_Q8_0] = ENTRY_Q8("q8_0"), [EW_TYPE_Q4_0] = ENTRY_Q8("q4_0"),
-                                  [EW_TYPE_Q4_K] = ENTRY_Q8("q4_k"), [EW_TYPE_Q5_K] = ENTRY_Q8("q5_k"),
-                                  [EW_TYPE_Q6_K] = ENTRY_Q8("q6_k"), [EW_TYPE_F32] = ENTRY_F32("f32"),
-                                  [EW_TYPE_F16] = ENTRY_F32("f16"), [EW_TYPE_BF16] = ENTRY_F32("bf16")},
-              [EW_LAYOUT_R16] = {[EW_TYPE_Q8_0] = ENTRY_Q8("q8_0_r16"), [EW_TYPE_Q4_0] = ENTRY_Q8("q4_0_r16"),
-                                 [EW_TYPE_Q4_K] = ENTRY_Q8("q4_k_r16"), [EW_TYPE_Q5_K] = ENTRY_Q8("q5_k_r16"),
+    .entry = {[EW_LAYOUT_ROWS] = {[EW_TYPE_Q8_0] = ENTRY_Q8("q8_0"),
+                                  [EW_TYPE_Q4_0] = ENTRY_Q8("q4_0"),
+                                  [EW_TYPE_Q4_K] = ENTRY_Q8("q4_k"),
+                                  [EW_TYPE_Q5_K] = ENTRY_Q8("q5_k"),
+                                  [EW_TYPE_Q6_K] = ENTRY_Q8("q6_k"),
+                                  [EW_TYPE_F32] = ENTRY_F32("f32"),
+                                  [EW_TYPE_F16] = ENTRY_F32("f16"),
+                                  [EW_TYPE_BF16] = ENTRY_F32("bf16")},
+              [EW_LAYOUT_R16] = {[EW_TYPE_Q8_0] = ENTRY_Q8("q8_0_r16"),
+                                 [EW_TYPE_Q4_0] = ENTRY_Q8("q4_0_r16"),
+                                 [EW_TYPE_Q4_K] = ENTRY_Q8("q4_k_r16"),
+                                 [EW_TYPE_Q5_K] = ENTRY_Q8("q5_k_r16"),
                                  [EW_TYPE_Q6_K] = ENTRY_Q8("q6_k_r16")}},
 };

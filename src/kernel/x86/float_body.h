@@ -1,5 +1,5 @@
-/* Products of F32, F16 and BF16 weights in float arithmetic, for any lanes_….h: panels of float columns for many tokens,
- * rows as they lie for one. EW_FLOAT_TOKENS tokens × 2 vectors of rows are summed in registers. */
+/* Products of F32, F16 and BF16 weights in float arithmetic, for any lanes_….h: panels of float columns for many
+ * tokens, rows as they lie for one. EW_FLOAT_TOKENS tokens × 2 vectors of rows are summed in registers. */
 #ifndef EW_FLOAT_TOKENS
 #error "include after a lanes_….h, with EW_FLOAT_TOKENS defined"
 #endif
@@ -18,8 +18,12 @@ EW_INLINE vfloat load_from_f32(const void *p) {
     memcpy(&v, p, sizeof v);
     return v;
 }
-EW_INLINE vfloat load_from_f16(const void *p) { return vf_load_f16(p); }
-EW_INLINE vfloat load_from_bf16(const void *p) { return vf_load_bf16(p); }
+EW_INLINE vfloat load_from_f16(const void *p) {
+    return vf_load_f16(p);
+}
+EW_INLINE vfloat load_from_bf16(const void *p) {
+    return vf_load_bf16(p);
+}
 
 /* ---- panels: FLOAT_ROWS values per column ---- */
 
@@ -111,14 +115,18 @@ EW_INLINE void gemv_float(const struct ew_gemv_args *a, size_t elem_bytes, load_
                                uint32_t n_cols, void *panel) {                                                         \
         unpack_float(w, bytes_, load_from_##name_, row, n_rows, col, n_cols, panel);                                   \
     }                                                                                                                  \
-    static void gemv_##name_(const struct ew_gemv_args *a) { gemv_float(a, bytes_, load_from_##name_); }
+    static void gemv_##name_(const struct ew_gemv_args *a) {                                                           \
+        gemv_float(a, bytes_, load_from_##name_);                                                                      \
+    }
 FLOAT_KERNELS(f32, 4)
 FLOAT_KERNELS(f16, 2)
 FLOAT_KERNELS(bf16, 2)
 
 #define FLOAT_ENTRY(name_, isa_)                                                                                       \
-    {.gemm_name = "gemm_" #name_ "_" #isa_, .gemv_name = "gemv_" #name_ "_" #isa_, .act = EW_ACT_F32,                  \
-     .gemv_tokens = 1, .panel_rows = FLOAT_ROWS, .gemv = gemv_##name_, .unpack = unpack_##name_, .tile = tile_float}
+    {                                                                                                                  \
+        .gemm_name = "gemm_" #name_ "_" #isa_, .gemv_name = "gemv_" #name_ "_" #isa_, .act = EW_ACT_F32,               \
+        .gemv_tokens = 1, .panel_rows = FLOAT_ROWS, .gemv = gemv_##name_, .unpack = unpack_##name_, .tile = tile_float \
+    }
 #define FLOAT_ENTRIES(isa_)                                                                                            \
     [EW_TYPE_F32] = FLOAT_ENTRY(f32, isa_), [EW_TYPE_F16] = FLOAT_ENTRY(f16, isa_),                                    \
     [EW_TYPE_BF16] = FLOAT_ENTRY(bf16, isa_)

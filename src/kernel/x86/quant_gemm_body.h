@@ -13,10 +13,8 @@
 /* ---- panels: TILE_VECTORS vectors of rows, group after group ---- */
 
 enum { VECTORS = TILE_VECTORS, PANEL_ROWS = VECTORS * LANES, TOKENS = TILE_TOKENS };
-#ifndef TOKENS_16
-#define TOKENS_16 (TOKENS < 5 ? TOKENS : 5)
-#endif
-
+/* A scale per 16 columns needs another set of registers. */
+enum { TOKENS_16 = TOKENS < 5 ? TOKENS : 5 };
 
 struct panel_group {
     uint8_t q[8][VECTORS][4 * LANES];
@@ -183,15 +181,25 @@ EW_INLINE void multiply_tokens(const struct ew_tile_args *a, uint32_t t0, enum k
 
 EW_INLINE void multiply_tile(const struct ew_tile_args *a, enum kind kind, unsigned bias_shift, int tokens) {
     uint32_t t = 0;
-    for (; t + (uint32_t)tokens <= a->n_tokens; t += (uint32_t)tokens)
-        multiply_tokens(a, t, kind, bias_shift, tokens);
+    for (; t + (uint32_t)tokens <= a->n_tokens; t += (uint32_t)tokens) multiply_tokens(a, t, kind, bias_shift, tokens);
     switch (a->n_tokens - t) {
-    case 1: multiply_tokens(a, t, kind, bias_shift, 1); break;
-    case 2: multiply_tokens(a, t, kind, bias_shift, 2); break;
-    case 3: multiply_tokens(a, t, kind, bias_shift, tokens > 3 ? 3 : 1); break;
-    case 4: multiply_tokens(a, t, kind, bias_shift, tokens > 4 ? 4 : 1); break;
-    case 5: multiply_tokens(a, t, kind, bias_shift, tokens > 5 ? 5 : 1); break;
-    default: break;
+    case 1:
+        multiply_tokens(a, t, kind, bias_shift, 1);
+        break;
+    case 2:
+        multiply_tokens(a, t, kind, bias_shift, 2);
+        break;
+    case 3:
+        multiply_tokens(a, t, kind, bias_shift, tokens > 3 ? 3 : 1);
+        break;
+    case 4:
+        multiply_tokens(a, t, kind, bias_shift, tokens > 4 ? 4 : 1);
+        break;
+    case 5:
+        multiply_tokens(a, t, kind, bias_shift, tokens > 5 ? 5 : 1);
+        break;
+    default:
+        break;
     }
 }
 

@@ -49,8 +49,7 @@ EW_INLINE void emit_gemv_q8(void *state, uint32_t g, const struct ew_group *w) {
         return;
     }
 #pragma GCC unroll 4
-    for (int t = 0; t < s->n_tokens; t++)
-        add_scaled(s, t, dot_signed_columns(w, s->x[t]->q + g * EW_ACT_GROUP), g, w);
+    for (int t = 0; t < s->n_tokens; t++) add_scaled(s, t, dot_signed_columns(w, s->x[t]->q + g * EW_ACT_GROUP), g, w);
 }
 
 EW_INLINE void emit_gemv_min(void *state, uint32_t g, const struct ew_group *w) {
@@ -117,8 +116,10 @@ EW_INLINE void gemv_rows(const struct ew_gemv_args *a, uint32_t type, enum ew_la
 
 #define GEMV_OF(name_, isa_, type_, layout_, decode_, emit_, shift_)                                                   \
     void ew_gemv_##name_##_q8_##isa_(const struct ew_gemv_args *a) {                                                   \
-        if (a->n_tokens == 1) gemv_rows(a, type_, layout_, decode_, emit_, shift_, 1);                                 \
-        else gemv_rows(a, type_, layout_, decode_, emit_, shift_, TOKENS);                                             \
+        if (a->n_tokens == 1)                                                                                          \
+            gemv_rows(a, type_, layout_, decode_, emit_, shift_, 1);                                                   \
+        else                                                                                                           \
+            gemv_rows(a, type_, layout_, decode_, emit_, shift_, TOKENS);                                              \
     }
 #define GEMV_BOTH(name_, isa_, type_, decode_, emit_, shift_)                                                          \
     GEMV_OF(name_, isa_, type_, EW_LAYOUT_ROWS, decode_, emit_, shift_)                                                \
