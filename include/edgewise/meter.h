@@ -1,8 +1,8 @@
 /* Meters: energy, power, memory, heat, clocks.
  *
  * probe -> info -> (prove) -> start -> read batch -> stop.  A list of meters holds what works here *and* what does not,
- * each refusal with a reason and a remedy. Values are in J, W, bytes, degrees Celsius, Hz or s; a value that a sensor could not
- * give this time is NAN. A meter is used by one thread at a time. */
+ * each refusal with a reason and a remedy. Values are in J, W, bytes, degrees Celsius, Hz or s; a value that a sensor
+ * could not give this time is NAN. A meter is used by one thread at a time. */
 #ifndef EDGEWISE_METER_H
 #define EDGEWISE_METER_H
 
@@ -15,7 +15,13 @@
 extern "C" {
 #endif
 
-enum ew_meter_quantity { EW_METER_ENERGY = 0, EW_METER_MEMORY, EW_METER_TEMPERATURE, EW_METER_FREQUENCY, EW_METER_TIME };
+enum ew_meter_quantity {
+    EW_METER_ENERGY = 0,
+    EW_METER_MEMORY,
+    EW_METER_TEMPERATURE,
+    EW_METER_FREQUENCY,
+    EW_METER_TIME
+};
 
 enum ew_meter_kind {
     EW_METER_COUNTER = 0, /* grows; joules since some start, may wrap */
@@ -101,13 +107,13 @@ enum ew_status ew_meter_list_probe(const struct ew_meter_config *config, struct 
                                    struct ew_error *err);
 void ew_meter_list_close(struct ew_meter_list **list); /* closes its meters */
 size_t ew_meter_list_count(const struct ew_meter_list *list);
-struct ew_meter *ew_meter_list_at(const struct ew_meter_list *list, size_t index); /* owned by the list */
+struct ew_meter *ew_meter_list_at(const struct ew_meter_list *list, size_t index);       /* owned by the list */
 struct ew_meter *ew_meter_list_find(const struct ew_meter_list *list, const char *name); /* NULL = not there */
 
 /* Chooses the energy meter and makes it prove itself, which loads one core for about half a second (3 to 20 s when the
  * meter stands still or is slow).
- * selector: NULL or "auto", "none", or a name. On failure NOT_FOUND (PERMISSION where that alone is missing), and err says
- * why there is no energy figure: "no RAPL (/sys/class/powercap is missing), no power sensor (…)". */
+ * selector: NULL or "auto", "none", or a name. On failure NOT_FOUND (PERMISSION where that alone is missing), and err
+ * says why there is no energy figure: "no RAPL (/sys/class/powercap is missing), no power sensor (…)". */
 enum ew_status ew_meter_list_choose_energy(struct ew_meter_list *list, const char *selector, struct ew_meter **out,
                                            struct ew_error *err);
 

@@ -22,8 +22,8 @@ struct ew_session_params {
     uint32_t threads_prefill; /* 0 = all usable cores */
     uint32_t threads_decode;  /* 0 = all usable cores */
     enum ew_weights_layout layout;
-    uint64_t cpu_mask;        /* CPU features that kernels may use, see --cpu-mask; 0 = all, bit 62 alone = plain C */
-    uint32_t spin_us;         /* how long an idle worker spins before it sleeps; 0 = default (200) */
+    uint64_t cpu_mask; /* CPU features that kernels may use, see --cpu-mask; 0 = all, bit 62 alone = plain C */
+    uint32_t spin_us;  /* how long an idle worker spins before it sleeps; 0 = default (200) */
 };
 
 /* Memory in bytes, predicted before anything is allocated. Every field is part of total. */
@@ -48,8 +48,8 @@ enum ew_status ew_session_predict_memory(const struct ew_model *model, const str
                                          struct ew_memory_ledger *out, struct ew_error *err);
 
 /* params may be NULL (defaults). *out is owned by the caller: ew_session_close. Errors: ARGUMENT, MEMORY. */
-enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_params *params,
-                               struct ew_session **out, struct ew_error *err);
+enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_params *params, struct ew_session **out,
+                               struct ew_error *err);
 void ew_session_close(struct ew_session **session);
 
 /* Evaluates ids[0..n) after what the context already holds, in batches; afterwards ew_session_logits gives the row

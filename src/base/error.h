@@ -7,7 +7,7 @@
 /* Formats the message (object: value: rule) into err where err is not NULL; returns status, so that
  * `return ew_error_set(err, EW_ERR_FORMAT, …)` reads well. Long messages are cut, never overrun. */
 __attribute__((format(printf, 3, 4))) enum ew_status ew_error_set(struct ew_error *err, enum ew_status status,
-                                                                   const char *format, ...);
+                                                                  const char *format, ...);
 
 /* Puts "prefix: " before the message already in err. Returns err's status, or `status` when err is NULL. */
 __attribute__((format(printf, 3, 4))) enum ew_status ew_error_prefix(struct ew_error *err, enum ew_status status,

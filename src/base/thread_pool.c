@@ -44,9 +44,7 @@ static void cpu_relax(void) {
 #endif
 }
 
-static uint32_t gate_generation(struct gate *g) {
-    return atomic_load_explicit(&g->word, memory_order_acquire) & ~1u;
-}
+static uint32_t gate_generation(struct gate *g) { return atomic_load_explicit(&g->word, memory_order_acquire) & ~1u; }
 
 static void gate_advance(struct gate *g) {
     uint32_t next = gate_generation(g) + 2;

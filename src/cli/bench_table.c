@@ -83,9 +83,9 @@ static json_t *config_json(const struct ew_bench_result *r, size_t index) {
                      whole(c->model->n_params), "prefill_threads", (json_int_t)c->record->prefill_threads,
                      "decode_threads", (json_int_t)c->record->decode_threads, "prompt_tokens",
                      (json_int_t)c->record->prompt_tokens, "generate_tokens", (json_int_t)c->record->generate_tokens,
-                     "depth", (json_int_t)c->record->depth, "layout", c->record->layout, "kernels", c->kernels, "ledger",
-                     ledger_json(&c->ledger), "figures", figures, "grade", ew_trust_grade_name(c->grade), "energy_none",
-                     r->insight->energy_none, "runs", runs);
+                     "depth", (json_int_t)c->record->depth, "layout", c->record->layout, "kernels", c->kernels,
+                     "ledger", ledger_json(&c->ledger), "figures", figures, "grade", ew_trust_grade_name(c->grade),
+                     "energy_none", r->insight->energy_none, "runs", runs);
 }
 
 static enum ew_status print_json(const struct ew_bench_result *r, FILE *out, struct ew_error *err) {
@@ -177,11 +177,12 @@ static void add_row(struct ew_text_table *table, const struct ew_insight *in, co
     ew_text_table_add(table, ew_trust_grade_name(c->grade), NULL);
 }
 
-static struct ew_text_table *make_table(const struct ew_insight *in, const struct ew_study_file *study, char heads[2][48]) {
+static struct ew_text_table *make_table(const struct ew_insight *in, const struct ew_study_file *study,
+                                        char heads[2][48]) {
     snprintf(heads[0], 48, "prefill %lld", (long long)study->prompt_tokens.value[0]);
     snprintf(heads[1], 48, "decode %lld", (long long)study->generate_tokens.value[0]);
-    struct ew_text_column columns[16] = {{"model", NULL, false, true}, {"type", NULL, false, true},
-                                         {"threads", "pre/dec", true, true}};
+    struct ew_text_column columns[16] = {
+        {"model", NULL, false, true}, {"type", NULL, false, true}, {"threads", "pre/dec", true, true}};
     size_t n = 3;
     if (study->depth.n > 1 || study->depth.value[0] > 0)
         columns[n++] = (struct ew_text_column){"depth", "tokens", true, true};
@@ -218,18 +219,19 @@ static void print_notes(const struct ew_bench_result *r, const struct ew_study_f
     }
     ew_value_print_duration(seconds_of(r->study), time, sizeof time);
     fprintf(out, "\n%lld run%s each, %s. Medians, ± the larger half of %s.", (long long)study->repeats_max,
-            study->repeats_max == 1 ? "" : "s", time, range ? "the whole range (too few runs for an interval)"
-                                                            : "the 95 % interval");
+            study->repeats_max == 1 ? "" : "s", time,
+            range ? "the whole range (too few runs for an interval)" : "the 95 % interval");
     fputs(" Memory: peak resident set, and what was said before loading.\n", out);
     if (synthetic) fputs("¹ synthetic weights: speed and memory are real, the text is not.\n", out);
     for (size_t i = 0; i < in->n_configs; i++)
-        if (in->configs[i].kernels && (i == 0 || !in->configs[i - 1].kernels ||
-                                       strcmp(in->configs[i].kernels, in->configs[i - 1].kernels) != 0))
+        if (in->configs[i].kernels &&
+            (i == 0 || !in->configs[i - 1].kernels || strcmp(in->configs[i].kernels, in->configs[i - 1].kernels) != 0))
             fprintf(out, "kernels  %s: %s\n", in->configs[i].model->file_type, in->configs[i].kernels);
     for (size_t i = 0; i < in->n_runs; i++) {
         const struct ew_trial_record *t = in->runs[i].trial;
         if (ew_insight_failed(t->status))
-            fprintf(out, "%s: %s: %s\n", in->configs[in->runs[i].config].label, ew_trial_status_name(t->status), t->reason);
+            fprintf(out, "%s: %s: %s\n", in->configs[in->runs[i].config].label, ew_trial_status_name(t->status),
+                    t->reason);
     }
 }
 

@@ -1,5 +1,5 @@
-/* edgewise bench: one table for some models. A study like any other (own processes, same meters, same protocol), kept in
- * memory unless --store names a file. */
+/* edgewise bench: one table for some models. A study like any other (own processes, same meters, same protocol), kept
+ * in memory unless --store names a file. */
 #include "base/error.h"
 #include "cli/bench_table.h"
 #include "cli/study_drive.h"
@@ -38,7 +38,8 @@ static const struct argp_option options[] = {
 };
 
 static const char doc[] =
-    "Measures models: load, prefill, first token, decode, memory, energy. MODEL is a file, or a shape and a type such as "
+    "Measures models: load, prefill, first token, decode, memory, energy. MODEL is a file, or a shape and a type such "
+    "as "
     "llama-3.2-1b:q4_0, which is written with random weights; without any it is the model in the box.\v"
     "Example:\n  edgewise bench llama-3.2-1b:q4_0 llama-3.2-1b:q8_0 -t 1,all\n\n"
     "docs/bench.md says what each column means.";
@@ -50,7 +51,8 @@ static void parse_list(struct argp_state *state, const char *option, const char 
     char item[32];
     for (const char *p = arg;; p++) {
         size_t n = strcspn(p, ",");
-        if (n == 0 || n >= sizeof item || to->n == EW_STUDY_MAX_VALUES) argp_error(state, "%s: `%s` is no list", option, arg);
+        if (n == 0 || n >= sizeof item || to->n == EW_STUDY_MAX_VALUES)
+            argp_error(state, "%s: `%s` is no list", option, arg);
         memcpy(item, p, n);
         item[n] = 0;
         if (!fn(item, &to->value[to->n])) argp_error(state, "%s: `%s` is not a value it takes", option, item);
@@ -88,7 +90,8 @@ static void add_model(struct argp_state *state, struct ew_study_file *study, cha
         shape[colon - arg] = 0;
         model = (struct ew_study_model){.kind = EW_STUDY_MODEL_SYNTH, .name = shape, .type = colon + 1};
         if (!strchr(shape, '/')) { /* a misspelt shape is told as one, a path as a file */
-            if (ew_study_file_add_model(study, &model, NULL) != EW_OK) argp_failure(state, EW_EXIT_FAILED, 0, "out of memory");
+            if (ew_study_file_add_model(study, &model, NULL) != EW_OK)
+                argp_failure(state, EW_EXIT_FAILED, 0, "out of memory");
             return;
         }
         model = (struct ew_study_model){.kind = EW_STUDY_MODEL_FILE, .name = arg};
@@ -177,8 +180,12 @@ int ew_cmd_bench(int argc, char **argv) {
     }
     o.study->idle_s = 5;
     ew_cli_parse(&argp, argc, argv, &o.common, &o);
-    struct ew_study_drive drive = {.common = &o.common, .study = o.study, .cache = o.cache, .engine_command = o.engine,
-                                   .power_trace = o.trace, .quiet = true};
+    struct ew_study_drive drive = {.common = &o.common,
+                                   .study = o.study,
+                                   .cache = o.cache,
+                                   .engine_command = o.engine,
+                                   .power_trace = o.trace,
+                                   .quiet = true};
     struct ew_store *store = NULL;
     struct ew_bench_result result = {0};
     enum ew_status status = EW_OK;

@@ -44,18 +44,10 @@ static uint32_t parse_context(const char *text, struct argp_state *state) {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &o->common;
-        return 0;
-    case 'c':
-        o->context = parse_context(arg, state);
-        return 0;
-    case 't':
-        o->tensors = true;
-        return 0;
-    case 'r':
-        o->raw = true;
-        return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case 'c': o->context = parse_context(arg, state); return 0;
+    case 't': o->tensors = true; return 0;
+    case 'r': o->raw = true; return 0;
     case ARGP_KEY_ARG:
         if (o->path) argp_error(state, "one file at a time, please: `%s` is a second one", arg);
         o->path = arg;
@@ -63,17 +55,14 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_END:
         if (!o->path) argp_error(state, "which file?");
         return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    default: return ARGP_ERR_UNKNOWN;
     }
 }
 
 static const struct argp_child children[] = {{&ew_cli_common_argp, 0, 0, 0}, {0}};
 static const struct argp info_argp = {arguments, parse, "FILE", doc, children, 0, 0};
 
-static double mib(uint64_t bytes) {
-    return (double)bytes / 1048576.0;
-}
+static double mib(uint64_t bytes) { return (double)bytes / 1048576.0; }
 
 /* ---- values ---- */
 
@@ -100,9 +89,7 @@ static double float_value(enum ew_gguf_value_type type, const uint8_t *p) {
     return f64;
 }
 
-static bool is_float(enum ew_gguf_value_type type) {
-    return type == EW_GGUF_F32 || type == EW_GGUF_F64;
-}
+static bool is_float(enum ew_gguf_value_type type) { return type == EW_GGUF_F32 || type == EW_GGUF_F64; }
 
 /* The value at *cursor, which moves on to the next one. */
 static const char *value_text(const struct ew_gguf_kv *kv, const uint8_t **cursor, char buf[TEXT_SIZE]) {
@@ -170,9 +157,7 @@ struct type_sum {
     uint64_t n_tensors, n_params, bytes;
 };
 
-static uint64_t n_elements(const struct ew_gguf_tensor *t) {
-    return t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
-}
+static uint64_t n_elements(const struct ew_gguf_tensor *t) { return t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3]; }
 
 static struct type_sum sum_types(const struct ew_gguf *gguf, struct type_sum sums[EW_TYPE_ID_END]) {
     struct type_sum total = {0};

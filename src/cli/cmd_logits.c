@@ -61,7 +61,8 @@ static enum ew_status parse_ids(const char *text, int32_t **out, size_t *n, stru
         long v = strtol(p, &end, 10);
         if (end == p || errno || v < 0 || v > INT32_MAX || (*end != ',' && *end != 0)) {
             free(ids);
-            return ew_error_set(err, EW_ERR_ARGUMENT, "--tokens: `%.20s` is not a token id (numbers separated by commas)", p);
+            return ew_error_set(err, EW_ERR_ARGUMENT,
+                                "--tokens: `%.20s` is not a token id (numbers separated by commas)", p);
         }
         ids[i] = (int32_t)v;
         p = end + 1;
@@ -97,8 +98,11 @@ static enum ew_status compute(const struct options *o, struct ew_error *err) {
     enum ew_status status = parse_ids(o->tokens, &ids, &n, err);
     if (status == EW_OK) status = ew_model_open(o->model, &model, err);
     if (status != EW_OK) goto done;
-    struct ew_session_params p = {.n_ctx = (uint32_t)n, .n_batch = o->batch, .threads_prefill = o->threads,
-                                  .threads_decode = o->threads, .cpu_mask = o->common.cpu_mask};
+    struct ew_session_params p = {.n_ctx = (uint32_t)n,
+                                  .n_batch = o->batch,
+                                  .threads_prefill = o->threads,
+                                  .threads_decode = o->threads,
+                                  .cpu_mask = o->common.cpu_mask};
     status = ew_session_open(model, &p, &session, err);
     if (status != EW_OK) goto done;
     uint32_t n_vocab = ew_model_info(model).n_vocab;

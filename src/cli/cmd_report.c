@@ -32,27 +32,13 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &o->common;
-        return 0;
-    case KEY_HTML:
-        o->html = arg;
-        return 0;
-    case KEY_CSV:
-        o->csv = arg;
-        return 0;
-    case KEY_JSONL:
-        o->jsonl = arg;
-        return 0;
-    case KEY_MARKDOWN:
-        o->markdown = true;
-        return 0;
-    case KEY_PLAIN:
-        o->plain = true;
-        return 0;
-    case KEY_STUDY:
-        o->study = arg;
-        return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case KEY_HTML: o->html = arg; return 0;
+    case KEY_CSV: o->csv = arg; return 0;
+    case KEY_JSONL: o->jsonl = arg; return 0;
+    case KEY_MARKDOWN: o->markdown = true; return 0;
+    case KEY_PLAIN: o->plain = true; return 0;
+    case KEY_STUDY: o->study = arg; return 0;
     case ARGP_KEY_ARG:
         if (o->store) argp_error(state, "one store at a time: `%s` is a second", arg);
         o->store = arg;
@@ -61,8 +47,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         if (!o->store) argp_error(state, "which store? Such as: edgewise report demo.db --html report.html");
         if (o->markdown && o->common.json) argp_error(state, "--markdown and --json: choose one");
         return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    default: return ARGP_ERR_UNKNOWN;
     }
 }
 

@@ -25,8 +25,17 @@ struct options {
 };
 
 enum {
-    KEY_THREADS_PREFILL = 2001, KEY_THREADS_DECODE, KEY_TOP_K, KEY_TOP_P, KEY_MIN_P, KEY_REPEAT, KEY_REPEAT_LAST,
-    KEY_SEED, KEY_WEIGHTS, KEY_IGNORE_END, KEY_NO_BOS
+    KEY_THREADS_PREFILL = 2001,
+    KEY_THREADS_DECODE,
+    KEY_TOP_K,
+    KEY_TOP_P,
+    KEY_MIN_P,
+    KEY_REPEAT,
+    KEY_REPEAT_LAST,
+    KEY_SEED,
+    KEY_WEIGHTS,
+    KEY_IGNORE_END,
+    KEY_NO_BOS
 };
 
 static const struct argp_option options[] = {
@@ -51,10 +60,14 @@ static const struct argp_option options[] = {
 };
 
 static void parse_weights(struct argp_state *state, struct options *o, const char *arg) {
-    if (strcmp(arg, "auto") == 0) o->session.layout = EW_WEIGHTS_AUTO;
-    else if (strcmp(arg, "mapped") == 0) o->session.layout = EW_WEIGHTS_MAPPED;
-    else if (strcmp(arg, "packed") == 0) o->session.layout = EW_WEIGHTS_PACKED;
-    else argp_error(state, "--weights: `%s` is not one of mapped, packed, auto", arg);
+    if (strcmp(arg, "auto") == 0)
+        o->session.layout = EW_WEIGHTS_AUTO;
+    else if (strcmp(arg, "mapped") == 0)
+        o->session.layout = EW_WEIGHTS_MAPPED;
+    else if (strcmp(arg, "packed") == 0)
+        o->session.layout = EW_WEIGHTS_PACKED;
+    else
+        argp_error(state, "--weights: `%s` is not one of mapped, packed, auto", arg);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -248,15 +261,14 @@ static void print_json(const struct run *r) {
     struct ew_model_info info = ew_model_info(r->model);
     struct ew_session_params p = ew_session_params_of(r->session);
     json_t *text = json_stringn(r->text ? r->text : "", r->n_text); /* NULL when cut inside a UTF-8 character */
-    json_t *o = json_pack("{s:s, s:s, s:b, s:o, s:o*, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:s}", "model",
-                          info.name, "file_type", info.file_type, "synthetic", info.synthetic, "prompt_tokens",
-                          json_ids(r->prompt_ids, r->n_prompt), "text", text, "tokens", json_ids(r->out_ids, r->n_out),
-                          "load_s", ew_clock_seconds(r->load_ns), "prefill_s", ew_clock_seconds(r->prefill_ns), "ttft_s",
-                          ew_clock_seconds(r->first_token_ns), "prefill_tokens_per_s",
-                          per_second(r->n_prompt, r->prefill_ns), "decode_tokens_per_s",
-                          r->n_out > 1 ? per_second(r->n_out - 1, r->decode_ns) : 0.0, "peak_rss_mib", peak_mib(),
-                          "threads_prefill", (int)p.threads_prefill, "threads_decode", (int)p.threads_decode, "kernels",
-                          ew_session_kernels(r->session));
+    json_t *o = json_pack(
+        "{s:s, s:s, s:b, s:o, s:o*, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:s}", "model", info.name, "file_type",
+        info.file_type, "synthetic", info.synthetic, "prompt_tokens", json_ids(r->prompt_ids, r->n_prompt), "text",
+        text, "tokens", json_ids(r->out_ids, r->n_out), "load_s", ew_clock_seconds(r->load_ns), "prefill_s",
+        ew_clock_seconds(r->prefill_ns), "ttft_s", ew_clock_seconds(r->first_token_ns), "prefill_tokens_per_s",
+        per_second(r->n_prompt, r->prefill_ns), "decode_tokens_per_s",
+        r->n_out > 1 ? per_second(r->n_out - 1, r->decode_ns) : 0.0, "peak_rss_mib", peak_mib(), "threads_prefill",
+        (int)p.threads_prefill, "threads_decode", (int)p.threads_decode, "kernels", ew_session_kernels(r->session));
     json_dumpf(o, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(o);
@@ -290,14 +302,17 @@ static enum ew_status execute(const struct options *o, struct ew_error *err) {
     signal(SIGINT, on_interrupt);
     if (!o->common.json && isatty(1)) {
         bool colour = !getenv("NO_COLOR");
-        printf("%s%.*s%s", colour ? "\033[2m" : "", (int)(n_bytes < 4096 ? n_bytes : 4096), prompt, colour ? "\033[0m" : "");
+        printf("%s%.*s%s", colour ? "\033[2m" : "", (int)(n_bytes < 4096 ? n_bytes : 4096), prompt,
+               colour ? "\033[0m" : "");
     }
     int64_t start = ew_clock_now_ns();
     status = tokenize(r.model, o, prompt, n_bytes, &r.prompt_ids, &r.n_prompt, err);
     if (status == EW_OK) status = generate(&r, start, err);
     if (status != EW_OK) goto done;
-    if (o->common.json) print_json(&r);
-    else print_line(&r);
+    if (o->common.json)
+        print_json(&r);
+    else
+        print_line(&r);
 done:
     free(prompt);
     free(r.prompt_ids);
@@ -315,9 +330,10 @@ int ew_cmd_run(int argc, char **argv) {
         .options = options,
         .parser = parse,
         .args_doc = "[MODEL]",
-        .doc = "Continues a prompt with MODEL, a GGUF file; without one, with the small model that comes with Edgewise. "
-               "The text goes to standard output, a line of figures to standard error.\v"
-               "Example:\n  edgewise run model.gguf -p \"Once upon a time\" -n 64 --temp 0.8 --seed 7\n",
+        .doc =
+            "Continues a prompt with MODEL, a GGUF file; without one, with the small model that comes with Edgewise. "
+            "The text goes to standard output, a line of figures to standard error.\v"
+            "Example:\n  edgewise run model.gguf -p \"Once upon a time\" -n 64 --temp 0.8 --seed 7\n",
         .children = children,
     };
     struct options o = {.n_generate = 128, .sampler = ew_sampler_default_params()};

@@ -31,10 +31,11 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static const char doc[] = "Measures every configuration of a study file and keeps what was measured. Stop it at any moment: "
-                          "the same command goes on.\v"
-                          "Example:\n  edgewise study studies/demo.yaml\n  edgewise report demo.db\n\n"
-                          "docs/study.md explains study files.";
+static const char doc[] =
+    "Measures every configuration of a study file and keeps what was measured. Stop it at any moment: "
+    "the same command goes on.\v"
+    "Example:\n  edgewise study studies/demo.yaml\n  edgewise report demo.db\n\n"
+    "docs/study.md explains study files.";
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
@@ -85,8 +86,8 @@ static void say_plan(const struct ew_study_drive *d, const struct ew_study_plan 
         snprintf(runs, sizeof runs, "%lld run%s each", (long long)s->repeats_max, s->repeats_max == 1 ? "" : "s");
     else
         snprintf(runs, sizeof runs, "%lld–%lld runs each", (long long)s->repeats_min, (long long)s->repeats_max);
-    fprintf(out, "%s · %zu model%s, %zu configuration%s, %s · very roughly %s\n", base ? base + 1 : s->path, d->models.n,
-            d->models.n == 1 ? "" : "s", plan->n_configs, plan->n_configs == 1 ? "" : "s", runs, time);
+    fprintf(out, "%s · %zu model%s, %zu configuration%s, %s · very roughly %s\n", base ? base + 1 : s->path,
+            d->models.n, d->models.n == 1 ? "" : "s", plan->n_configs, plan->n_configs == 1 ? "" : "s", runs, time);
     if (d->models.write_bytes > 0) {
         ew_value_print_bytes((double)d->models.write_bytes, disk, sizeof disk);
         fprintf(out, "disk    %s of model files with random weights go to %s", disk, d->models.cache);
@@ -142,15 +143,15 @@ static bool may_begin(const struct options *o, const struct ew_study_drive *d, c
     return *answer != 'n' && *answer != 'N';
 }
 
-static void say_outcome(const struct options *o, const struct ew_study_outcome *r, const char *study, const char *store) {
+static void say_outcome(const struct options *o, const struct ew_study_outcome *r, const char *study,
+                        const char *store) {
     size_t wrong = r->done - r->count[EW_TRIAL_OK];
     if (o->common.json) {
-        json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "study", study, "store", store,
-                                 "trials", (json_int_t)r->total, "done", (json_int_t)r->done, "ok",
-                                 (json_int_t)r->count[EW_TRIAL_OK], "failed", (json_int_t)r->count[EW_TRIAL_FAILED],
-                                 "crashed", (json_int_t)r->count[EW_TRIAL_CRASHED], "timeout",
-                                 (json_int_t)r->count[EW_TRIAL_TIMEOUT], "oom", (json_int_t)r->count[EW_TRIAL_OOM],
-                                 "stopped", r->stopped);
+        json_t *root = json_pack(
+            "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "study", study, "store", store, "trials",
+            (json_int_t)r->total, "done", (json_int_t)r->done, "ok", (json_int_t)r->count[EW_TRIAL_OK], "failed",
+            (json_int_t)r->count[EW_TRIAL_FAILED], "crashed", (json_int_t)r->count[EW_TRIAL_CRASHED], "timeout",
+            (json_int_t)r->count[EW_TRIAL_TIMEOUT], "oom", (json_int_t)r->count[EW_TRIAL_OOM], "stopped", r->stopped);
         json_dumpf(root, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(root);
@@ -188,8 +189,8 @@ int ew_cmd_study(int argc, char **argv) {
         .options = options, .parser = parse, .args_doc = "FILE.yaml", .doc = doc, .children = children};
     ew_cli_parse(&argp, argc, argv, &o.common, &o);
     struct ew_error err = {0};
-    struct ew_study_drive drive = {.common = &o.common, .cache = o.cache, .engine_command = o.engine,
-                                   .power_trace = o.trace};
+    struct ew_study_drive drive = {
+        .common = &o.common, .cache = o.cache, .engine_command = o.engine, .power_trace = o.trace};
     struct ew_study_plan plan = {0};
     char *path = NULL;
     int exit_status = EW_EXIT_OK;

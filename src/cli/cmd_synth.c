@@ -46,24 +46,12 @@ static uint64_t parse_seed(const char *text, struct argp_state *state) {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &o->common;
-        return 0;
-    case 't':
-        o->type = arg;
-        return 0;
-    case 'o':
-        o->output = arg;
-        return 0;
-    case 's':
-        o->seed = parse_seed(arg, state);
-        return 0;
-    case 'l':
-        o->list = true;
-        return 0;
-    case 'n':
-        o->dry_run = true;
-        return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case 't': o->type = arg; return 0;
+    case 'o': o->output = arg; return 0;
+    case 's': o->seed = parse_seed(arg, state); return 0;
+    case 'l': o->list = true; return 0;
+    case 'n': o->dry_run = true; return 0;
     case ARGP_KEY_ARG:
         if (o->shape) argp_error(state, "one shape at a time, please: `%s` is a second one", arg);
         o->shape = arg;
@@ -71,8 +59,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_END:
         if (!o->shape && !o->list) argp_error(state, "which shape? edgewise synth --list shows them");
         return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    default: return ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -81,9 +68,7 @@ static const struct argp synth_argp = {arguments, parse, "[SHAPE]", doc, childre
 
 /* ---- the list ---- */
 
-static double mib(uint64_t bytes) {
-    return (double)bytes / 1048576.0;
-}
+static double mib(uint64_t bytes) { return (double)bytes / 1048576.0; }
 
 static uint64_t file_bytes_of(const struct ew_shape *shape, enum ew_file_type type) {
     struct ew_synth_summary summary;

@@ -33,21 +33,11 @@ static const struct argp_option option_table[] = {
 static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct options *options = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &options->common;
-        return 0;
-    case 'f':
-        options->file = arg;
-        return 0;
-    case 1:
-        options->no_bos = true;
-        return 0;
-    case 2:
-        options->parse_special = true;
-        return 0;
-    case 'd':
-        options->decode = arg;
-        return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
+    case 'f': options->file = arg; return 0;
+    case 1: options->no_bos = true; return 0;
+    case 2: options->parse_special = true; return 0;
+    case 'd': options->decode = arg; return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num == 0)
             options->model = arg;
@@ -61,8 +51,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         if (!!options->text + !!options->file + !!options->decode > 1)
             argp_error(state, "give only one of TEXT, --file and --decode");
         return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    default: return ARGP_ERR_UNKNOWN;
     }
 }
 

@@ -9,10 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char doc[] = "Runs one trial of a study in this process: a JSON object on standard input says what, events "
-                          "come as JSON lines on standard output (docs/trial-protocol.md).\v"
-                          "Example:\n  echo '{\"protocol\":1,\"model\":\"m.gguf\",\"prompt_tokens\":128,"
-                          "\"generate_tokens\":32}' | edgewise trial\n";
+static const char doc[] =
+    "Runs one trial of a study in this process: a JSON object on standard input says what, events "
+    "come as JSON lines on standard output (docs/trial-protocol.md).\v"
+    "Example:\n  echo '{\"protocol\":1,\"model\":\"m.gguf\",\"prompt_tokens\":128,"
+    "\"generate_tokens\":32}' | edgewise trial\n";
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     if (key == ARGP_KEY_INIT) {

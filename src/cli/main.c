@@ -50,7 +50,8 @@ static error_t parse_common(int key, char *arg, struct argp_state *state) {
 
 static const struct argp_option common_options[] = {
     {"json", 1001, 0, 0, "Print JSON for machines", 90},
-    {"cpu-mask", 1002, "LIST", 0, "CPU features that kernels may use: all, none, or a list such as avx2 or no-avx512", 91},
+    {"cpu-mask", 1002, "LIST", 0, "CPU features that kernels may use: all, none, or a list such as avx2 or no-avx512",
+     91},
     {"root", 1003, "DIR", 0, "Look for /proc, /sys and /dev below DIR (recorded machines)", 91},
     {0},
 };

@@ -87,10 +87,17 @@ enum ew_status ew_study_drive_run(struct ew_study_drive *d, struct ew_store *sto
     struct ew_study_watcher watcher = ew_study_view_watcher(&d->view);
     if (d->quiet) watcher.begun = NULL;
     if (d->quiet && !d->view.live) watcher.finished = NULL;
-    const struct ew_study_request request = {.study = d->study, .models = &d->models, .machine = d->machine,
-                                             .limits = d->limits, .engine = d->engine, .sink = &sink,
-                                             .meters = &meters, .version = EW_VERSION, .stop_soon = &stop_soon,
-                                             .stop_now = &stop_now, .watcher = watcher};
+    const struct ew_study_request request = {.study = d->study,
+                                             .models = &d->models,
+                                             .machine = d->machine,
+                                             .limits = d->limits,
+                                             .engine = d->engine,
+                                             .sink = &sink,
+                                             .meters = &meters,
+                                             .version = EW_VERSION,
+                                             .stop_soon = &stop_soon,
+                                             .stop_now = &stop_now,
+                                             .watcher = watcher};
     enum ew_status status = ew_study_run(&request, out, err);
     ew_study_view_clear(&d->view);
     return status;

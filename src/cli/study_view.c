@@ -178,6 +178,6 @@ static void on_resting(void *context, const char *place, double seconds) {
 }
 
 struct ew_study_watcher ew_study_view_watcher(struct ew_study_view *view) {
-    return (struct ew_study_watcher){.context = view, .begun = on_begun, .resting = on_resting, .tick = on_tick,
-                                     .finished = on_finished};
+    return (struct ew_study_watcher){
+        .context = view, .begun = on_begun, .resting = on_resting, .tick = on_tick, .finished = on_finished};
 }

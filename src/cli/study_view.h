@@ -7,7 +7,7 @@
 
 struct ew_study_view {
     FILE *out;
-    bool live;                      /* a terminal: the line is redrawn */
+    bool live; /* a terminal: the line is redrawn */
     const struct ew_study_file *study;
     const volatile int *stop_soon;
     bool said_stopping;

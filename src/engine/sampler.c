@@ -1,6 +1,7 @@
 /* Owns the choice of the next token: repetition penalty, then top-k, top-p, min-p over a temperature-scaled softmax,
  * then a seeded draw. Temperature 0 is greedy and ignores the rest but the penalty.
- * Sources: top-p, arXiv 1904.09751; min-p, arXiv 2407.01082; repetition penalty, arXiv 1909.05858; PCG32, pcg-random.org. */
+ * Sources: top-p, arXiv 1904.09751; min-p, arXiv 2407.01082; repetition penalty, arXiv 1909.05858; PCG32,
+ * pcg-random.org. */
 #include "edgewise/session.h"
 
 #include "base/error.h"
@@ -131,16 +132,21 @@ static void select_largest(struct candidate *c, size_t n, size_t k) {
             c[i++] = c[j];
             c[j--] = t;
         }
-        if (last <= j) hi = j;
-        else if (last >= i) lo = i;
-        else break;
+        if (last <= j)
+            hi = j;
+        else if (last >= i)
+            lo = i;
+        else
+            break;
     }
 }
 
 static size_t apply_top_k(struct ew_sampler *s, size_t n) {
     size_t k = s->params.top_k;
-    if (k == 0 || k >= n) k = n;
-    else select_largest(s->candidates, n, k);
+    if (k == 0 || k >= n)
+        k = n;
+    else
+        select_largest(s->candidates, n, k);
     qsort(s->candidates, k, sizeof *s->candidates, by_logit);
     return k;
 }
@@ -171,7 +177,8 @@ int32_t ew_sampler_sample(struct ew_sampler *s, const float *logits) {
     if (s->params.temperature == 0) {
         id = greedy(l, s->n_vocab);
     } else {
-        for (uint32_t i = 0; i < s->n_vocab; i++) s->candidates[i] = (struct candidate){.logit = l[i], .id = (int32_t)i};
+        for (uint32_t i = 0; i < s->n_vocab; i++)
+            s->candidates[i] = (struct candidate){.logit = l[i], .id = (int32_t)i};
         size_t n = apply_top_p_min_p(s, apply_top_k(s, s->n_vocab));
         double sum = 0;
         for (size_t i = 0; i < n; i++) sum += s->candidates[i].p;

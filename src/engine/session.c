@@ -9,13 +9,7 @@
 #include "model/model_inside.h"
 #include <stdlib.h>
 
-enum {
-    DEFAULT_CONTEXT = 4096,
-    DEFAULT_BATCH = 512,
-    MAX_CONTEXT = 1 << 24,
-    MAX_BATCH = 4096,
-    DEFAULT_SPIN_US = 200
-};
+enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512, MAX_CONTEXT = 1 << 24, MAX_BATCH = 4096, DEFAULT_SPIN_US = 200 };
 
 /* Program text, C library, thread stacks and heap as seen before a model is opened. An estimate: measured on x86-64
  * Debian 12, see docs/memory.md. */
@@ -31,7 +25,9 @@ struct ew_session {
     bool has_logits;
 };
 
-struct ew_session_params ew_session_default_params(void) { return (struct ew_session_params){0}; }
+struct ew_session_params ew_session_default_params(void) {
+    return (struct ew_session_params){0};
+}
 
 /* Fills in defaults and checks ranges. threads: out, what the machine suggests. */
 static enum ew_status resolve(const struct ew_model *model, const struct ew_session_params *given,
@@ -47,11 +43,13 @@ static enum ew_status resolve(const struct ew_model *model, const struct ew_sess
     if (p.spin_us == 0) p.spin_us = DEFAULT_SPIN_US;
     if (p.n_ctx > MAX_CONTEXT)
         return ew_error_set(err, EW_ERR_ARGUMENT, "context: %u is more than %d", p.n_ctx, MAX_CONTEXT);
-    if (p.n_batch > MAX_BATCH) return ew_error_set(err, EW_ERR_ARGUMENT, "batch: %u is more than %d", p.n_batch, MAX_BATCH);
+    if (p.n_batch > MAX_BATCH)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "batch: %u is more than %d", p.n_batch, MAX_BATCH);
     if (p.threads_prefill > EW_MAX_THREADS || p.threads_decode > EW_MAX_THREADS)
         return ew_error_set(err, EW_ERR_ARGUMENT, "threads: %u/%u is more than %d", p.threads_prefill, p.threads_decode,
                             EW_MAX_THREADS);
-    if (p.layout > EW_WEIGHTS_PACKED) return ew_error_set(err, EW_ERR_ARGUMENT, "layout: %d is not known", (int)p.layout);
+    if (p.layout > EW_WEIGHTS_PACKED)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "layout: %d is not known", (int)p.layout);
     if (p.n_batch > p.n_ctx) p.n_batch = p.n_ctx;
     *out = p;
     return EW_OK;
@@ -102,8 +100,9 @@ enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_p
     s->logits = calloc(model->config.n_vocab, sizeof(float));
     struct ew_backend_params b = backend_params(&p);
     if (threads.n_cores >= b.request.max_threads) b.cores = threads.cores;
-    status = s->logits ? s->interface->open(&model->plan, model->gguf, &b, &s->backend, err)
-                       : ew_error_set(err, EW_ERR_MEMORY, "session: out of memory for %u logits", model->config.n_vocab);
+    status = s->logits
+                 ? s->interface->open(&model->plan, model->gguf, &b, &s->backend, err)
+                 : ew_error_set(err, EW_ERR_MEMORY, "session: out of memory for %u logits", model->config.n_vocab);
     if (status != EW_OK) {
         ew_session_close(&s);
         return status;
@@ -145,7 +144,9 @@ static enum ew_status evaluate(struct ew_session *s, const int32_t *ids, size_t 
             .tokens = ids + at,
             .n_tokens = count,
             .pos0 = s->n_past,
-            .logits = rows ? rows + at * s->model->config.n_vocab : last ? s->logits : NULL,
+            .logits = rows   ? rows + at * s->model->config.n_vocab
+                      : last ? s->logits
+                             : NULL,
             .logits_for_each = rows != NULL,
         };
         enum ew_status status = s->interface->run(s->backend, &call, err);
@@ -183,4 +184,6 @@ void ew_session_reset(struct ew_session *s) {
 
 const char *ew_session_kernels(const struct ew_session *s) { return s->interface->kernels(s->backend); }
 
-struct ew_session_params ew_session_params_of(const struct ew_session *s) { return s->params; }
+struct ew_session_params ew_session_params_of(const struct ew_session *s) {
+    return s->params;
+}

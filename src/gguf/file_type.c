@@ -14,9 +14,7 @@ static const char *const names[] = {
 };
 enum { N_NAMES = sizeof names / sizeof *names };
 
-const char *ew_file_type_name(uint32_t id) {
-    return id < N_NAMES ? names[id] : NULL;
-}
+const char *ew_file_type_name(uint32_t id) { return id < N_NAMES ? names[id] : NULL; }
 
 bool ew_file_type_by_name(const char *name, uint32_t *id) {
     for (uint32_t i = 0; i < N_NAMES; i++) {

@@ -12,10 +12,10 @@ struct ew_gguf {
     uint32_t alignment;
     size_t header_bytes;
     size_t n_kv, n_tensors;
-    struct ew_gguf_kv *kv; /* file order */
+    struct ew_gguf_kv *kv;         /* file order */
     struct ew_gguf_kv **kv_by_key; /* [n_kv_sorted] for look-ups: 0 until all keys are known to differ */
     size_t n_kv_sorted;
-    struct ew_gguf_tensor *tensors; /* file order */
+    struct ew_gguf_tensor *tensors;         /* file order */
     struct ew_gguf_tensor **tensor_by_name; /* [n_tensors_sorted] */
     size_t n_tensors_sorted;
 };

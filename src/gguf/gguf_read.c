@@ -320,9 +320,7 @@ static enum ew_status parse_tensors(struct parser *p) {
     return index_tensors(p);
 }
 
-static void *zeroed_array(size_t n, size_t size) {
-    return calloc(n > 0 ? n : 1, size);
-}
+static void *zeroed_array(size_t n, size_t size) { return calloc(n > 0 ? n : 1, size); }
 
 static enum ew_status parse(struct parser *p) {
     struct ew_gguf *gguf = p->gguf;

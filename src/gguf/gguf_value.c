@@ -28,24 +28,12 @@ const char *ew_gguf_value_type_name(enum ew_gguf_value_type type) {
 
 /* ---- the file ---- */
 
-const char *ew_gguf_path(const struct ew_gguf *gguf) {
-    return gguf->name;
-}
-uint32_t ew_gguf_version(const struct ew_gguf *gguf) {
-    return gguf->version;
-}
-const struct ew_file_map *ew_gguf_map(const struct ew_gguf *gguf) {
-    return &gguf->map;
-}
-size_t ew_gguf_header_bytes(const struct ew_gguf *gguf) {
-    return gguf->header_bytes;
-}
-size_t ew_gguf_n_tensors(const struct ew_gguf *gguf) {
-    return gguf->n_tensors;
-}
-size_t ew_gguf_n_kv(const struct ew_gguf *gguf) {
-    return gguf->n_kv;
-}
+const char *ew_gguf_path(const struct ew_gguf *gguf) { return gguf->name; }
+uint32_t ew_gguf_version(const struct ew_gguf *gguf) { return gguf->version; }
+const struct ew_file_map *ew_gguf_map(const struct ew_gguf *gguf) { return &gguf->map; }
+size_t ew_gguf_header_bytes(const struct ew_gguf *gguf) { return gguf->header_bytes; }
+size_t ew_gguf_n_tensors(const struct ew_gguf *gguf) { return gguf->n_tensors; }
+size_t ew_gguf_n_kv(const struct ew_gguf *gguf) { return gguf->n_kv; }
 
 const struct ew_gguf_tensor *ew_gguf_tensor_at(const struct ew_gguf *gguf, size_t index) {
     return index < gguf->n_tensors ? &gguf->tensors[index] : NULL;
@@ -120,33 +108,18 @@ static bool load_integer(const struct ew_gguf_kv *kv, uint64_t *bits, bool *nega
     memcpy(&v, kv->data, n);
     int64_t value;
     switch (kv->type) {
-    case EW_GGUF_U8:
-        value = v.u8;
-        break;
-    case EW_GGUF_I8:
-        value = v.i8;
-        break;
-    case EW_GGUF_U16:
-        value = v.u16;
-        break;
-    case EW_GGUF_I16:
-        value = v.i16;
-        break;
-    case EW_GGUF_U32:
-        value = v.u32;
-        break;
-    case EW_GGUF_I32:
-        value = v.i32;
-        break;
+    case EW_GGUF_U8: value = v.u8; break;
+    case EW_GGUF_I8: value = v.i8; break;
+    case EW_GGUF_U16: value = v.u16; break;
+    case EW_GGUF_I16: value = v.i16; break;
+    case EW_GGUF_U32: value = v.u32; break;
+    case EW_GGUF_I32: value = v.i32; break;
     case EW_GGUF_U64:
         *bits = v.u64;
         *negative = false;
         return true;
-    case EW_GGUF_I64:
-        value = v.i64;
-        break;
-    default:
-        return false;
+    case EW_GGUF_I64: value = v.i64; break;
+    default: return false;
     }
     *bits = (uint64_t)value;
     *negative = value < 0;

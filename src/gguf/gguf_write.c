@@ -54,12 +54,8 @@ static void append(struct buffer *b, const void *data, size_t n) {
     b->size = need;
 }
 
-static void append_u32(struct buffer *b, uint32_t value) {
-    append(b, &value, sizeof value);
-}
-static void append_u64(struct buffer *b, uint64_t value) {
-    append(b, &value, sizeof value);
-}
+static void append_u32(struct buffer *b, uint32_t value) { append(b, &value, sizeof value); }
+static void append_u64(struct buffer *b, uint64_t value) { append(b, &value, sizeof value); }
 
 static void append_string(struct buffer *b, const char *data, size_t size) {
     append_u64(b, size);
@@ -187,13 +183,9 @@ enum ew_status ew_gguf_writer_add_tensor(struct ew_gguf_writer *writer, const ch
     return EW_OK;
 }
 
-static size_t padding_of(size_t bytes) {
-    return (ALIGNMENT - bytes % ALIGNMENT) % ALIGNMENT;
-}
+static size_t padding_of(size_t bytes) { return (ALIGNMENT - bytes % ALIGNMENT) % ALIGNMENT; }
 
-static size_t head_bytes(const struct ew_gguf_writer *w) {
-    return 24 + w->metadata.size + w->table.size;
-}
+static size_t head_bytes(const struct ew_gguf_writer *w) { return 24 + w->metadata.size + w->table.size; }
 
 uint64_t ew_gguf_writer_file_bytes(const struct ew_gguf_writer *writer) {
     size_t head = head_bytes(writer);

@@ -13,9 +13,7 @@
 typedef const struct ew_insight_config *config_ref;
 
 static const char *const answer_keys[] = {"chat", "batch", "energy", "memory", "unfit"};
-const char *ew_answer_key(enum ew_answer_kind kind) {
-    return answer_keys[kind];
-}
+const char *ew_answer_key(enum ew_answer_kind kind) { return answer_keys[kind]; }
 
 double ew_advice_bits_per_weight(const struct ew_model_record *model) {
     int64_t bytes = model->weights_bytes > 0 ? model->weights_bytes : model->file_bytes;
@@ -27,15 +25,9 @@ double ew_advice_request_s(config_ref config) {
            (double)config->record->generate_tokens / config->figure[EW_MEASURE_DECODE].value;
 }
 
-static double value_of(config_ref c, enum ew_measure m) {
-    return c->figure[m].value;
-}
-static const char *name_of(config_ref c) {
-    return c->name;
-}
-static const char *type_of(config_ref c) {
-    return c->model->file_type ? c->model->file_type : "?";
-}
+static double value_of(config_ref c, enum ew_measure m) { return c->figure[m].value; }
+static const char *name_of(config_ref c) { return c->name; }
+static const char *type_of(config_ref c) { return c->model->file_type ? c->model->file_type : "?"; }
 
 static double weight_of(const struct ew_model_record *m) {
     return m->n_params > 0 ? (double)m->n_params : m->file_bytes > 0 ? (double)m->file_bytes : 0;
@@ -44,9 +36,7 @@ static double weight_of(const struct ew_model_record *m) {
 static bool same_model(config_ref a, config_ref b) {
     return a->model->synthetic == b->model->synthetic && strcmp(name_of(a), name_of(b)) == 0;
 }
-static bool same_type(config_ref a, config_ref b) {
-    return same_model(a, b) && strcmp(type_of(a), type_of(b)) == 0;
-}
+static bool same_type(config_ref a, config_ref b) { return same_model(a, b) && strcmp(type_of(a), type_of(b)) == 0; }
 
 static void threads_in_words(char out[64], config_ref c) {
     long long pre = c->record->prefill_threads, dec = c->record->decode_threads;
@@ -182,15 +172,9 @@ static enum ew_status answer_chat(struct ew_insight *insight, struct ew_error *e
 
 /* ---- batch and energy: the best configuration of each model, largest models first ---- */
 
-static double batch_cost(config_ref c) {
-    return ew_advice_request_s(c);
-}
-static double energy_cost(config_ref c) {
-    return value_of(c, EW_MEASURE_DECODE_ENERGY);
-}
-static double memory_cost(config_ref c) {
-    return value_of(c, EW_MEASURE_PEAK_MEMORY);
-}
+static double batch_cost(config_ref c) { return ew_advice_request_s(c); }
+static double energy_cost(config_ref c) { return value_of(c, EW_MEASURE_DECODE_ENERGY); }
+static double memory_cost(config_ref c) { return value_of(c, EW_MEASURE_PEAK_MEMORY); }
 
 static config_ref cheapest(const struct ew_insight *insight, config_ref of_model, double (*cost)(config_ref)) {
     config_ref best = NULL;

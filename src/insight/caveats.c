@@ -13,9 +13,7 @@ static const char *const keys[EW_CAVEATS] = {"synthetic", "no_energy", "energy",
                                              "failed",    "machines",  "few",    "flagged"};
 static const char *const headings[EW_CAVEATS] = {"Synthetic weights", "No energy",      "Energy",   "Not finished",
                                                  "Failed runs",       "Mixed machines", "Few runs", "Flagged runs"};
-const char *ew_caveat_key(enum ew_caveat_kind kind) {
-    return keys[kind];
-}
+const char *ew_caveat_key(enum ew_caveat_kind kind) { return keys[kind]; }
 
 static enum ew_status add(struct ew_insight *insight, enum ew_caveat_kind kind, const char *text,
                           struct ew_error *err) {

@@ -17,9 +17,7 @@ static enum ew_status no_memory(struct ew_error *err) {
     return ew_error_set(err, EW_ERR_MEMORY, "summary of a study: out of memory");
 }
 
-static const char *text_of(const char *text) {
-    return text ? text : "?";
-}
+static const char *text_of(const char *text) { return text ? text : "?"; }
 
 /* Files of `edgewise synth` carry the word in their name; reports say it in their own way, once. */
 static const char *display_name(const struct ew_model_record *model) {
@@ -106,9 +104,7 @@ struct label_parts {
     bool workload, depth, context, layout, mask, engine;
 };
 
-static bool differ(const char *a, const char *b) {
-    return strcmp(a ? a : "", b ? b : "") != 0;
-}
+static bool differ(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") != 0; }
 
 static struct label_parts find_differences(const struct ew_insight *insight) {
     struct label_parts parts = {0};

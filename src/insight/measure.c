@@ -26,9 +26,7 @@ static const struct ew_measure_info measures[EW_MEASURES] = {
     [EW_MEASURE_S_T] = {"s_t", "S_t", "mJ·s/tok²", 1e3, -1},
 };
 
-const struct ew_measure_info *ew_measure_info(enum ew_measure measure) {
-    return &measures[measure];
-}
+const struct ew_measure_info *ew_measure_info(enum ew_measure measure) { return &measures[measure]; }
 
 const struct ew_phase_record *ew_measure_phase(const struct ew_trial_record *trial, const char *name) {
     for (size_t i = trial->n_phases; i-- > 0;)

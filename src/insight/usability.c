@@ -19,9 +19,7 @@ static const struct ew_use_threshold thresholds[EW_USE_CLASSES] = {
                        "usual rate of spoken English", INFINITY, PER_TOKEN(150)},
 };
 
-const struct ew_use_threshold *ew_use_threshold(enum ew_use_class use) {
-    return &thresholds[use];
-}
+const struct ew_use_threshold *ew_use_threshold(enum ew_use_class use) { return &thresholds[use]; }
 
 int ew_use_meets(enum ew_use_class use, double ttft_s, double decode_tokens_per_s) {
     const struct ew_use_threshold *t = &thresholds[use];
@@ -30,6 +28,4 @@ int ew_use_meets(enum ew_use_class use, double ttft_s, double decode_tokens_per_
     return (!isfinite(t->ttft_s) || ttft_s <= t->ttft_s) && 1 / decode_tokens_per_s <= t->time_per_token_s;
 }
 
-double ew_use_reading_tokens_per_s(void) {
-    return 1 / thresholds[EW_USE_READING].time_per_token_s;
-}
+double ew_use_reading_tokens_per_s(void) { return 1 / thresholds[EW_USE_READING].time_per_token_s; }

@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int clamp(int value, int low, int high) {
-    return value < low ? low : value > high ? high : value;
-}
+static int clamp(int value, int low, int high) { return value < low ? low : value > high ? high : value; }
 
 static int significant(double value, int digits) {
     if (!isfinite(value) || value == 0) return 0;

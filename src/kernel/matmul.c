@@ -21,9 +21,7 @@ static const struct ew_matmul_entry *entry_of(const struct ew_kernels *k, const 
     return e;
 }
 
-static uint32_t record_cols(enum ew_act_kind kind) {
-    return kind == EW_ACT_Q8 ? EW_ACT_Q8_COLS : EW_ACT_F32_COLS;
-}
+static uint32_t record_cols(enum ew_act_kind kind) { return kind == EW_ACT_Q8 ? EW_ACT_Q8_COLS : EW_ACT_F32_COLS; }
 
 static size_t record_bytes(enum ew_act_kind kind) {
     return kind == EW_ACT_Q8 ? sizeof(struct ew_act_q8) : sizeof(struct ew_act_f32);

@@ -24,7 +24,7 @@ struct ew_weight {
     const void *data;
     uint32_t type; /* enum ew_type */
     enum ew_layout layout;
-    uint32_t n_in;  /* a multiple of the type's block length */
+    uint32_t n_in; /* a multiple of the type's block length */
     uint32_t n_out;
 };
 
@@ -41,7 +41,8 @@ bool ew_matmul_can_pack(const struct ew_kernels *k, uint32_t type);
  * where docs/formats.md says so. */
 size_t ew_matmul_packed_bytes(uint32_t type, uint32_t n_in, uint32_t n_out);
 /* Packs rows [row_begin, row_end) of a ROWS weight into packed (the whole weight's R16 memory, 64-byte aligned).
- * row_begin is a multiple of 16; row_end too unless it is n_out (padding rows become zero). Thread-safe on disjoint rows. */
+ * row_begin is a multiple of 16; row_end too unless it is n_out (padding rows become zero). Thread-safe on disjoint
+ * rows. */
 void ew_matmul_pack_rows(const struct ew_weight *w, uint32_t row_begin, uint32_t row_end, void *packed);
 
 /* ---- activations ---- */

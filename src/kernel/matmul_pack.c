@@ -14,18 +14,12 @@ static const struct ew_pack_field fields_q6_k[] = {{208, 2, 1}, {192, 4, 4}, {12
 
 const struct ew_pack_field *ew_matmul_pack_fields(uint32_t type) {
     switch (type) {
-    case EW_TYPE_Q4_0:
-        return fields_q4_0;
-    case EW_TYPE_Q8_0:
-        return fields_q8_0;
-    case EW_TYPE_Q4_K:
-        return fields_q4_k;
-    case EW_TYPE_Q5_K:
-        return fields_q5_k;
-    case EW_TYPE_Q6_K:
-        return fields_q6_k;
-    default:
-        return NULL;
+    case EW_TYPE_Q4_0: return fields_q4_0;
+    case EW_TYPE_Q8_0: return fields_q8_0;
+    case EW_TYPE_Q4_K: return fields_q4_k;
+    case EW_TYPE_Q5_K: return fields_q5_k;
+    case EW_TYPE_Q6_K: return fields_q6_k;
+    default: return NULL;
     }
 }
 

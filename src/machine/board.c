@@ -8,9 +8,16 @@
 #include <sys/utsname.h>
 
 static bool is_name(const char *text) {
-    static const char *const blanks[] = {"To Be Filled", "To be filled", "Default string", "System Product Name",
-                                         "System manufacturer", "Not Specified", "Not Applicable", "INVALID",
-                                         "Unknown", "None"};
+    static const char *const blanks[] = {"To Be Filled",
+                                         "To be filled",
+                                         "Default string",
+                                         "System Product Name",
+                                         "System manufacturer",
+                                         "Not Specified",
+                                         "Not Applicable",
+                                         "INVALID",
+                                         "Unknown",
+                                         "None"};
     for (size_t i = 0; i < sizeof blanks / sizeof *blanks; i++)
         if (strncmp(text, blanks[i], strlen(blanks[i])) == 0) return false;
     return text[0] != 0;
@@ -22,8 +29,10 @@ static bool dmi(const char *root, char *buf, const char *maker, const char *prod
     ew_facts_text(root, b, sizeof b, "/sys/class/dmi/id/%s", product);
     if (!is_name(b)) return false;
     bool named_twice = strncmp(a, b, strcspn(a, " ")) == 0; /* "HP" before "HP EliteBook" */
-    if (!is_name(a) || named_twice) snprintf(buf, EW_MACHINE_TEXT, "%s", b);
-    else snprintf(buf, EW_MACHINE_TEXT, "%s %s", a, b);
+    if (!is_name(a) || named_twice)
+        snprintf(buf, EW_MACHINE_TEXT, "%s", b);
+    else
+        snprintf(buf, EW_MACHINE_TEXT, "%s %s", a, b);
     return true;
 }
 
@@ -46,8 +55,10 @@ static void read_architecture(struct ew_machine *m, const char *root) {
     if (!text) return;
     char value[8192];
     const char *name = "";
-    if (ew_facts_field(text, "flags", value, sizeof value)) name = strstr(value, " lm ") ? "x86_64" : "i686";
-    else if (ew_facts_field(text, "isa", value, sizeof value)) name = strncmp(value, "rv64", 4) == 0 ? "riscv64" : "";
+    if (ew_facts_field(text, "flags", value, sizeof value))
+        name = strstr(value, " lm ") ? "x86_64" : "i686";
+    else if (ew_facts_field(text, "isa", value, sizeof value))
+        name = strncmp(value, "rv64", 4) == 0 ? "riscv64" : "";
     else if (ew_facts_field(text, "CPU architecture", value, sizeof value))
         name = strcmp(value, "8") == 0 || strcmp(value, "AArch64") == 0 ? "aarch64" : "armv7l";
     snprintf(m->architecture, sizeof m->architecture, "%s", name);

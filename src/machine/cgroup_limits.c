@@ -1,5 +1,6 @@
 /* Owns the limits that control groups put on this process: processor time, CPUs, memory. Both versions of cgroups; a
- * limit anywhere on the way up to the root counts. Source: cgroups(7), the kernel's cgroup-v2 and cgroup-v1 documents. */
+ * limit anywhere on the way up to the root counts. Source: cgroups(7), the kernel's cgroup-v2 and cgroup-v1 documents.
+ */
 #include "machine/facts.h"
 
 #include <math.h>
@@ -86,7 +87,8 @@ static void read_quota(struct ew_machine *m, const char *root, struct group g) {
 
 /* What the group holds without the cached file pages that it would give back first: memory.stat's inactive_file. */
 static double memory_in_use(const char *root, const struct group *g) {
-    double used = ew_facts_number(root, "%s%s/%s", g->mount, g->path, g->v2 ? "memory.current" : "memory.usage_in_bytes");
+    double used =
+        ew_facts_number(root, "%s%s/%s", g->mount, g->path, g->v2 ? "memory.current" : "memory.usage_in_bytes");
     char path[2 * PATH_BYTES + 16];
     snprintf(path, sizeof path, "%s%s/memory.stat", g->mount, g->path);
     char *text = ew_facts_read_file(root, path);

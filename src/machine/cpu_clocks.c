@@ -8,8 +8,8 @@
 
 enum { MAX_CPUS = 4096 };
 
-/* A CPU's cpufreq folder is a link to its policy; copies of a tree often keep only the policies. policy: [MAX_CPUS], the
- * policy that names the CPU, or the CPU's own number. */
+/* A CPU's cpufreq folder is a link to its policy; copies of a tree often keep only the policies. policy: [MAX_CPUS],
+ * the policy that names the CPU, or the CPU's own number. */
 static void find_policies(const struct ew_machine *m, const char *root, int *policy) {
     for (int cpu = 0; cpu < MAX_CPUS; cpu++) policy[cpu] = cpu;
     for (size_t i = m->n_cpus; i-- > 0;) {

@@ -7,9 +7,9 @@
 
 /* Bits of a feature mask. x86 and ARM share one space so that a mask is a plain number in results. */
 enum ew_cpu_feature {
-    EW_CPU_AVX2 = 1 << 0,       /* AVX2 + FMA + F16C + BMI2, and the OS saves ymm */
-    EW_CPU_AVXVNNI = 1 << 1,    /* VEX-encoded vpdpbusd */
-    EW_CPU_AVX512 = 1 << 2,     /* F + BW + DQ + VL + CD, and the OS saves zmm and masks */
+    EW_CPU_AVX2 = 1 << 0,    /* AVX2 + FMA + F16C + BMI2, and the OS saves ymm */
+    EW_CPU_AVXVNNI = 1 << 1, /* VEX-encoded vpdpbusd */
+    EW_CPU_AVX512 = 1 << 2,  /* F + BW + DQ + VL + CD, and the OS saves zmm and masks */
     EW_CPU_AVX512VNNI = 1 << 3,
     EW_CPU_AVX512BF16 = 1 << 4,
     EW_CPU_AVX512VBMI = 1 << 5,

@@ -13,30 +13,45 @@ struct id_name {
 };
 
 static const struct id_name implementers[] = {
-    {0x41, "ARM"},    {0x42, "Broadcom"}, {0x43, "Cavium"},   {0x46, "Fujitsu"}, {0x48, "HiSilicon"},
-    {0x4e, "NVIDIA"}, {0x51, "Qualcomm"}, {0x53, "Samsung"},  {0x61, "Apple"},   {0x6d, "Microsoft"},
-    {0x70, "Phytium"}, {0xc0, "Ampere"},
+    {0x41, "ARM"},       {0x42, "Broadcom"},  {0x43, "Cavium"},   {0x46, "Fujitsu"},
+    {0x48, "HiSilicon"}, {0x4e, "NVIDIA"},    {0x51, "Qualcomm"}, {0x53, "Samsung"},
+    {0x61, "Apple"},     {0x6d, "Microsoft"}, {0x70, "Phytium"},  {0xc0, "Ampere"},
 };
 
 /* implementer << 12 | part */
 static const struct id_name parts[] = {
-    {0x41b76, "ARM1176"},     {0x41c05, "Cortex-A5"},    {0x41c07, "Cortex-A7"},     {0x41c08, "Cortex-A8"},
-    {0x41c09, "Cortex-A9"},   {0x41c0d, "Cortex-A17"},   {0x41c0e, "Cortex-A17"},    {0x41c0f, "Cortex-A15"},
-    {0x41d01, "Cortex-A32"},  {0x41d02, "Cortex-A34"},   {0x41d03, "Cortex-A53"},    {0x41d04, "Cortex-A35"},
-    {0x41d05, "Cortex-A55"},  {0x41d06, "Cortex-A65"},   {0x41d07, "Cortex-A57"},    {0x41d08, "Cortex-A72"},
-    {0x41d09, "Cortex-A73"},  {0x41d0a, "Cortex-A75"},   {0x41d0b, "Cortex-A76"},    {0x41d0c, "Neoverse-N1"},
-    {0x41d0d, "Cortex-A77"},  {0x41d0e, "Cortex-A76AE"}, {0x41d40, "Neoverse-V1"},   {0x41d41, "Cortex-A78"},
-    {0x41d42, "Cortex-A78AE"}, {0x41d43, "Cortex-A65AE"}, {0x41d44, "Cortex-X1"},    {0x41d46, "Cortex-A510"},
-    {0x41d47, "Cortex-A710"}, {0x41d48, "Cortex-X2"},    {0x41d49, "Neoverse-N2"},   {0x41d4a, "Neoverse-E1"},
-    {0x41d4b, "Cortex-A78C"}, {0x41d4c, "Cortex-X1C"},   {0x41d4d, "Cortex-A715"},   {0x41d4e, "Cortex-X3"},
-    {0x41d4f, "Neoverse-V2"}, {0x41d80, "Cortex-A520"},  {0x41d81, "Cortex-A720"},   {0x41d82, "Cortex-X4"},
-    {0x41d84, "Neoverse-V3"}, {0x41d85, "Cortex-X925"},  {0x41d87, "Cortex-A725"},   {0x41d8e, "Neoverse-N3"},
-    {0x48d01, "TaiShan-v110"}, {0x48d40, "Cortex-A76"},  {0x4e003, "Denver-2"},      {0x4e004, "Carmel"},
-    {0x51001, "Oryon"},       {0x51201, "Kryo"},         {0x51205, "Kryo"},          {0x51211, "Kryo"},
-    {0x51800, "Kryo-2xx-Gold"}, {0x51801, "Kryo-2xx-Silver"}, {0x51802, "Kryo-3xx-Gold"},
-    {0x51803, "Kryo-3xx-Silver"}, {0x51804, "Kryo-4xx-Gold"}, {0x51805, "Kryo-4xx-Silver"},
-    {0x61022, "Icestorm-M1"}, {0x61023, "Firestorm-M1"}, {0x61032, "Blizzard-M2"},   {0x61033, "Avalanche-M2"},
-    {0xc0ac3, "Ampere-1"},    {0xc0ac4, "Ampere-1A"},
+    {0x41b76, "ARM1176"},       {0x41c05, "Cortex-A5"},
+    {0x41c07, "Cortex-A7"},     {0x41c08, "Cortex-A8"},
+    {0x41c09, "Cortex-A9"},     {0x41c0d, "Cortex-A17"},
+    {0x41c0e, "Cortex-A17"},    {0x41c0f, "Cortex-A15"},
+    {0x41d01, "Cortex-A32"},    {0x41d02, "Cortex-A34"},
+    {0x41d03, "Cortex-A53"},    {0x41d04, "Cortex-A35"},
+    {0x41d05, "Cortex-A55"},    {0x41d06, "Cortex-A65"},
+    {0x41d07, "Cortex-A57"},    {0x41d08, "Cortex-A72"},
+    {0x41d09, "Cortex-A73"},    {0x41d0a, "Cortex-A75"},
+    {0x41d0b, "Cortex-A76"},    {0x41d0c, "Neoverse-N1"},
+    {0x41d0d, "Cortex-A77"},    {0x41d0e, "Cortex-A76AE"},
+    {0x41d40, "Neoverse-V1"},   {0x41d41, "Cortex-A78"},
+    {0x41d42, "Cortex-A78AE"},  {0x41d43, "Cortex-A65AE"},
+    {0x41d44, "Cortex-X1"},     {0x41d46, "Cortex-A510"},
+    {0x41d47, "Cortex-A710"},   {0x41d48, "Cortex-X2"},
+    {0x41d49, "Neoverse-N2"},   {0x41d4a, "Neoverse-E1"},
+    {0x41d4b, "Cortex-A78C"},   {0x41d4c, "Cortex-X1C"},
+    {0x41d4d, "Cortex-A715"},   {0x41d4e, "Cortex-X3"},
+    {0x41d4f, "Neoverse-V2"},   {0x41d80, "Cortex-A520"},
+    {0x41d81, "Cortex-A720"},   {0x41d82, "Cortex-X4"},
+    {0x41d84, "Neoverse-V3"},   {0x41d85, "Cortex-X925"},
+    {0x41d87, "Cortex-A725"},   {0x41d8e, "Neoverse-N3"},
+    {0x48d01, "TaiShan-v110"},  {0x48d40, "Cortex-A76"},
+    {0x4e003, "Denver-2"},      {0x4e004, "Carmel"},
+    {0x51001, "Oryon"},         {0x51201, "Kryo"},
+    {0x51205, "Kryo"},          {0x51211, "Kryo"},
+    {0x51800, "Kryo-2xx-Gold"}, {0x51801, "Kryo-2xx-Silver"},
+    {0x51802, "Kryo-3xx-Gold"}, {0x51803, "Kryo-3xx-Silver"},
+    {0x51804, "Kryo-4xx-Gold"}, {0x51805, "Kryo-4xx-Silver"},
+    {0x61022, "Icestorm-M1"},   {0x61023, "Firestorm-M1"},
+    {0x61032, "Blizzard-M2"},   {0x61033, "Avalanche-M2"},
+    {0xc0ac3, "Ampere-1"},      {0xc0ac4, "Ampere-1A"},
 };
 
 static const char *find_name(const struct id_name *table, size_t n, unsigned id) {
@@ -64,8 +79,10 @@ static void name_core(const struct block *b, struct ew_machine_cpu *cpu) {
     } else if (b->implementer[0] && b->part[0]) {
         unsigned implementer = (unsigned)strtoul(b->implementer, NULL, 0), part = (unsigned)strtoul(b->part, NULL, 0);
         const char *name = find_name(parts, sizeof parts / sizeof *parts, implementer << 12 | part);
-        if (name) snprintf(cpu->model, sizeof cpu->model, "%s", name);
-        else snprintf(cpu->model, sizeof cpu->model, "implementer %.12s part %.12s", b->implementer, b->part);
+        if (name)
+            snprintf(cpu->model, sizeof cpu->model, "%s", name);
+        else
+            snprintf(cpu->model, sizeof cpu->model, "implementer %.12s part %.12s", b->implementer, b->part);
     }
 }
 

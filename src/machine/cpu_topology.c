@@ -43,8 +43,15 @@ static bool list_cpus(struct ew_machine *m, const char *root, bool *online) {
         if (!online[id]) continue;
         struct ew_machine_cpu *cpu = ew_facts_append((void **)&m->cpus, &m->n_cpus, sizeof *cpu);
         if (!cpu) return false;
-        *cpu = (struct ew_machine_cpu){.id = id, .package = -1, .core = -1, .speed = NAN, .usable = true,
-                                       .min_mhz = NAN, .max_mhz = NAN, .hardware_max_mhz = NAN, .now_mhz = NAN};
+        *cpu = (struct ew_machine_cpu){.id = id,
+                                       .package = -1,
+                                       .core = -1,
+                                       .speed = NAN,
+                                       .usable = true,
+                                       .min_mhz = NAN,
+                                       .max_mhz = NAN,
+                                       .hardware_max_mhz = NAN,
+                                       .now_mhz = NAN};
     }
     m->threads = m->n_cpus > 0 ? (int)m->n_cpus : -1;
     return true;

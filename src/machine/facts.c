@@ -68,8 +68,10 @@ bool ew_facts_parse_list(const char *text, bool *set, int n) {
                 if (end == p || last < first) return false;
             }
             for (long i = first; pass && i <= last && i < n; i++) set[i] = true;
-            if (*end == ',') end++;
-            else if (*end && *end != '\n') return false;
+            if (*end == ',')
+                end++;
+            else if (*end && *end != '\n')
+                return false;
             p = end;
         }
     }

@@ -16,8 +16,8 @@ __attribute__((format(printf, 4, 5))) bool ew_facts_text(const char *root, char 
 /* A decimal number; NAN when there is none. */
 __attribute__((format(printf, 2, 3))) double ew_facts_number(const char *root, const char *format, ...);
 
-/* Numbers of a kernel list such as "0-3,8,10-11" into a set of n flags; numbers beyond n are dropped. false when the text
- * is no such list; the set is then untouched. */
+/* Numbers of a kernel list such as "0-3,8,10-11" into a set of n flags; numbers beyond n are dropped. false when the
+ * text is no such list; the set is then untouched. */
 bool ew_facts_parse_list(const char *text, bool *set, int n);
 
 /* Calls visit for every entry of a folder whose name begins with prefix, in rising order of the names (numbers inside
@@ -38,8 +38,8 @@ void ew_facts_read_clocks(struct ew_machine *m, const char *root);     /* cpu_cl
 void ew_facts_read_board(struct ew_machine *m, const char *root);      /* board.c: board, kernel, system, power mode */
 void ew_facts_read_power_mode(struct ew_machine *m, const char *root); /* board.c */
 void ew_facts_read_memory(struct ew_machine *m, const char *root);     /* memory_facts.c */
-void ew_facts_read_cgroup(struct ew_machine *m, const char *root);     /* cgroup_limits.c: quota, cpuset, memory limit */
-bool ew_facts_read_heat(struct ew_machine *m, const char *root);       /* heat_facts.c: temperatures, once */
-void ew_facts_refresh_heat(struct ew_machine *m, const char *root);    /* heat_facts.c: their values, throttle counts */
+void ew_facts_read_cgroup(struct ew_machine *m, const char *root);  /* cgroup_limits.c: quota, cpuset, memory limit */
+bool ew_facts_read_heat(struct ew_machine *m, const char *root);    /* heat_facts.c: temperatures, once */
+void ew_facts_refresh_heat(struct ew_machine *m, const char *root); /* heat_facts.c: their values, throttle counts */
 
 #endif

@@ -1,5 +1,5 @@
-/* Owns temperatures and throttling. Every sensor is listed; one is chosen to stand for the processor, by name alone, and
- * none where no name says so. */
+/* Owns temperatures and throttling. Every sensor is listed; one is chosen to stand for the processor, by name alone,
+ * and none where no name says so. */
 #include "machine/facts.h"
 
 #include <math.h>
@@ -9,9 +9,10 @@
 
 /* Names that stand for the processor, best first; compared without case, - and _. */
 static const char *const cpu_names[] = {
-    "coretemp Package id 0", "k10temp Tdie",    "zenpower Tdie",   "k10temp Tctl",  "cpu-thermal", "cpu0-thermal",
-    "CPU-therm",             "x86_pkg_temp",    "package-thermal", "soc-thermal",   "tj-thermal",  "cpu",
-    "bigcore0-thermal",      "soc0-thermal",    "TCPU",            "acpitz",
+    "coretemp Package id 0", "k10temp Tdie", "zenpower Tdie", "k10temp Tctl",
+    "cpu-thermal",           "cpu0-thermal", "CPU-therm",     "x86_pkg_temp",
+    "package-thermal",       "soc-thermal",  "tj-thermal",    "cpu",
+    "bigcore0-thermal",      "soc0-thermal", "TCPU",          "acpitz",
 };
 
 struct scan {
@@ -30,8 +31,7 @@ static bool same_name(const char *a, const char *b) {
 }
 
 static struct ew_machine_temperature *add(struct scan *s) {
-    struct ew_machine_temperature *t =
-        ew_facts_append((void **)&s->m->temperatures, &s->m->n_temperatures, sizeof *t);
+    struct ew_machine_temperature *t = ew_facts_append((void **)&s->m->temperatures, &s->m->n_temperatures, sizeof *t);
     s->ok = t != NULL;
     return t;
 }
@@ -119,10 +119,10 @@ static void read_throttle(struct ew_machine *m, const char *root) {
     m->throttle = (struct ew_machine_throttle){-1, -1, -1};
     for (size_t i = 0; i < m->n_cpus; i++) {
         const struct ew_machine_cpu *c = &m->cpus[i];
-        int64_t core = count_or_unknown(ew_facts_number(
-            root, "/sys/devices/system/cpu/cpu%d/thermal_throttle/core_throttle_count", c->id));
-        int64_t package = count_or_unknown(ew_facts_number(
-            root, "/sys/devices/system/cpu/cpu%d/thermal_throttle/package_throttle_count", c->id));
+        int64_t core = count_or_unknown(
+            ew_facts_number(root, "/sys/devices/system/cpu/cpu%d/thermal_throttle/core_throttle_count", c->id));
+        int64_t package = count_or_unknown(
+            ew_facts_number(root, "/sys/devices/system/cpu/cpu%d/thermal_throttle/package_throttle_count", c->id));
         /* Threads of one core, and cores of one package, repeat the same count. */
         bool first_of_package = true;
         for (size_t k = 0; k < i; k++) first_of_package &= m->cpus[k].package != c->package;

@@ -1,7 +1,8 @@
 /* What this computer is, as plain facts for results and for choosing cores. A fact that could not be read is marked as
  * unknown ("" for text, -1 for counts and sizes, NAN for other numbers) and never guessed.
  *
- * Sources: the kernel's ABI documents of /sys/devices/system/cpu, /sys/class/{thermal,hwmon,dmi}, proc(5), cgroups(7). */
+ * Sources: the kernel's ABI documents of /sys/devices/system/cpu, /sys/class/{thermal,hwmon,dmi}, proc(5), cgroups(7).
+ */
 #ifndef EW_MACHINE_MACHINE_H
 #define EW_MACHINE_MACHINE_H
 
@@ -14,16 +15,16 @@ enum { EW_MACHINE_TEXT = 128 };
 
 /* One logical CPU that is online. */
 struct ew_machine_cpu {
-    int id;               /* number that affinity uses */
-    int package;          /* socket; -1 unknown */
-    int core;             /* index of its physical core in this machine, 0 …; -1 unknown */
-    int smt;              /* 0 = first thread of its core */
-    int kind;             /* 0 = the fastest kind of core here, 1 = the next …; all 0 on an even machine */
-    double speed;         /* what the kind was told by (capacity, performance level or maximum MHz); NAN unknown */
-    bool usable;          /* this process may run on it (affinity, cpuset) */
-    char model[48];       /* "Cortex-A76"; "" = the machine's model name holds for all */
+    int id;         /* number that affinity uses */
+    int package;    /* socket; -1 unknown */
+    int core;       /* index of its physical core in this machine, 0 …; -1 unknown */
+    int smt;        /* 0 = first thread of its core */
+    int kind;       /* 0 = the fastest kind of core here, 1 = the next …; all 0 on an even machine */
+    double speed;   /* what the kind was told by (capacity, performance level or maximum MHz); NAN unknown */
+    bool usable;    /* this process may run on it (affinity, cpuset) */
+    char model[48]; /* "Cortex-A76"; "" = the machine's model name holds for all */
     char governor[24];
-    char preference[32];  /* energy_performance_preference (EPP) */
+    char preference[32];     /* energy_performance_preference (EPP) */
     double min_mhz, max_mhz; /* limits in force (scaling_min_freq, scaling_max_freq) */
     double hardware_max_mhz; /* cpuinfo_max_freq */
     double now_mhz;
@@ -47,8 +48,8 @@ struct ew_machine_temperature {
 
 struct ew_machine_memory {
     int64_t total_bytes;
-    int64_t available_bytes;    /* MemAvailable, never MemFree */
-    int64_t swap_total_bytes;   /* all swap, zram included */
+    int64_t available_bytes;  /* MemAvailable, never MemFree */
+    int64_t swap_total_bytes; /* all swap, zram included */
     int64_t swap_free_bytes;
     int64_t zram_bytes;         /* swap that is compressed memory; 0 = none */
     int64_t cgroup_limit_bytes; /* smallest memory limit of this process's cgroups; -1 = none or unknown */
@@ -67,18 +68,18 @@ struct ew_machine {
     char board[EW_MACHINE_TEXT];  /* "Raspberry Pi 5 Model B Rev 1.0", "Dell Inc. Latitude E4310" */
     char vendor[EW_MACHINE_TEXT]; /* of the processor: "GenuineIntel", "ARM" */
     char cpu_model[EW_MACHINE_TEXT];
-    char kernel[EW_MACHINE_TEXT]; /* "Linux 6.6.20" */
-    char os[EW_MACHINE_TEXT];     /* PRETTY_NAME of os-release */
-    char architecture[16];        /* "x86_64", "aarch64"; "" unknown */
-    char hypervisor[32];          /* "kvm" or the like where the machine says it is virtual; "" = not said */
+    char kernel[EW_MACHINE_TEXT];     /* "Linux 6.6.20" */
+    char os[EW_MACHINE_TEXT];         /* PRETTY_NAME of os-release */
+    char architecture[16];            /* "x86_64", "aarch64"; "" unknown */
+    char hypervisor[32];              /* "kvm" or the like where the machine says it is virtual; "" = not said */
     char power_mode[EW_MACHINE_TEXT]; /* Jetson nvpmodel "1 25W", or ACPI platform_profile "balanced" */
 
-    int packages;   /* sockets */
-    int cores;      /* physical */
-    int threads;    /* logical CPUs online */
-    int kinds;      /* kinds of core */
-    int usable;     /* CPUs this process may use at once: affinity, cpuset and quota together; at least 1 */
-    double quota;   /* CPUs' worth of time that the cgroup allows; NAN = no limit */
+    int packages; /* sockets */
+    int cores;    /* physical */
+    int threads;  /* logical CPUs online */
+    int kinds;    /* kinds of core */
+    int usable;   /* CPUs this process may use at once: affinity, cpuset and quota together; at least 1 */
+    double quota; /* CPUs' worth of time that the cgroup allows; NAN = no limit */
 
     size_t n_cpus;
     struct ew_machine_cpu *cpus; /* [n_cpus], by id; owned */

@@ -22,8 +22,7 @@ static int64_t count_zram(const char *root) {
     for (const char *line = text; line; line = strchr(line, '\n')) {
         if (*line == '\n') line++;
         long long kib;
-        if (strncmp(line, "/dev/zram", 9) == 0 && sscanf(line, "%*s %*s %lld", &kib) == 1 && kib > 0)
-            sum += kib * 1024;
+        if (strncmp(line, "/dev/zram", 9) == 0 && sscanf(line, "%*s %*s %lld", &kib) == 1 && kib > 0) sum += kib * 1024;
     }
     free(text);
     return sum;

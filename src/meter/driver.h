@@ -48,10 +48,13 @@ enum ew_status ew_meter_list_add_refused(struct ew_meter_list *list, const struc
                                          const char *name, enum ew_meter_reason reason, const char *text,
                                          const char *remedy, struct ew_error *err);
 
-/* Appends one sample stamped now with all values NAN and returns its values [n_channels]; NULL when the batch is full. */
+/* Appends one sample stamped now with all values NAN and returns its values [n_channels]; NULL when the batch is full.
+ */
 double *ew_meter_batch_add(const struct ew_meter *meter, struct ew_meter_batch *batch);
 
-static inline int64_t ew_meter_now_ns(const struct ew_meter *meter) { return meter->clock.now_ns(meter->clock.context); }
+static inline int64_t ew_meter_now_ns(const struct ew_meter *meter) {
+    return meter->clock.now_ns(meter->clock.context);
+}
 
 /* snprintf that cuts silently: the texts of a description are for people. */
 __attribute__((format(printf, 3, 4))) void ew_meter_text(char *buf, size_t capacity, const char *format, ...);

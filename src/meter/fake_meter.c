@@ -22,8 +22,7 @@ static enum ew_status read_fake(struct ew_meter *meter, struct ew_meter_batch *b
     if (script->fail_at_ns > 0 && now >= script->fail_at_ns)
         return ew_error_set(err, EW_ERR_NOT_FOUND, "meter %s: the device is gone", meter->info.name);
     double *values = ew_meter_batch_add(meter, batch);
-    for (size_t c = 0; values && c < meter->info.n_channels; c++)
-        values[c] = script->value(script->context, now, c);
+    for (size_t c = 0; values && c < meter->info.n_channels; c++) values[c] = script->value(script->context, now, c);
     return EW_OK;
 }
 

@@ -33,8 +33,10 @@ static struct ew_meter *new_gauges(const struct ew_meter_config *config, size_t 
     struct gauge_state *state = m->state;
     state->scale = scale;
     state->paths = calloc(n, sizeof *state->paths);
-    if (!state->paths) ew_meter_close(&m);
-    else m->info.kind = EW_METER_GAUGE;
+    if (!state->paths)
+        ew_meter_close(&m);
+    else
+        m->info.kind = EW_METER_GAUGE;
     return m;
 }
 
@@ -53,8 +55,10 @@ static enum ew_status add_temperatures(struct ew_meter_list *list, const struct 
     for (size_t c = 0; c < n; c++) {
         const struct ew_machine_temperature *t = &machine->temperatures[c];
         /* The processor's own is called so, that others find it. */
-        if (t->is_cpu) ew_meter_text(m->channels[c].name, sizeof m->channels[c].name, "cpu");
-        else ew_meter_text(m->channels[c].name, sizeof m->channels[c].name, "%s", t->name);
+        if (t->is_cpu)
+            ew_meter_text(m->channels[c].name, sizeof m->channels[c].name, "cpu");
+        else
+            ew_meter_text(m->channels[c].name, sizeof m->channels[c].name, "%s", t->name);
         if (t->is_cpu) ew_meter_text(m->info.covers, sizeof m->info.covers, "cpu is sensor %s", t->name);
         ew_meter_text(state->paths[c], sizeof state->paths[c], "%s", t->path);
     }
@@ -63,8 +67,10 @@ static enum ew_status add_temperatures(struct ew_meter_list *list, const struct 
 
 /* The clock of a CPU, in the folder of its policy or in its own. false = it cannot be read. */
 static bool clock_path(const char *root, int cpu, bool policy, char path[96]) {
-    if (policy) snprintf(path, 96, "/sys/devices/system/cpu/cpufreq/policy%d/scaling_cur_freq", cpu);
-    else snprintf(path, 96, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_cur_freq", cpu);
+    if (policy)
+        snprintf(path, 96, "/sys/devices/system/cpu/cpufreq/policy%d/scaling_cur_freq", cpu);
+    else
+        snprintf(path, 96, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_cur_freq", cpu);
     return !isnan(ew_facts_number(root, "%s", path));
 }
 

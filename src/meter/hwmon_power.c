@@ -1,7 +1,7 @@
-/* Owns power sensors that the kernel shows as hwmon chips. Boards whose rails are known (rail_map.c) give one meter over
- * all their INA3221 chips; any other chip is a meter of its own, whose place on the board is not known unless the table
- * below says so. Refuses what is no measurement: negotiated limits of USB-C supplies. A channel that cannot be read is
- * missing, and the others go on. Source: kernel Documentation/hwmon/sysfs-interface.rst, ina3221.rst. */
+/* Owns power sensors that the kernel shows as hwmon chips. Boards whose rails are known (rail_map.c) give one meter
+ * over all their INA3221 chips; any other chip is a meter of its own, whose place on the board is not known unless the
+ * table below says so. Refuses what is no measurement: negotiated limits of USB-C supplies. A channel that cannot be
+ * read is missing, and the others go on. Source: kernel Documentation/hwmon/sysfs-interface.rst, ina3221.rst. */
 #include "base/small_file.h"
 #include "machine/facts.h"
 #include "meter/driver.h"
@@ -201,8 +201,10 @@ static enum ew_status add_chip(struct probe *p, const struct chip *chip) {
     struct ew_meter *m = NULL;
     char name[EW_METER_NAME_SIZE];
     snprintf(name, sizeof name, "hwmon:%s", chip->name);
-    if (ew_meter_list_find(p->list, name)) snprintf(name, sizeof name, "%.30s:%.20s", chip->name, chip->folder);
-    else snprintf(name, sizeof name, "%s", chip->name);
+    if (ew_meter_list_find(p->list, name))
+        snprintf(name, sizeof name, "%.30s:%.20s", chip->name, chip->folder);
+    else
+        snprintf(name, sizeof name, "%s", chip->name);
     m = new_meter(p, chip, name);
     if (m) {
         describe_chip(m, chip);
@@ -249,14 +251,16 @@ static bool refuse_supply(struct probe *p, const struct chip *chip) {
     ew_meter_text(name, sizeof name, "hwmon:%s", chip->name);
     if (battery)
         ew_meter_text(text, sizeof text, "the battery %s is not read as a meter by this version", chip->name);
-    else ew_meter_text(text, sizeof text, "%s tells what the supply may give, not what it gives", chip->name);
+    else
+        ew_meter_text(text, sizeof text, "%s tells what the supply may give, not what it gives", chip->name);
     p->status = ew_meter_list_add_refused(p->list, p->config, name, battery ? EW_METER_UNSUPPORTED : EW_METER_LIMIT,
                                           text, "", p->err);
     return true;
 }
 
 static void join_board(struct chip *board, const struct chip *chip) {
-    if (board->n == 0) *board = *chip;
+    if (board->n == 0)
+        *board = *chip;
     else
         for (size_t i = 0; i < chip->n && board->n < MAX_RAILS; i++) board->rails[board->n++] = chip->rails[i];
 }
@@ -271,8 +275,10 @@ static bool visit_chip(void *context, const char *folder) {
     find_rails(p->root, chip);
     if (chip->n == 0) return true;
     p->n_power++;
-    if (strcmp(chip->name, "ina3221") == 0) join_board(p->board, chip);
-    else p->status = add_chip(p, chip);
+    if (strcmp(chip->name, "ina3221") == 0)
+        join_board(p->board, chip);
+    else
+        p->status = add_chip(p, chip);
     return p->status == EW_OK;
 }
 

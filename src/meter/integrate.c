@@ -1,5 +1,5 @@
-/* Owns turning recorded samples into joules, with the uncertainty that the sensor and the sampling leave. Pure: no file,
- * no clock. Refuses nothing silently: what a trace cannot tell ends as NAN with its reason. Grades: trust.c. */
+/* Owns turning recorded samples into joules, with the uncertainty that the sensor and the sampling leave. Pure: no
+ * file, no clock. Refuses nothing silently: what a trace cannot tell ends as NAN with its reason. Grades: trust.c. */
 #include "meter/integrate.h"
 #include "base/error.h"
 #include "meter/trust.h"
@@ -11,7 +11,8 @@
 /* A cell between two samples longer than this many median steps has lost samples in it. */
 static const double gap_factor = 2.5;
 
-/* One channel, or the total, without its missing samples. value: watts, or joules since the first sample (unwrapped). */
+/* One channel, or the total, without its missing samples. value: watts, or joules since the first sample (unwrapped).
+ */
 struct series {
     int64_t *times_ns;
     double *value;
@@ -91,8 +92,10 @@ static size_t cell_of(const struct series *s, int64_t t) {
     size_t low = 0, high = s->n - 1;
     while (high - low > 1) {
         size_t mid = low + (high - low) / 2;
-        if (s->times_ns[mid] <= t) low = mid;
-        else high = mid;
+        if (s->times_ns[mid] <= t)
+            low = mid;
+        else
+            high = mid;
     }
     return low;
 }
@@ -184,8 +187,7 @@ static void integrate_power(const struct series *s, int64_t t0, int64_t t1, stru
     out->energy_j = energy;
 }
 
-static void integrate_counter(const struct series *s, int64_t t0, int64_t t1, struct ew_energy *out,
-                              double *variance) {
+static void integrate_counter(const struct series *s, int64_t t0, int64_t t1, struct ew_energy *out, double *variance) {
     size_t first = cell_of(s, t0), last = cell_of(s, t1);
     out->energy_j = interpolate(s, last, t1) - interpolate(s, first, t0);
     out->peak_w = 0;
@@ -238,8 +240,8 @@ static enum ew_status absent(struct ew_energy *out, const char *reason) {
     return EW_OK;
 }
 
-static void finish(const struct ew_energy_trace *trace, const struct series *s, int64_t t0, int64_t t1,
-                   double variance, const struct ew_idle_baseline *idle, struct ew_energy *out) {
+static void finish(const struct ew_energy_trace *trace, const struct series *s, int64_t t0, int64_t t1, double variance,
+                   const struct ew_idle_baseline *idle, struct ew_energy *out) {
     const struct ew_meter_info *info = trace->info;
     out->average_w = out->energy_j / out->duration_s;
     variance += sensor_variance(info, s, t0, t1, out->duration_s);
@@ -263,8 +265,14 @@ enum ew_status ew_energy_of_window(const struct ew_energy_trace *trace, int chan
         free_series(&s);
         return ew_error_set(err, EW_ERR_MEMORY, "energy: out of memory for %zu samples", trace->n);
     }
-    *out = (struct ew_energy){.energy_j = NAN, .error_j = NAN, .net_j = NAN, .net_error_j = NAN, .average_w = NAN,
-                              .peak_w = NAN, .update_period_s = NAN, .duration_s = (double)(t1_ns - t0_ns) * 1e-9};
+    *out = (struct ew_energy){.energy_j = NAN,
+                              .error_j = NAN,
+                              .net_j = NAN,
+                              .net_error_j = NAN,
+                              .average_w = NAN,
+                              .peak_w = NAN,
+                              .update_period_s = NAN,
+                              .duration_s = (double)(t1_ns - t0_ns) * 1e-9};
     out->missing = count_missing(trace, &s, t0_ns, t1_ns);
     count_samples(&s, t0_ns, t1_ns, out);
     if (info->kind == EW_METER_COUNTER) drop_repeats(&s);
@@ -277,8 +285,10 @@ enum ew_status ew_energy_of_window(const struct ew_energy_trace *trace, int chan
         status = absent(out, "the readings do not cover the whole window");
     } else {
         double variance = 0;
-        if (info->kind == EW_METER_COUNTER) integrate_counter(&s, t0_ns, t1_ns, out, &variance);
-        else integrate_power(&s, t0_ns, t1_ns, out, &variance);
+        if (info->kind == EW_METER_COUNTER)
+            integrate_counter(&s, t0_ns, t1_ns, out, &variance);
+        else
+            integrate_power(&s, t0_ns, t1_ns, out, &variance);
         finish(trace, &s, t0_ns, t1_ns, variance, idle, out);
     }
     free_series(&s);

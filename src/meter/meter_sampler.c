@@ -277,4 +277,6 @@ const struct ew_meter_trace *ew_meter_sampler_trace(const struct ew_meter_sample
     return i < s->n ? &s->tracks[i].trace : NULL;
 }
 
-struct ew_sampler_cost ew_meter_sampler_cost(const struct ew_meter_sampler *s) { return s->cost; }
+struct ew_sampler_cost ew_meter_sampler_cost(const struct ew_meter_sampler *s) {
+    return s->cost;
+}

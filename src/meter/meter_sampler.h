@@ -10,12 +10,12 @@ struct ew_meter_sampler;
 struct ew_meter_trace {
     const struct ew_meter_info *info;
     size_t n_channels;
-    size_t n;                /* samples */
-    const int64_t *times_ns; /* [n], rising */
-    const double *values;    /* [n][n_channels]; NAN = the sensor gave nothing */
-    uint64_t missed;         /* periods that passed without a reading because the sampler came late */
-    uint64_t failed;         /* readings that ended in an error */
-    bool ended;              /* the source is gone (process ended, trace over); no reading after that */
+    size_t n;                       /* samples */
+    const int64_t *times_ns;        /* [n], rising */
+    const double *values;           /* [n][n_channels]; NAN = the sensor gave nothing */
+    uint64_t missed;                /* periods that passed without a reading because the sampler came late */
+    uint64_t failed;                /* readings that ended in an error */
+    bool ended;                     /* the source is gone (process ended, trace over); no reading after that */
     char error[EW_METER_TEXT_SIZE]; /* the last error; "" = none */
 };
 
@@ -42,7 +42,8 @@ void ew_meter_sampler_stop(struct ew_meter_sampler *sampler);
  * With a scripted clock this takes no time. */
 enum ew_status ew_meter_sampler_run(struct ew_meter_sampler *sampler, int64_t end_ns, struct ew_error *err);
 
-/* The newest sample of meter i while the thread runs: values [n_channels], the caller's. false = none yet. Thread-safe. */
+/* The newest sample of meter i while the thread runs: values [n_channels], the caller's. false = none yet. Thread-safe.
+ */
 bool ew_meter_sampler_latest(struct ew_meter_sampler *sampler, size_t i, int64_t *time_ns, double *values);
 
 /* After stop or run. */

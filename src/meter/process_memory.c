@@ -41,8 +41,8 @@ static bool read_status(const struct ew_meter *meter, const struct memory_state 
     static const struct {
         const char *key;
         enum ew_process_memory_channel channel;
-    } fields[] = {{"VmRSS", EW_MEM_RSS},         {"VmHWM", EW_MEM_PEAK},          {"RssFile", EW_MEM_RSS_FILE},
-                  {"RssAnon", EW_MEM_RSS_ANON},  {"RssShmem", EW_MEM_RSS_SHMEM},  {"VmSwap", EW_MEM_SWAP}};
+    } fields[] = {{"VmRSS", EW_MEM_RSS},        {"VmHWM", EW_MEM_PEAK},         {"RssFile", EW_MEM_RSS_FILE},
+                  {"RssAnon", EW_MEM_RSS_ANON}, {"RssShmem", EW_MEM_RSS_SHMEM}, {"VmSwap", EW_MEM_SWAP}};
     char text[8192];
     if (ew_small_file_read(meter->root, state->status_path, text, sizeof text) < 0) return false;
     double rss;

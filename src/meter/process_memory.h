@@ -18,8 +18,8 @@ enum ew_process_memory_channel {
 
 /* Opens the meter "memory" of process pid (below config->root; config may be NULL). Status is read at every sample,
  * smaps_rollup no more often than every 200 ms and for no more than 0.25 % of the time, as the kernel walks all pages
- * for it (about 14 ms for 800 MiB). Reading gives NOT_FOUND once the process has ended. Errors: NOT_FOUND, PERMISSION, MEMORY.
- * Source: proc(5), /proc/pid/status and /proc/pid/smaps_rollup. */
+ * for it (about 14 ms for 800 MiB). Reading gives NOT_FOUND once the process has ended. Errors: NOT_FOUND, PERMISSION,
+ * MEMORY. Source: proc(5), /proc/pid/status and /proc/pid/smaps_rollup. */
 enum ew_status ew_meter_open_process_memory(const struct ew_meter_config *config, int32_t pid, struct ew_meter **out,
                                             struct ew_error *err);
 

@@ -75,8 +75,10 @@ static void see(struct watch *w, const struct ew_meter_info *info, int64_t time_
         }
         w->last[c] = v;
     }
-    if (info->kind == EW_METER_POWER) see_power(w, info, values);
-    else if (any) w->good++;
+    if (info->kind == EW_METER_POWER)
+        see_power(w, info, values);
+    else if (any)
+        w->good++;
 }
 
 static void watch_until(struct ew_meter *meter, struct watch *w, int64_t end_ns) {

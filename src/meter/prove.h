@@ -11,8 +11,9 @@ struct ew_prove_load {
 };
 
 /* Reads the meter at rest and under load until it has shown a live, changing, plausible reading: usually half a second;
- * three seconds, or four periods of a slow sensor (20 s at most), before it is refused. load NULL = one spinning thread. Marks the meter as refused when it fails:
- * frozen, implausible (power outside 1 mW … 5 kW, falling counter), I/O error. Returns EW_OK or NOT_FOUND, IO. */
+ * three seconds, or four periods of a slow sensor (20 s at most), before it is refused. load NULL = one spinning
+ * thread. Marks the meter as refused when it fails: frozen, implausible (power outside 1 mW … 5 kW, falling counter),
+ * I/O error. Returns EW_OK or NOT_FOUND, IO. */
 enum ew_status ew_meter_prove(struct ew_meter *meter, const struct ew_prove_load *load, struct ew_error *err);
 
 #endif

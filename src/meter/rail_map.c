@@ -10,7 +10,8 @@ static const struct ew_rail_map maps[] = {
      .boundary = EW_BOUNDARY_MODULE,
      .ceiling = EW_GRADE_C,
      .covers = "Jetson AGX Orin module: sum of VDD_GPU_SOC, VDD_CPU_CV and VIN_SYS_5V0",
-     .leaves_out = "the carrier board; whether VDDQ_VDD2_1V8AO is fed from VIN_SYS_5V0 is not documented, it is not added",
+     .leaves_out =
+         "the carrier board; whether VDDQ_VDD2_1V8AO is fed from VIN_SYS_5V0 is not documented, it is not added",
      .source = "NVIDIA Jetson Linux Developer Guide, Orin power monitors; rbonghi/jetson_stats issue 344"},
     {.label = "VDD_IN",
      .total = {"VDD_IN"},

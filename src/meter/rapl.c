@@ -1,7 +1,7 @@
-/* Owns Intel and AMD RAPL through /sys/class/powercap: counters of a processor's energy. Two meters at most: "rapl" (the
- * packages, plus DRAM where it has its own domain) and "rapl-psys" (the platform). They are never added to each other,
- * as the platform contains the package; cores and graphics are shown but not summed, as the package contains them. The
- * MMIO view of a package that the MSR view already shows is refused as a duplicate. */
+/* Owns Intel and AMD RAPL through /sys/class/powercap: counters of a processor's energy. Two meters at most: "rapl"
+ * (the packages, plus DRAM where it has its own domain) and "rapl-psys" (the platform). They are never added to each
+ * other, as the platform contains the package; cores and graphics are shown but not summed, as the package contains
+ * them. The MMIO view of a package that the MSR view already shows is refused as a duplicate. */
 #include "base/small_file.h"
 #include "machine/facts.h"
 #include "meter/driver.h"
@@ -83,8 +83,7 @@ static enum ew_status read_rapl(struct ew_meter *meter, struct ew_meter_batch *b
     (void)err;
     const struct rapl_state *state = meter->state;
     double *values = ew_meter_batch_add(meter, batch);
-    for (size_t c = 0; values && c < meter->info.n_channels; c++)
-        read_joules(meter->root, state->paths[c], &values[c]);
+    for (size_t c = 0; values && c < meter->info.n_channels; c++) read_joules(meter->root, state->paths[c], &values[c]);
     return EW_OK;
 }
 
@@ -118,8 +117,10 @@ static void fill_channel(struct ew_meter *m, size_t c, const struct scan *s, con
     struct rapl_state *state = m->state;
     struct ew_meter_channel *channel = &m->channels[c];
     const struct domain *parent = d->child ? parent_of(s, d) : NULL;
-    if (parent) ew_meter_text(channel->name, sizeof channel->name, "%s/%s", parent->name, d->name);
-    else ew_meter_text(channel->name, sizeof channel->name, "%s", d->name);
+    if (parent)
+        ew_meter_text(channel->name, sizeof channel->name, "%s/%s", parent->name, d->name);
+    else
+        ew_meter_text(channel->name, sizeof channel->name, "%s", d->name);
     channel->in_total = in_total;
     channel->wrap = d->range_j;
     snprintf(state->paths[c], sizeof state->paths[c], POWERCAP "/%s/energy_uj", d->zone);
@@ -129,7 +130,8 @@ static void fill_channel(struct ew_meter *m, size_t c, const struct scan *s, con
 static void refuse_unreadable(struct ew_meter *m, const struct domain *d) {
     char text[EW_METER_TEXT_SIZE];
     if (d->read_errno == EACCES || d->read_errno == EPERM) {
-        ew_meter_text(text, sizeof text, "RAPL is here, but " POWERCAP "/%s/energy_uj is readable by root only", d->zone);
+        ew_meter_text(text, sizeof text, "RAPL is here, but " POWERCAP "/%s/energy_uj is readable by root only",
+                      d->zone);
         ew_meter_refuse(m, EW_METER_PERMISSION, text,
                         "until the next start: sudo chmod a+r " POWERCAP "/*/energy_uj · for good: in "
                         "/etc/udev/rules.d/70-edgewise-rapl.rules the line SUBSYSTEM==\"powercap\", ACTION==\"add\", "
@@ -190,7 +192,8 @@ static enum ew_status add_duplicates(struct ew_meter_list *list, const struct ew
         if (d->child || !is_duplicate(s, d)) continue;
         char name[EW_METER_NAME_SIZE], text[EW_METER_TEXT_SIZE];
         ew_meter_text(name, sizeof name, "rapl-mmio:%s", d->name);
-        ew_meter_text(text, sizeof text, "%s shows %s a second time; it is counted once, through MSR", d->zone, d->name);
+        ew_meter_text(text, sizeof text, "%s shows %s a second time; it is counted once, through MSR", d->zone,
+                      d->name);
         enum ew_status status = ew_meter_list_add_refused(list, config, name, EW_METER_DUPLICATE, text, "", err);
         if (status != EW_OK) return status;
     }

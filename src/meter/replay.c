@@ -18,8 +18,8 @@ struct replay_state {
     size_t n, capacity;
     bool loop;
     int64_t start_ns;
-    size_t next;        /* next sample of this pass */
-    int64_t pass_ns;    /* when this pass began, from start */
+    size_t next;         /* next sample of this pass */
+    int64_t pass_ns;     /* when this pass began, from start */
     int64_t one_pass_ns; /* length of a pass when looping */
 };
 
@@ -44,9 +44,8 @@ static bool parse_boundary(const char *text, enum ew_meter_boundary *out) {
     static const struct {
         const char *word;
         enum ew_meter_boundary boundary;
-    } words[] = {{"core", EW_BOUNDARY_CORE},     {"die", EW_BOUNDARY_DIE},
-                 {"gpu", EW_BOUNDARY_GPU},       {"module", EW_BOUNDARY_MODULE},
-                 {"board", EW_BOUNDARY_BOARD_DC}, {"wall", EW_BOUNDARY_WALL}};
+    } words[] = {{"core", EW_BOUNDARY_CORE},     {"die", EW_BOUNDARY_DIE},        {"gpu", EW_BOUNDARY_GPU},
+                 {"module", EW_BOUNDARY_MODULE}, {"board", EW_BOUNDARY_BOARD_DC}, {"wall", EW_BOUNDARY_WALL}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(text, words[i].word) == 0) {
             *out = words[i].boundary;
@@ -91,9 +90,12 @@ static bool read_comment(struct ew_meter *m, struct replay_state *state, char *l
 }
 
 static bool read_head(struct ew_meter *m, const char *line) {
-    if (strcmp(line, "time_s,power_w") == 0) m->info.kind = EW_METER_POWER;
-    else if (strcmp(line, "time_s,energy_j") == 0) m->info.kind = EW_METER_COUNTER;
-    else return false;
+    if (strcmp(line, "time_s,power_w") == 0)
+        m->info.kind = EW_METER_POWER;
+    else if (strcmp(line, "time_s,energy_j") == 0)
+        m->info.kind = EW_METER_COUNTER;
+    else
+        return false;
     return true;
 }
 
@@ -103,7 +105,8 @@ static const char *read_sample(struct replay_state *state, char *line) {
     if (!comma) return "needs time_s,value";
     *comma = 0;
     double time_s, value = NAN;
-    if (!parse_number(line, &time_s) || time_s < 0 || time_s > 1e9) return "time is not a number of seconds from 0 to 1e9";
+    if (!parse_number(line, &time_s) || time_s < 0 || time_s > 1e9)
+        return "time is not a number of seconds from 0 to 1e9";
     char *text = trim(comma + 1);
     if (*text && (!parse_number(text, &value) || fabs(value) > 1e15)) return "value is not a number";
     int64_t time_ns = (int64_t)llround(time_s * 1e9);

@@ -46,8 +46,9 @@ static void cap_by_data(struct ew_energy *e) {
     if (e->missing > 0.1 * ((double)e->samples + e->missing))
         cap(e, EW_GRADE_C, "%u of %u samples are missing", e->missing, e->samples + e->missing);
     bool precise = e->samples >= EW_TRUST_A_SAMPLES && e->error_j <= 0.02 * e->energy_j;
-    if (!precise) cap(e, EW_GRADE_B, "%u samples, interval ± %.2g %% (A needs %d and 2 %%)", e->samples,
-                      100 * e->error_j / e->energy_j, EW_TRUST_A_SAMPLES);
+    if (!precise)
+        cap(e, EW_GRADE_B, "%u samples, interval ± %.2g %% (A needs %d and 2 %%)", e->samples,
+            100 * e->error_j / e->energy_j, EW_TRUST_A_SAMPLES);
 }
 
 void ew_trust_grade_of(const struct ew_meter_info *info, struct ew_energy *e) {

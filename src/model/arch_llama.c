@@ -14,8 +14,10 @@ static enum ew_status check(const struct ew_gguf *gguf, const struct ew_config *
         return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: %s.expert_count: %u; mixtures of experts cannot be run yet",
                             ew_gguf_path(gguf), c->arch, c->n_expert);
     if (c->n_embd % 32 != 0 || c->n_ff % 32 != 0 || c->n_head * c->head_dim % 32 != 0 || c->head_dim % 8 != 0)
-        return ew_error_set(err, EW_ERR_SHAPE, "%s: widths %u, %u and heads of %u: widths must be multiples of 32 and "
-                            "heads of 8", ew_gguf_path(gguf), c->n_embd, c->n_ff, c->head_dim);
+        return ew_error_set(err, EW_ERR_SHAPE,
+                            "%s: widths %u, %u and heads of %u: widths must be multiples of 32 and "
+                            "heads of 8",
+                            ew_gguf_path(gguf), c->n_embd, c->n_ff, c->head_dim);
     return EW_OK;
 }
 
@@ -96,8 +98,10 @@ static void add_layer(struct ew_binder *b, const struct ew_config *c, int32_t la
 
 static void refuse_biases(struct ew_binder *b) {
     if (b->status == EW_OK && ew_bind_has(b, 0, "attn_q.bias"))
-        b->status = ew_error_set(b->err, EW_ERR_UNSUPPORTED, "%s: tensor blk.0.attn_q.bias: attention biases cannot be "
-                                 "run yet", ew_gguf_path(b->gguf));
+        b->status = ew_error_set(b->err, EW_ERR_UNSUPPORTED,
+                                 "%s: tensor blk.0.attn_q.bias: attention biases cannot be "
+                                 "run yet",
+                                 ew_gguf_path(b->gguf));
 }
 
 static enum ew_status build(const struct ew_gguf *gguf, const struct ew_config *c, struct ew_plan *plan,
@@ -106,14 +110,24 @@ static enum ew_status build(const struct ew_gguf *gguf, const struct ew_config *
     if (status != EW_OK) return status;
     uint32_t q = c->n_head * c->head_dim, kv = c->n_head_kv * c->head_dim;
     plan->shape = (struct ew_plan_shape){
-        .n_layer = c->n_layer, .n_embd = c->n_embd, .n_head = c->n_head, .n_head_kv = c->n_head_kv,
-        .head_dim = c->head_dim, .n_ff = c->n_ff, .n_vocab = c->n_vocab, .n_ctx_train = c->n_ctx_train,
-        .n_rot = c->n_rot, .rope_pairs = EW_ROPE_ADJACENT, .norm_eps = (float)c->norm_eps,
+        .n_layer = c->n_layer,
+        .n_embd = c->n_embd,
+        .n_head = c->n_head,
+        .n_head_kv = c->n_head_kv,
+        .head_dim = c->head_dim,
+        .n_ff = c->n_ff,
+        .n_vocab = c->n_vocab,
+        .n_ctx_train = c->n_ctx_train,
+        .n_rot = c->n_rot,
+        .rope_pairs = EW_ROPE_ADJACENT,
+        .norm_eps = (float)c->norm_eps,
         .attention_scale = 1.0f / sqrtf((float)c->head_dim),
     };
     const uint32_t width[EW_BUF_COUNT] = {
-        [EW_BUF_X] = c->n_embd, [EW_BUF_NORMED] = c->n_embd, [EW_BUF_Q] = q,        [EW_BUF_K] = kv,
-        [EW_BUF_V] = kv,        [EW_BUF_ATTN] = q,           [EW_BUF_GATE] = c->n_ff, [EW_BUF_UP] = c->n_ff,
+        [EW_BUF_X] = c->n_embd,   [EW_BUF_NORMED] = c->n_embd,
+        [EW_BUF_Q] = q,           [EW_BUF_K] = kv,
+        [EW_BUF_V] = kv,          [EW_BUF_ATTN] = q,
+        [EW_BUF_GATE] = c->n_ff,  [EW_BUF_UP] = c->n_ff,
         [EW_BUF_ROPE] = c->n_rot, [EW_BUF_LOGITS] = c->n_vocab,
     };
     memcpy(plan->width, width, sizeof width);

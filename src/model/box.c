@@ -22,7 +22,8 @@ enum ew_status ew_model_box_path(char *buf, size_t capacity, struct ew_error *er
     if (named && *named) return keep(named, buf, capacity, err);
     char program[PATH_MAX / 2];
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (n < 0) return ew_error_set(err, EW_ERR_IO, "/proc/self/exe: cannot be read; name a model or set EDGEWISE_MODEL");
+    if (n < 0)
+        return ew_error_set(err, EW_ERR_IO, "/proc/self/exe: cannot be read; name a model or set EDGEWISE_MODEL");
     program[n] = 0;
     const char *folder = dirname(program);
     static const char *const places[] = {"../models", "../share/edgewise/models", "models"};
@@ -31,6 +32,8 @@ enum ew_status ew_model_box_path(char *buf, size_t capacity, struct ew_error *er
         snprintf(path, sizeof path, "%s/%s/%s", folder, places[i], box_file);
         if (access(path, R_OK) == 0) return keep(path, buf, capacity, err);
     }
-    return ew_error_set(err, EW_ERR_NOT_FOUND, "%s: not in %s/../models nor ../share/edgewise/models; name a model or set "
-                        "EDGEWISE_MODEL", box_file, folder);
+    return ew_error_set(err, EW_ERR_NOT_FOUND,
+                        "%s: not in %s/../models nor ../share/edgewise/models; name a model or set "
+                        "EDGEWISE_MODEL",
+                        box_file, folder);
 }

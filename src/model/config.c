@@ -49,8 +49,8 @@ static double read_f64(struct reader *r, const char *suffix, double fallback, do
         if (r->status != EW_OK) return 0;
     }
     if (!(v >= min && v <= max)) {
-        r->status = ew_error_set(r->err, EW_ERR_FORMAT, "%s: %s: %g is outside %g–%g", ew_gguf_path(r->gguf), key, v,
-                                 min, max);
+        r->status =
+            ew_error_set(r->err, EW_ERR_FORMAT, "%s: %s: %g is outside %g–%g", ew_gguf_path(r->gguf), key, v, min, max);
         return 0;
     }
     return v;
@@ -67,16 +67,17 @@ static void read_rope_scaling(struct reader *r, struct ew_config *c) {
     if (type.size == 6 && memcmp(type.data, "linear", 6) == 0)
         c->rope_linear_factor = read_f64(r, "rope.scaling.factor", 1, 1e-3, 1e6);
     else if (!(type.size == 4 && memcmp(type.data, "none", 4) == 0))
-        r->status = ew_error_set(r->err, EW_ERR_UNSUPPORTED, "%s: %s: `%.*s` is not known (none, linear; Llama 3 "
-                                 "scaling comes as tensor rope_freqs.weight)", ew_gguf_path(r->gguf), key,
-                                 (int)(type.size < 64 ? type.size : 64), type.data);
+        r->status = ew_error_set(r->err, EW_ERR_UNSUPPORTED,
+                                 "%s: %s: `%.*s` is not known (none, linear; Llama 3 "
+                                 "scaling comes as tensor rope_freqs.weight)",
+                                 ew_gguf_path(r->gguf), key, (int)(type.size < 64 ? type.size : 64), type.data);
 }
 
 static void read_vocabulary(struct reader *r, struct ew_config *c) {
     if (r->status != EW_OK) return;
     const struct ew_gguf_kv *tokens;
-    if (ew_gguf_get_array(r->gguf, "tokenizer.ggml.tokens", EW_GGUF_STRING, &tokens, NULL) == EW_OK &&
-        tokens->n > 0 && tokens->n <= MAX_VOCAB)
+    if (ew_gguf_get_array(r->gguf, "tokenizer.ggml.tokens", EW_GGUF_STRING, &tokens, NULL) == EW_OK && tokens->n > 0 &&
+        tokens->n <= MAX_VOCAB)
         c->n_vocab = (uint32_t)tokens->n;
     else
         c->n_vocab = read_u32(r, "vocab_size", 0, 1, MAX_VOCAB);
@@ -112,8 +113,10 @@ enum ew_status ew_config_read(const struct ew_gguf *gguf, struct ew_config *out,
         return ew_error_set(err, EW_ERR_FORMAT, "%s: %u attention heads do not divide among %u KV heads",
                             ew_gguf_path(gguf), c.n_head, c.n_head_kv);
     if (c.n_rot > c.head_dim || c.n_rot % 2 != 0)
-        return ew_error_set(err, EW_ERR_FORMAT, "%s: %s.rope.dimension_count: %u is not an even number up to the "
-                            "head's %u", ew_gguf_path(gguf), c.arch, c.n_rot, c.head_dim);
+        return ew_error_set(err, EW_ERR_FORMAT,
+                            "%s: %s.rope.dimension_count: %u is not an even number up to the "
+                            "head's %u",
+                            ew_gguf_path(gguf), c.arch, c.n_rot, c.head_dim);
     *out = c;
     return EW_OK;
 }

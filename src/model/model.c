@@ -105,9 +105,10 @@ uint64_t ew_model_overhead_bytes(const struct ew_model *m) {
     return ew_gguf_header_bytes(m->gguf) + ew_tokenizer_predict_bytes(m->gguf);
 }
 
-enum ew_status ew_model_tokenize(const struct ew_model *m, const char *text, size_t n_bytes, unsigned flags, int32_t *ids,
-                                 size_t capacity, size_t *n_ids, struct ew_error *err) {
-    if (!m->tokenizer) return ew_error_set(err, EW_ERR_NOT_FOUND, "%s: the file has no tokenizer", ew_gguf_path(m->gguf));
+enum ew_status ew_model_tokenize(const struct ew_model *m, const char *text, size_t n_bytes, unsigned flags,
+                                 int32_t *ids, size_t capacity, size_t *n_ids, struct ew_error *err) {
+    if (!m->tokenizer)
+        return ew_error_set(err, EW_ERR_NOT_FOUND, "%s: the file has no tokenizer", ew_gguf_path(m->gguf));
     return ew_tokenizer_encode(m->tokenizer, text, n_bytes, flags, ids, capacity, n_ids, err);
 }
 

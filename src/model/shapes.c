@@ -36,13 +36,9 @@ static const struct ew_shape shapes[] = {
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
-size_t ew_shape_count(void) {
-    return N_SHAPES;
-}
+size_t ew_shape_count(void) { return N_SHAPES; }
 
-const struct ew_shape *ew_shape_at(size_t index) {
-    return index < N_SHAPES ? &shapes[index] : NULL;
-}
+const struct ew_shape *ew_shape_at(size_t index) { return index < N_SHAPES ? &shapes[index] : NULL; }
 
 const struct ew_shape *ew_shape_find(const char *name) {
     for (size_t i = 0; i < N_SHAPES; i++)

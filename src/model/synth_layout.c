@@ -29,22 +29,14 @@ static bool gets_more_bits(uint32_t layer, uint32_t n) {
 
 static enum ew_type base_type(enum ew_file_type file_type) {
     switch (file_type) {
-    case EW_FILE_F16:
-        return EW_TYPE_F16;
-    case EW_FILE_BF16:
-        return EW_TYPE_BF16;
-    case EW_FILE_Q8_0:
-        return EW_TYPE_Q8_0;
-    case EW_FILE_Q4_0:
-        return EW_TYPE_Q4_0;
-    case EW_FILE_Q4_K_M:
-        return EW_TYPE_Q4_K;
-    case EW_FILE_Q5_K_M:
-        return EW_TYPE_Q5_K;
-    case EW_FILE_Q6_K:
-        return EW_TYPE_Q6_K;
-    case EW_FILE_F32:
-        break;
+    case EW_FILE_F16: return EW_TYPE_F16;
+    case EW_FILE_BF16: return EW_TYPE_BF16;
+    case EW_FILE_Q8_0: return EW_TYPE_Q8_0;
+    case EW_FILE_Q4_0: return EW_TYPE_Q4_0;
+    case EW_FILE_Q4_K_M: return EW_TYPE_Q4_K;
+    case EW_FILE_Q5_K_M: return EW_TYPE_Q5_K;
+    case EW_FILE_Q6_K: return EW_TYPE_Q6_K;
+    case EW_FILE_F32: break;
     }
     return EW_TYPE_F32;
 }

@@ -201,9 +201,7 @@ struct walk {
 
 enum { SPM_FIRST_CHAR = 32, SPM_LAST_CHAR = 126 };
 
-static const char *space_of(const struct walk *w) {
-    return w->spm ? "▁" : "Ġ";
-}
+static const char *space_of(const struct walk *w) { return w->spm ? "▁" : "Ġ"; }
 
 static void next_regular(struct walk *w, struct token *token) {
     token->type = NORMAL;

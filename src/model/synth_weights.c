@@ -32,15 +32,9 @@ float ew_synth_normal(struct ew_synth_rng *rng) {
 /* Where a block's f16 scales are. */
 static size_t scale_offsets(enum ew_type type, size_t offsets[2]) {
     switch (type) {
-    case EW_TYPE_Q8_0:
-        offsets[0] = offsetof(struct ew_block_q8_0, d);
-        return 1;
-    case EW_TYPE_Q4_0:
-        offsets[0] = offsetof(struct ew_block_q4_0, d);
-        return 1;
-    case EW_TYPE_Q6_K:
-        offsets[0] = offsetof(struct ew_block_q6_k, d);
-        return 1;
+    case EW_TYPE_Q8_0: offsets[0] = offsetof(struct ew_block_q8_0, d); return 1;
+    case EW_TYPE_Q4_0: offsets[0] = offsetof(struct ew_block_q4_0, d); return 1;
+    case EW_TYPE_Q6_K: offsets[0] = offsetof(struct ew_block_q6_k, d); return 1;
     case EW_TYPE_Q4_K:
         offsets[0] = offsetof(struct ew_block_q4_k, d);
         offsets[1] = offsetof(struct ew_block_q4_k, dmin);
@@ -49,8 +43,7 @@ static size_t scale_offsets(enum ew_type type, size_t offsets[2]) {
         offsets[0] = offsetof(struct ew_block_q5_k, d);
         offsets[1] = offsetof(struct ew_block_q5_k, dmin);
         return 2;
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
@@ -120,12 +113,8 @@ void ew_synth_pool_set_deviation(struct ew_synth_pool *pool, float deviation) {
     }
 }
 
-size_t ew_synth_pool_unit_bytes(const struct ew_synth_pool *pool) {
-    return pool->unit_bytes;
-}
-size_t ew_synth_pool_unit_elems(const struct ew_synth_pool *pool) {
-    return pool->unit_elems;
-}
+size_t ew_synth_pool_unit_bytes(const struct ew_synth_pool *pool) { return pool->unit_bytes; }
+size_t ew_synth_pool_unit_elems(const struct ew_synth_pool *pool) { return pool->unit_elems; }
 
 void ew_synth_pool_draw(struct ew_synth_pool *pool, struct ew_synth_rng *rng, void *dst, size_t n) {
     uint8_t *out = dst;

@@ -65,8 +65,8 @@ enum ew_status ew_plan_sum_memory(const struct ew_plan *plan, const struct ew_ke
     if (request->n_ctx > UINT32_MAX - KV_POSITION_ALIGN ||
         !ew_mul_size((size_t)s->n_head_kv * s->head_dim * 2 * sizeof(ew_f16), s->n_layer, &kv) ||
         !ew_mul_size(kv, ew_plan_kv_positions(request->n_ctx), &kv))
-        return ew_error_set(err, EW_ERR_LIMIT, "context of %u tokens: its KV cache does not fit this machine's addresses",
-                            request->n_ctx);
+        return ew_error_set(err, EW_ERR_LIMIT,
+                            "context of %u tokens: its KV cache does not fit this machine's addresses", request->n_ctx);
     struct ew_plan_memory m = {0};
     for (size_t i = 0; i < plan->n_ops; i++) add_op(plan, kernels, request, &plan->ops[i], &m);
     m.buffers_bytes = floats * request->n_batch * sizeof(float);

@@ -20,7 +20,7 @@ struct ew_plan_memory {
     size_t weights_packed_bytes; /* matrices in R16 layout, each rounded up to 64 bytes */
     size_t vectors_bytes;        /* copies of norm weights */
     size_t kv_bytes;
-    size_t buffers_bytes;        /* activations of n_batch tokens */
+    size_t buffers_bytes; /* activations of n_batch tokens */
     size_t logits_bytes;
     size_t act_bytes[EW_ACT_KINDS]; /* prepared activations, per kind in use */
     size_t attention_scratch_bytes; /* per thread */

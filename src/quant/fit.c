@@ -8,9 +8,7 @@
 enum { TRIES_EACH_SIDE = 10 };
 static const float try_step = 0.1f;
 
-int ew_quant_round(float x, int low, int high) {
-    return (int)lrintf(fminf(fmaxf(x, (float)low), (float)high));
-}
+int ew_quant_round(float x, int low, int high) { return (int)lrintf(fminf(fmaxf(x, (float)low), (float)high)); }
 
 /* The value of largest magnitude, with its sign. */
 static float extreme(const float *x, size_t n) {

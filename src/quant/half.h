@@ -45,9 +45,7 @@ static inline uint16_t ew_f32_to_f16(float value) {
     return (uint16_t)(sign | ((rounded - 0x38000000) >> 13));
 }
 
-static inline float ew_bf16_to_f32(uint16_t b) {
-    return ew_float_of_bits((uint32_t)b << 16);
-}
+static inline float ew_bf16_to_f32(uint16_t b) { return ew_float_of_bits((uint32_t)b << 16); }
 
 static inline uint16_t ew_f32_to_bf16(float value) {
     uint32_t bits = ew_bits_of_float(value);

@@ -6,12 +6,8 @@
 #include "quant/formats.h"
 #include <string.h>
 
-static void encode_f32(const float *src, size_t n, void *dst) {
-    memcpy(dst, src, n * sizeof *src);
-}
-static void decode_f32(const void *src, size_t n, float *dst) {
-    memcpy(dst, src, n * sizeof *dst);
-}
+static void encode_f32(const float *src, size_t n, void *dst) { memcpy(dst, src, n * sizeof *src); }
+static void decode_f32(const void *src, size_t n, float *dst) { memcpy(dst, src, n * sizeof *dst); }
 
 struct format {
     void (*encode)(const float *src, size_t n, void *dst);

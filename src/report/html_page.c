@@ -13,20 +13,11 @@ static void put_escaped(FILE *out, const char *text) {
     char *clean = ew_text_clean(text);
     for (const char *c = clean ? clean : ""; *c; c++) {
         switch (*c) {
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        default:
-            fputc(*c, out);
+        case '<': fputs("&lt;", out); break;
+        case '>': fputs("&gt;", out); break;
+        case '&': fputs("&amp;", out); break;
+        case '"': fputs("&quot;", out); break;
+        default: fputc(*c, out);
         }
     }
     free(clean);

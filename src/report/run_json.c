@@ -17,13 +17,9 @@ json_t *ew_json_text(const char *text) {
     return value;
 }
 
-json_t *ew_json_number(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
+json_t *ew_json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
-json_t *ew_json_integer(int64_t value) {
-    return value == EW_MISSING ? json_null() : json_integer(value);
-}
+json_t *ew_json_integer(int64_t value) { return value == EW_MISSING ? json_null() : json_integer(value); }
 
 json_t *ew_json_time(int64_t unix_ns) {
     if (unix_ns == EW_MISSING) return json_null();

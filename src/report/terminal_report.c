@@ -17,9 +17,7 @@
 
 enum { INDENT = 22, MOST_COLUMNS = 24 };
 
-static const char *or_dash(const char *text) {
-    return text && *text ? text : "–";
-}
+static const char *or_dash(const char *text) { return text && *text ? text : "–"; }
 
 /* ---- the columns ---- */
 
@@ -85,12 +83,8 @@ static void add_cell(struct ew_text_table *table, const struct column *column, c
     char value[256] = "–", spread[EW_NUMBER_SIZE] = "";
     const struct ew_config_record *r = c->record;
     switch (column->content) {
-    case C_MODEL:
-        snprintf(value, sizeof value, "%.200s%s", c->name, c->model->synthetic ? SYNTHETIC_MARK : "");
-        break;
-    case C_TYPE:
-        snprintf(value, sizeof value, "%.200s", or_dash(c->model->file_type));
-        break;
+    case C_MODEL: snprintf(value, sizeof value, "%.200s%s", c->name, c->model->synthetic ? SYNTHETIC_MARK : ""); break;
+    case C_TYPE: snprintf(value, sizeof value, "%.200s", or_dash(c->model->file_type)); break;
     case C_THREADS:
         snprintf(value, sizeof value, "%lld/%lld", (long long)r->prefill_threads, (long long)r->decode_threads);
         break;
@@ -110,9 +104,7 @@ static void add_cell(struct ew_text_table *table, const struct column *column, c
     case C_GRADE:
         snprintf(value, sizeof value, "%s", c->grade == EW_GRADE_NONE ? "–" : ew_trust_grade_name(c->grade));
         break;
-    case C_FOR:
-        snprintf(value, sizeof value, "%s", best_use(c));
-        break;
+    case C_FOR: snprintf(value, sizeof value, "%s", best_use(c)); break;
     case C_RUNS:
         if (c->n_failed)
             snprintf(value, sizeof value, "%zu, %zu failed", c->n_ok, c->n_failed);

@@ -71,9 +71,7 @@ size_t ew_text_width(const char *text) {
     return width;
 }
 
-static void spaces(FILE *out, size_t n) {
-    fprintf(out, "%*s", (int)n, "");
-}
+static void spaces(FILE *out, size_t n) { fprintf(out, "%*s", (int)n, ""); }
 
 void ew_text_paragraph(FILE *out, const struct ew_text_style *style, size_t indent, const char *head,
                        const char *text) {
@@ -164,15 +162,9 @@ struct widths {
     size_t value, tail, head;
 };
 
-static size_t n_rows(const struct ew_text_table *table) {
-    return table->n_cells / table->n_columns;
-}
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-static size_t total(const struct widths *w) {
-    return larger(w->head, w->value + (w->tail ? w->tail + 1 : 0));
-}
+static size_t n_rows(const struct ew_text_table *table) { return table->n_cells / table->n_columns; }
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static size_t total(const struct widths *w) { return larger(w->head, w->value + (w->tail ? w->tail + 1 : 0)); }
 
 static struct widths measure(const struct ew_text_table *table, size_t column) {
     const struct ew_text_column *c = &table->columns[column];

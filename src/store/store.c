@@ -30,8 +30,10 @@ static enum ew_status take_lock(struct ew_store *store, struct ew_error *err) {
         }
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
             close(fd);
-            return ew_error_set(err, EW_ERR_IO, "%s: another study is writing to it (it holds %s); wait for it, or name "
-                                "another store", store->path, store->lock_path);
+            return ew_error_set(err, EW_ERR_IO,
+                                "%s: another study is writing to it (it holds %s); wait for it, or name "
+                                "another store",
+                                store->path, store->lock_path);
         }
         /* Whoever held the lock before may have removed the file between open and flock. */
         struct stat ours, named;
@@ -45,7 +47,8 @@ static enum ew_status take_lock(struct ew_store *store, struct ew_error *err) {
 
 static enum ew_status create_schema(struct ew_store *store, struct ew_error *err) {
     char tail[96];
-    snprintf(tail, sizeof tail, "PRAGMA application_id = %d; PRAGMA user_version = %d;", application_id, SCHEMA_VERSION);
+    snprintf(tail, sizeof tail, "PRAGMA application_id = %d; PRAGMA user_version = %d;", application_id,
+             SCHEMA_VERSION);
     enum ew_status status = ew_store_sql_begin(store, err);
     if (status != EW_OK) return status;
     int code = sqlite3_exec(store->db, ew_store_schema, NULL, NULL, NULL);
@@ -96,7 +99,8 @@ enum ew_status ew_store_open(const char *path, enum ew_store_mode mode, struct e
     if (in_memory) {
         /* nothing to look at */
     } else if (stat(path, &info) != 0) {
-        if (mode == EW_STORE_READ && errno == ENOENT) return ew_error_set(err, EW_ERR_NOT_FOUND, "%s: no such store", path);
+        if (mode == EW_STORE_READ && errno == ENOENT)
+            return ew_error_set(err, EW_ERR_NOT_FOUND, "%s: no such store", path);
         if (errno != ENOENT) return ew_error_errno(err, EW_ERR_IO, errno, "%s: cannot open", path);
     } else if (!S_ISREG(info.st_mode)) {
         return ew_error_set(err, EW_ERR_ARGUMENT, "%s: is not a regular file", path);

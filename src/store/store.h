@@ -94,8 +94,8 @@ enum ew_status ew_store_read_study(struct ew_store *store, int64_t study_id, str
                                    struct ew_error *err);
 void ew_store_free_study(struct ew_stored_study **study);
 
-/* Samples of one trial (or, with trial_id EW_MISSING, of one baseline): (*out)[n] with time_ns and value; NULL and 0 when
- * there are none. The caller's: ew_store_free_series. FORMAT when a checksum does not fit. */
+/* Samples of one trial (or, with trial_id EW_MISSING, of one baseline): (*out)[n] with time_ns and value; NULL and 0
+ * when there are none. The caller's: ew_store_free_series. FORMAT when a checksum does not fit. */
 enum ew_status ew_store_read_series(struct ew_store *store, int64_t trial_id, int64_t baseline_id,
                                     struct ew_series_record **out, size_t *n, struct ew_error *err);
 void ew_store_free_series(struct ew_series_record **series, size_t n);

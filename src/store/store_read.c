@@ -379,11 +379,10 @@ enum ew_status ew_store_list_studies(struct ew_store *store, const struct ew_stu
                                      struct ew_error *err) {
     struct reader r = {.store = store, .err = err};
     size_t count = 0;
-    struct ew_study_record *rows =
-        read_rows(&r,
-                  "SELECT id, name, file, NULL, NULL, seed, created_unix_ns FROM study"
-                  " WHERE ?1 = 0 ORDER BY created_unix_ns, id",
-                  0, sizeof *rows, study_row, &count);
+    struct ew_study_record *rows = read_rows(&r,
+                                             "SELECT id, name, file, NULL, NULL, seed, created_unix_ns FROM study"
+                                             " WHERE ?1 = 0 ORDER BY created_unix_ns, id",
+                                             0, sizeof *rows, study_row, &count);
     if (r.status == EW_OK) {
         free_blocks(store->list_blocks);
         store->list_blocks = r.blocks;

@@ -32,9 +32,13 @@ static char *column_copy(sqlite3_stmt *stmt, int i) {
 /* What it allocated before failing stays in *o, for ew_store_free_series. */
 static enum ew_status read_row(struct ew_store *store, sqlite3_stmt *s, struct ew_series_record *o,
                                struct ew_error *err) {
-    *o = (struct ew_series_record){.id = column_int(s, 0), .trial_id = column_int(s, 1),
-                                   .baseline_id = column_int(s, 2), .meter_id = column_int(s, 3),
-                                   .channel = column_copy(s, 4), .unit = column_copy(s, 5), .n = column_int(s, 6),
+    *o = (struct ew_series_record){.id = column_int(s, 0),
+                                   .trial_id = column_int(s, 1),
+                                   .baseline_id = column_int(s, 2),
+                                   .meter_id = column_int(s, 3),
+                                   .channel = column_copy(s, 4),
+                                   .unit = column_copy(s, 5),
+                                   .n = column_int(s, 6),
                                    .n_missing = column_int(s, 7)};
     if (o->n < 0 || o->n > MAX_SAMPLES)
         return ew_error_set(err, EW_ERR_FORMAT, "%s: series %lld: %lld samples: 0 to %d can be", store->path,
@@ -46,10 +50,12 @@ static enum ew_status read_row(struct ew_store *store, sqlite3_stmt *s, struct e
     o->value = value;
     if (!time_ns || !value || !o->channel || !o->unit)
         return ew_error_set(err, EW_ERR_MEMORY, "%s: no memory for %zu samples", store->path, n);
-    struct ew_series_blob blob = {.data = (void *)sqlite3_column_blob(s, 9), .size = (size_t)sqlite3_column_bytes(s, 9),
+    struct ew_series_blob blob = {.data = (void *)sqlite3_column_blob(s, 9),
+                                  .size = (size_t)sqlite3_column_bytes(s, 9),
                                   .xxh64 = sqlite3_column_int64(s, 8)};
     enum ew_status status = ew_series_blob_decode(&blob, time_ns, value, n, err);
-    if (status != EW_OK) ew_error_prefix(err, status, "%s: series %lld (%s)", store->path, (long long)o->id, o->channel);
+    if (status != EW_OK)
+        ew_error_prefix(err, status, "%s: series %lld (%s)", store->path, (long long)o->id, o->channel);
     return status;
 }
 

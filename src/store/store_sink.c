@@ -70,7 +70,8 @@ static enum ew_status read_states(struct ew_store *store, sqlite3_stmt *stmt, st
         *s = (struct ew_trial_state){.prefill_tokens_per_s = column_speed(stmt, 2),
                                      .decode_tokens_per_s = column_speed(stmt, 3),
                                      .duration_ns = sqlite3_column_int64(stmt, 4)};
-        const char *key = (const char *)sqlite3_column_text(stmt, 0), *word = (const char *)sqlite3_column_text(stmt, 1);
+        const char *key = (const char *)sqlite3_column_text(stmt, 0),
+                   *word = (const char *)sqlite3_column_text(stmt, 1);
         snprintf(s->key, sizeof s->key, "%s", key ? key : "");
         if (!word || !ew_trial_status_parse(word, &s->status))
             return ew_error_set(err, EW_ERR_FORMAT, "%s: trial %s: its status is not known", store->path, s->key);
@@ -101,10 +102,19 @@ static enum ew_status trial_states(void *c, int64_t study_id, struct ew_trial_st
 }
 
 struct ew_study_sink ew_store_sink(struct ew_store *store) {
-    return (struct ew_study_sink){.context = store, .put_study = put_study, .find_seed = find_seed,
-                                  .put_machine = put_machine, .put_model = put_model, .put_config = put_config,
-                                  .put_invocation = put_invocation, .end_invocation = end_invocation,
-                                  .put_meter = put_meter, .put_baseline = put_baseline, .put_plan = put_plan,
-                                  .trial_states = trial_states, .begin_trial = begin_trial,
-                                  .finish_trial = finish_trial, .abandon_trial = abandon_trial};
+    return (struct ew_study_sink){.context = store,
+                                  .put_study = put_study,
+                                  .find_seed = find_seed,
+                                  .put_machine = put_machine,
+                                  .put_model = put_model,
+                                  .put_config = put_config,
+                                  .put_invocation = put_invocation,
+                                  .end_invocation = end_invocation,
+                                  .put_meter = put_meter,
+                                  .put_baseline = put_baseline,
+                                  .put_plan = put_plan,
+                                  .trial_states = trial_states,
+                                  .begin_trial = begin_trial,
+                                  .finish_trial = finish_trial,
+                                  .abandon_trial = abandon_trial};
 }

@@ -8,8 +8,10 @@
 enum ew_status ew_store_sql_error(const struct ew_store *store, int code, const char *doing, struct ew_error *err) {
     switch (code & 0xff) {
     case SQLITE_FULL:
-        return ew_error_set(err, EW_ERR_IO, "%s: %s: the disk is full; nothing that was there before is lost. Free some "
-                            "space and run the same command again", store->path, doing);
+        return ew_error_set(err, EW_ERR_IO,
+                            "%s: %s: the disk is full; nothing that was there before is lost. Free some "
+                            "space and run the same command again",
+                            store->path, doing);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return ew_error_set(err, EW_ERR_IO, "%s: %s: another program has locked it", store->path, doing);
@@ -19,14 +21,13 @@ enum ew_status ew_store_sql_error(const struct ew_store *store, int code, const 
         return ew_error_set(err, EW_ERR_FORMAT, "%s: %s: the file is damaged: %s", store->path, doing,
                             sqlite3_errmsg(store->db));
     case SQLITE_READONLY:
-    case SQLITE_PERM:
-        return ew_error_set(err, EW_ERR_PERMISSION, "%s: %s: not writable", store->path, doing);
+    case SQLITE_PERM: return ew_error_set(err, EW_ERR_PERMISSION, "%s: %s: not writable", store->path, doing);
     case SQLITE_NOMEM: return ew_error_set(err, EW_ERR_MEMORY, "%s: %s: out of memory", store->path, doing);
     case SQLITE_IOERR:
-        return ew_error_set(err, EW_ERR_IO, "%s: %s: %s (disk full, or failing?); nothing that was there before is lost",
-                            store->path, doing, sqlite3_errmsg(store->db));
-    default:
-        return ew_error_set(err, EW_ERR_IO, "%s: %s: %s", store->path, doing, sqlite3_errmsg(store->db));
+        return ew_error_set(err, EW_ERR_IO,
+                            "%s: %s: %s (disk full, or failing?); nothing that was there before is lost", store->path,
+                            doing, sqlite3_errmsg(store->db));
+    default: return ew_error_set(err, EW_ERR_IO, "%s: %s: %s", store->path, doing, sqlite3_errmsg(store->db));
     }
 }
 
@@ -71,7 +72,8 @@ enum ew_status ew_store_sql_prepare(struct ew_store *store, sqlite3_stmt **out, 
     return status;
 }
 
-enum ew_status ew_store_sql_run(struct ew_store *store, struct ew_error *err, const char *sql, const char *format, ...) {
+enum ew_status ew_store_sql_run(struct ew_store *store, struct ew_error *err, const char *sql, const char *format,
+                                ...) {
     va_list args;
     va_start(args, format);
     sqlite3_stmt *stmt = NULL;
@@ -79,7 +81,8 @@ enum ew_status ew_store_sql_run(struct ew_store *store, struct ew_error *err, co
     va_end(args);
     if (status != EW_OK) return status;
     int code;
-    while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {}
+    while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+    }
     if (code != SQLITE_DONE) status = ew_store_sql_error(store, code, "cannot write", err);
     sqlite3_finalize(stmt);
     return status;

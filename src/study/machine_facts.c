@@ -19,9 +19,9 @@ static json_t *cpus_json(const struct ew_machine *m) {
     for (size_t i = 0; i < m->n_cpus; i++) {
         const struct ew_machine_cpu *c = &m->cpus[i];
         json_array_append_new(list, json_pack("{s:i, s:o, s:o, s:i, s:i, s:o, s:o, s:o}", "id", c->id, "package",
-                                              count(c->package), "core", count(c->core), "smt", c->smt, "kind",
-                                              c->kind, "speed", number(c->speed), "model", text(c->model),
-                                              "hardware_max_mhz", number(c->hardware_max_mhz)));
+                                              count(c->package), "core", count(c->core), "smt", c->smt, "kind", c->kind,
+                                              "speed", number(c->speed), "model", text(c->model), "hardware_max_mhz",
+                                              number(c->hardware_max_mhz)));
     }
     return list;
 }
@@ -30,9 +30,9 @@ static json_t *caches_json(const struct ew_machine *m) {
     json_t *list = json_array();
     for (size_t i = 0; i < m->n_caches; i++) {
         const struct ew_machine_cache *c = &m->caches[i];
-        json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:i, s:i}", "level", c->level, "type", c->type,
-                                              "size_bytes", count(c->size_bytes), "instances", c->instances,
-                                              "shared_by", c->shared_by));
+        json_array_append_new(list,
+                              json_pack("{s:i, s:s, s:o, s:i, s:i}", "level", c->level, "type", c->type, "size_bytes",
+                                        count(c->size_bytes), "instances", c->instances, "shared_by", c->shared_by));
     }
     return list;
 }
@@ -44,13 +44,13 @@ static char *dump(json_t *root) {
 }
 
 static char *facts_json(const struct ew_machine *m) {
-    return dump(json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "board",
-        text(m->board), "vendor", text(m->vendor), "cpu_model", text(m->cpu_model), "kernel", text(m->kernel), "os",
-        text(m->os), "architecture", text(m->architecture), "hypervisor", text(m->hypervisor), "packages", m->packages,
-        "cores", m->cores, "threads", m->threads, "kinds", m->kinds, "usable", m->usable, "quota", number(m->quota),
-        "memory_bytes", count(m->memory.total_bytes), "swap_bytes", count(m->memory.swap_total_bytes), "cpus",
-        cpus_json(m), "caches", caches_json(m)));
+    return dump(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
+                          "board", text(m->board), "vendor", text(m->vendor), "cpu_model", text(m->cpu_model), "kernel",
+                          text(m->kernel), "os", text(m->os), "architecture", text(m->architecture), "hypervisor",
+                          text(m->hypervisor), "packages", m->packages, "cores", m->cores, "threads", m->threads,
+                          "kinds", m->kinds, "usable", m->usable, "quota", number(m->quota), "memory_bytes",
+                          count(m->memory.total_bytes), "swap_bytes", count(m->memory.swap_total_bytes), "cpus",
+                          cpus_json(m), "caches", caches_json(m)));
 }
 
 static void fingerprint(const struct ew_machine *m, char out[17]) {
@@ -100,9 +100,9 @@ char *ew_machine_state_json(const struct ew_machine *m) {
                                               "min_mhz", number(m->cpus[i].min_mhz), "max_mhz",
                                               number(m->cpus[i].max_mhz), "now_mhz", number(m->cpus[i].now_mhz)));
     for (size_t i = 0; i < m->n_temperatures; i++)
-        json_array_append_new(temperatures, json_pack("{s:s, s:o, s:b}", "name", m->temperatures[i].name, "degrees_c",
-                                                      number(m->temperatures[i].degrees_c), "is_cpu",
-                                                      m->temperatures[i].is_cpu));
+        json_array_append_new(temperatures,
+                              json_pack("{s:s, s:o, s:b}", "name", m->temperatures[i].name, "degrees_c",
+                                        number(m->temperatures[i].degrees_c), "is_cpu", m->temperatures[i].is_cpu));
     return dump(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "power_mode", text(m->power_mode), "cpus",
                           cpus, "temperatures", temperatures, "memory_available_bytes",
                           count(m->memory.available_bytes), "swap_free_bytes", count(m->memory.swap_free_bytes),

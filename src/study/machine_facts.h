@@ -10,7 +10,8 @@ enum ew_status ew_machine_facts_make(const struct ew_machine *machine, struct ew
                                      struct ew_error *err);
 void ew_machine_facts_free(struct ew_machine_record *record);
 
-/* Governors, clocks, temperatures, power mode, memory and throttle counts as one JSON object: free(). NULL = no memory. */
+/* Governors, clocks, temperatures, power mode, memory and throttle counts as one JSON object: free(). NULL = no memory.
+ */
 char *ew_machine_state_json(const struct ew_machine *machine);
 
 #endif

@@ -48,8 +48,8 @@ static void bootstrap(const double *sorted, size_t n, uint64_t seed, double *sam
 
 enum ew_status ew_stat_summarise(const double *values, size_t n, uint64_t seed, struct ew_stat_summary *out,
                                  struct ew_error *err) {
-    struct ew_stat_summary s = {.n = n, .mean = NAN, .median = NAN, .min = NAN, .max = NAN, .stddev = NAN, .low = NAN,
-                                .high = NAN};
+    struct ew_stat_summary s = {
+        .n = n, .mean = NAN, .median = NAN, .min = NAN, .max = NAN, .stddev = NAN, .low = NAN, .high = NAN};
     if (n == 0) {
         *out = s;
         return EW_OK;

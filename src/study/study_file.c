@@ -137,7 +137,8 @@ static bool read_value(struct ew_yaml *y, const struct key *key, const yaml_node
     }
     if (!ew_value_parse_int(text, to) || (double)*to < key->low || (double)*to > key->high) {
         if (key->kind == KIND_THREADS)
-            return ew_yaml_complain(y, line, "%s: `%s` is not a number of threads (1 or more, or all)", key->name, text);
+            return ew_yaml_complain(y, line, "%s: `%s` is not a number of threads (1 or more, or all)", key->name,
+                                    text);
         return ew_yaml_complain(y, line, "%s: `%s` is not a whole number from %.0f to %.0f", key->name, text, key->low,
                                 key->high);
     }
@@ -147,7 +148,8 @@ static bool read_value(struct ew_yaml *y, const struct key *key, const yaml_node
 static bool read_values(struct ew_yaml *y, const struct key *key, int line, yaml_node_t *node,
                         struct ew_study_values *to) {
     if (to->line)
-        return ew_yaml_complain(y, line, "%s: is already in line %d; give it in sweep or in measure", key->name, to->line);
+        return ew_yaml_complain(y, line, "%s: is already in line %d; give it in sweep or in measure", key->name,
+                                to->line);
     struct ew_study_values values = {.line = line};
     yaml_node_t *item;
     for (size_t i = 0; (item = ew_yaml_item(y, node, i)) != NULL; i++) {

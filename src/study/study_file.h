@@ -15,8 +15,8 @@ enum ew_study_model_kind { EW_STUDY_MODEL_FILE, EW_STUDY_MODEL_SYNTH, EW_STUDY_M
 struct ew_study_model {
     enum ew_study_model_kind kind;
     int line;
-    char *name;     /* file: its path as written; synth: the shape; box: NULL */
-    char *type;     /* synth: "q4_0"; otherwise NULL */
+    char *name; /* file: its path as written; synth: the shape; box: NULL */
+    char *type; /* synth: "q4_0"; otherwise NULL */
     bool has_sample_text;
 };
 

@@ -55,9 +55,9 @@ static json_t *number_or_null(double value) { return isfinite(value) ? json_real
 static char *describe(const struct ew_meter_info *info) {
     json_t *channels = json_array();
     for (size_t i = 0; i < info->n_channels; i++)
-        json_array_append_new(channels, json_pack("{s:s, s:b, s:o}", "name", info->channels[i].name, "in_total",
-                                                  info->channels[i].in_total, "wrap",
-                                                  number_or_null(info->channels[i].wrap)));
+        json_array_append_new(channels,
+                              json_pack("{s:s, s:b, s:o}", "name", info->channels[i].name, "in_total",
+                                        info->channels[i].in_total, "wrap", number_or_null(info->channels[i].wrap)));
     json_t *root = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o}", "name",
         info->name, "source", info->source, "quantity", ew_meter_quantity_name(info->quantity), "kind",
@@ -82,7 +82,9 @@ static enum ew_status put_one(const struct ew_study_sink *sink, int64_t invocati
         .name = info->name,
         .quantity = ew_meter_quantity_name(info->quantity),
         .used = used,
-        .refused = used ? NULL : usable ? "not needed" : info->reason_text,
+        .refused = used     ? NULL
+                   : usable ? "not needed"
+                            : info->reason_text,
         .boundary = info->quantity == EW_METER_ENERGY ? ew_meter_boundary_name(info->boundary) : NULL,
         .period_ns = info->period_s > 0 && info->period_s < 1e9 ? (int64_t)(info->period_s * 1e9) : EW_MISSING,
         .describe_json = text};
@@ -132,10 +134,15 @@ static enum ew_status add_channel(struct ew_series_record *out, const struct ew_
         times[n] = trace->times_ns[i];
         values[n++] = value;
     }
-    *out = (struct ew_series_record){.trial_id = EW_MISSING, .baseline_id = EW_MISSING, .meter_id = meter_id,
-                                     .channel = name, .unit = ew_meter_unit_name(trace->info), .n = (int64_t)n,
+    *out = (struct ew_series_record){.trial_id = EW_MISSING,
+                                     .baseline_id = EW_MISSING,
+                                     .meter_id = meter_id,
+                                     .channel = name,
+                                     .unit = ew_meter_unit_name(trace->info),
+                                     .n = (int64_t)n,
                                      .n_missing = (int64_t)(trace->missed + trace->failed + (energy ? nan : 0)),
-                                     .time_ns = times, .value = values};
+                                     .time_ns = times,
+                                     .value = values};
     return EW_OK;
 }
 

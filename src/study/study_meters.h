@@ -12,10 +12,10 @@ enum { EW_STUDY_MAX_METERS = 16 };
 struct ew_study_meters {
     struct ew_meter_config config;
     struct ew_meter_list *list;
-    struct ew_meter *energy;                     /* NULL: see energy_none */
-    char energy_none[EW_ERROR_MESSAGE_SIZE];     /* "" when there is energy */
-    struct ew_meter *used[EW_STUDY_MAX_METERS];  /* energy first, then temperatures and frequencies */
-    int64_t used_id[EW_STUDY_MAX_METERS];        /* rows in the store */
+    struct ew_meter *energy;                    /* NULL: see energy_none */
+    char energy_none[EW_ERROR_MESSAGE_SIZE];    /* "" when there is energy */
+    struct ew_meter *used[EW_STUDY_MAX_METERS]; /* energy first, then temperatures and frequencies */
+    int64_t used_id[EW_STUDY_MAX_METERS];       /* rows in the store */
     size_t n_used;
     int64_t memory_id; /* row of the process memory meter */
 };

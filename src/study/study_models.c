@@ -77,8 +77,7 @@ static enum ew_status locate_file(const struct ew_study_file *study, struct ew_l
     struct stat info;
     if (stat(m->path, &info) != 0)
         return ew_error_errno(err, errno == ENOENT ? EW_ERR_NOT_FOUND : EW_ERR_IO, errno, "%s: cannot open", m->path);
-    if (!S_ISREG(info.st_mode))
-        return ew_error_set(err, EW_ERR_ARGUMENT, "%s: is not a regular file", m->path);
+    if (!S_ISREG(info.st_mode)) return ew_error_set(err, EW_ERR_ARGUMENT, "%s: is not a regular file", m->path);
     m->file_bytes = (uint64_t)info.st_size;
     return EW_OK;
 }
@@ -139,7 +138,8 @@ static uint64_t free_where(const char *path) {
     struct statvfs info;
     while (statvfs(*folder ? folder : ".", &info) != 0) {
         char *slash = strrchr(folder, '/');
-        if (!slash || slash == folder) return statvfs(slash ? "/" : ".", &info) == 0 ? info.f_bavail * info.f_frsize : 0;
+        if (!slash || slash == folder)
+            return statvfs(slash ? "/" : ".", &info) == 0 ? info.f_bavail * info.f_frsize : 0;
         *slash = 0;
     }
     return (uint64_t)info.f_bavail * info.f_frsize;
@@ -153,8 +153,8 @@ enum ew_status ew_study_models_locate(const struct ew_study_file *study, const c
     for (size_t i = 0; status == EW_OK && i < study->n_models; i++) {
         struct ew_located_model *m = &all.models[all.n++];
         m->from = &study->models[i];
-        status = m->from->kind == EW_STUDY_MODEL_SYNTH ? locate_synth(study, all.cache, m, err)
-                                                       : locate_file(study, m, err);
+        status =
+            m->from->kind == EW_STUDY_MODEL_SYNTH ? locate_synth(study, all.cache, m, err) : locate_file(study, m, err);
         status = at_line(study->path, m->from->line, status, err);
         if (status == EW_OK && m->to_write) all.write_bytes += m->file_bytes;
     }
@@ -229,8 +229,11 @@ enum ew_status ew_study_models_write(struct ew_located_models *models,
         uint32_t type = 0;
         ew_file_type_by_name(m->from->type, &type);
         struct write_context w = {progress, context, m->path};
-        struct ew_synth_params params = {.shape = m->shape, .file_type = (enum ew_file_type)type, .seed = SYNTH_SEED,
-                                         .progress = forward_progress, .context = &w};
+        struct ew_synth_params params = {.shape = m->shape,
+                                         .file_type = (enum ew_file_type)type,
+                                         .seed = SYNTH_SEED,
+                                         .progress = forward_progress,
+                                         .context = &w};
         status = ew_synth_write(&params, m->path, NULL, err);
         if (status == EW_OK) {
             m->to_write = false;

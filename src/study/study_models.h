@@ -9,18 +9,18 @@
 struct ew_located_model {
     const struct ew_study_model *from; /* the study file's */
     char *path;
-    const struct ew_shape *shape; /* synthetic ones; otherwise NULL */
-    bool to_write;                /* synthetic, and not in the cache yet */
-    uint64_t file_bytes;          /* as it is, or as it will be */
+    const struct ew_shape *shape;  /* synthetic ones; otherwise NULL */
+    bool to_write;                 /* synthetic, and not in the cache yet */
+    uint64_t file_bytes;           /* as it is, or as it will be */
     struct ew_model_record record; /* after ew_study_models_describe; its texts are owned */
 };
 
 struct ew_located_models {
     struct ew_located_model *models;
     size_t n;
-    char *cache;           /* folder of synthetic models; "" when there are none */
-    uint64_t write_bytes;  /* disk that writing will take */
-    uint64_t free_bytes;   /* free where the cache is */
+    char *cache;          /* folder of synthetic models; "" when there are none */
+    uint64_t write_bytes; /* disk that writing will take */
+    uint64_t free_bytes;  /* free where the cache is */
 };
 
 /* Finds files, shapes and sizes; writes nothing. cache NULL: the study's, else $XDG_CACHE_HOME/edgewise, else

@@ -1,19 +1,19 @@
-/* Which trials a study consists of: every configuration, every repeat, in shuffled blocks. Pure: the same study, models,
- * machine and seed give the same list with the same keys, which is what makes a study resumable. */
+/* Which trials a study consists of: every configuration, every repeat, in shuffled blocks. Pure: the same study,
+ * models, machine and seed give the same list with the same keys, which is what makes a study resumable. */
 #ifndef EW_STUDY_STUDY_PLAN_H
 #define EW_STUDY_STUDY_PLAN_H
 
 #include "study/study_models.h"
 
 struct ew_plan_limits {
-    int usable_cpus; /* most threads that make sense here */
-    int all_cores;   /* what "all" means: physical cores */
-    uint64_t cpu_mask; /* of every configuration; 0 = all features */
+    int usable_cpus;    /* most threads that make sense here */
+    int all_cores;      /* what "all" means: physical cores */
+    uint64_t cpu_mask;  /* of every configuration; 0 = all features */
     const char *engine; /* command of another engine, or NULL */
 };
 
 struct ew_plan_config {
-    size_t model; /* index in ew_located_models */
+    size_t model;                   /* index in ew_located_models */
     struct ew_config_record record; /* key and texts are owned; id and model_id are the runner's to fill in */
     char key[17];
     double cost; /* rough seconds of one trial, for time left until there is something better */

@@ -70,13 +70,13 @@ struct ew_config_record {
 struct ew_invocation_record {
     int64_t id, study_id, machine_id;
     int64_t started_unix_ns;
-    int64_t started_ns;       /* same moment as started_unix_ns, so stamps convert to wall-clock */
-    int64_t ended_unix_ns;    /* EW_MISSING: still running, or killed */
-    const char *boot_id;      /* stamps compare only within one boot */
-    const char *version;      /* of edgewise */
-    const char *build;        /* compiler and flags */
-    const char *state_json;   /* governor, clocks, temperatures, power mode at the start */
-    const char *energy_none;  /* why there is no energy figure; NULL when there is one */
+    int64_t started_ns;      /* same moment as started_unix_ns, so stamps convert to wall-clock */
+    int64_t ended_unix_ns;   /* EW_MISSING: still running, or killed */
+    const char *boot_id;     /* stamps compare only within one boot */
+    const char *version;     /* of edgewise */
+    const char *build;       /* compiler and flags */
+    const char *state_json;  /* governor, clocks, temperatures, power mode at the start */
+    const char *energy_none; /* why there is no energy figure; NULL when there is one */
 };
 
 /* A meter that was probed, used or not. */
@@ -100,7 +100,7 @@ struct ew_series_record {
     const char *channel; /* "pss", "package-0", "VDD_IN", "cpu" … */
     const char *unit;    /* "bytes", "J" (counter), "W", "celsius", "Hz", "1" */
     int64_t n;
-    int64_t n_missing;     /* readings that failed */
+    int64_t n_missing;      /* readings that failed */
     const int64_t *time_ns; /* [n]; NULL in records read without samples */
     const double *value;    /* [n] */
 };
@@ -115,9 +115,9 @@ struct ew_baseline_record {
 struct ew_phase_record {
     const char *name; /* "load", "warmup", "depth", "prefill", "decode", "sample" */
     int64_t begin_ns, end_ns;
-    int64_t n_tokens;                                       /* evaluated in this phase */
-    int64_t vm_hwm_bytes, rss_anon_bytes, rss_file_bytes;   /* as the child saw itself at the end */
-    int64_t peak_rss_bytes, peak_pss_bytes;                 /* largest sample the parent read during the phase */
+    int64_t n_tokens;                                     /* evaluated in this phase */
+    int64_t vm_hwm_bytes, rss_anon_bytes, rss_file_bytes; /* as the child saw itself at the end */
+    int64_t peak_rss_bytes, peak_pss_bytes;               /* largest sample the parent read during the phase */
 };
 
 /* The engine's own prediction, before it allocated anything. */
@@ -134,10 +134,10 @@ struct ew_trial_record {
     int64_t position;      /* place in the shuffled order */
     int64_t seed;
     enum ew_trial_status status;
-    const char *reason;    /* why not ok */
-    int64_t attempts;      /* times it was begun */
+    const char *reason; /* why not ok */
+    int64_t attempts;   /* times it was begun */
     int64_t started_unix_ns, begin_ns, end_ns;
-    int64_t exit_code, signal; /* one of them, as wait4 gave it */
+    int64_t exit_code, signal;                         /* one of them, as wait4 gave it */
     int64_t user_cpu_ns, system_cpu_ns, max_rss_bytes; /* rusage */
     int64_t major_faults;
     const char *engine, *engine_version, *engine_build, *cpu_features;

@@ -46,8 +46,11 @@ static enum ew_status put_study(struct runner *r) {
     char *settings = ew_study_file_json(study);
     /* 53 bits, so that the seed survives every JSON reader. */
     int64_t seed = study->seed ? study->seed : (unix_now_ns() ^ ((int64_t)getpid() << 20)) & ((1LL << 53) - 1);
-    const struct ew_study_record record = {.name = study->name, .file = study->source ? study->path : NULL,
-                                           .source = study->source, .settings_json = settings, .seed = seed,
+    const struct ew_study_record record = {.name = study->name,
+                                           .file = study->source ? study->path : NULL,
+                                           .source = study->source,
+                                           .settings_json = settings,
+                                           .seed = seed,
                                            .created_unix_ns = unix_now_ns()};
     enum ew_status status = sink->put_study(sink->context, &record, &r->study_id, r->err);
     free(settings);
@@ -88,8 +91,11 @@ static enum ew_status put_plan(struct runner *r) {
     for (size_t i = 0; i < r->plan.n_trials; i++) {
         const struct ew_plan_trial *t = &r->plan.trials[i];
         if (r->slots.slots && r->slots.slots[i].dropped) continue;
-        trials[n++] = (struct ew_trial_record){.study_id = r->study_id, .config_id = r->plan.configs[t->config].record.id,
-                                               .key = t->key, .repeat = t->repeat, .position = (int64_t)i,
+        trials[n++] = (struct ew_trial_record){.study_id = r->study_id,
+                                               .config_id = r->plan.configs[t->config].record.id,
+                                               .key = t->key,
+                                               .repeat = t->repeat,
+                                               .position = (int64_t)i,
                                                .seed = r->seed + t->repeat};
     }
     enum ew_status status = sink->put_plan(sink->context, r->study_id, trials, n, r->err);
@@ -101,10 +107,14 @@ static enum ew_status put_invocation(struct runner *r) {
     const struct ew_study_sink *sink = r->request->sink;
     char boot[64] = "", *state = ew_machine_state_json(r->request->machine);
     ew_small_file_read("", "/proc/sys/kernel/random/boot_id", boot, sizeof boot);
-    const struct ew_invocation_record record = {.study_id = r->study_id, .machine_id = r->machine_id,
-                                                .started_unix_ns = unix_now_ns(), .started_ns = ew_clock_now_ns(),
-                                                .ended_unix_ns = EW_MISSING, .boot_id = boot,
-                                                .version = r->request->version, .build = ew_build_text(),
+    const struct ew_invocation_record record = {.study_id = r->study_id,
+                                                .machine_id = r->machine_id,
+                                                .started_unix_ns = unix_now_ns(),
+                                                .started_ns = ew_clock_now_ns(),
+                                                .ended_unix_ns = EW_MISSING,
+                                                .boot_id = boot,
+                                                .version = r->request->version,
+                                                .build = ew_build_text(),
                                                 .state_json = state,
                                                 .energy_none = r->meters.energy ? NULL : r->meters.energy_none};
     enum ew_status status = sink->put_invocation(sink->context, &record, &r->invocation_id, r->err);
@@ -226,8 +236,13 @@ static enum ew_status run_trial(struct runner *r, size_t index) {
     note_progress(r, index);
     enum ew_status status = q->sink->begin_trial(q->sink->context, t->key, r->invocation_id, unix_now_ns(), r->err);
     if (status != EW_OK) return status;
-    struct ew_trial_setup setup = {.engine = q->engine, .spec = make_spec(r, t), .timeout_s = q->study->timeout_s,
-                                   .meters = &r->meters, .stop = q->stop_now, .tick = on_tick, .tick_context = r};
+    struct ew_trial_setup setup = {.engine = q->engine,
+                                   .spec = make_spec(r, t),
+                                   .timeout_s = q->study->timeout_s,
+                                   .meters = &r->meters,
+                                   .stop = q->stop_now,
+                                   .tick = on_tick,
+                                   .tick_context = r};
     struct ew_trial_result *result = NULL;
     status = ew_trial_run(&setup, &result, r->err);
     if (status != EW_OK) {
@@ -267,8 +282,7 @@ static enum ew_status run_all(struct runner *r, struct ew_study_outcome *out) {
     if (status == EW_OK && !out->stopped) status = rest(r, "after");
     /* Repeats that were not needed leave the plan. */
     if (status == EW_OK && r->slots.n_dropped > 0) status = put_plan(r);
-    if (status == EW_OK)
-        status = q->sink->end_invocation(q->sink->context, r->invocation_id, unix_now_ns(), r->err);
+    if (status == EW_OK) status = q->sink->end_invocation(q->sink->context, r->invocation_id, unix_now_ns(), r->err);
     return status;
 }
 
@@ -285,7 +299,8 @@ static void count(const struct runner *r, struct ew_study_outcome *out) {
 enum ew_status ew_study_run(const struct ew_study_request *request, struct ew_study_outcome *out,
                             struct ew_error *err) {
     struct ew_error own = {0};
-    struct runner r = {.request = request, .err = err ? err : &own,
+    struct runner r = {.request = request,
+                       .err = err ? err : &own,
                        .progress = {.degrees_c = NAN, .prefill_tokens_per_s = NAN, .decode_tokens_per_s = NAN}};
     *out = (struct ew_study_outcome){0};
     enum ew_status status = prepare(&r);

@@ -12,10 +12,10 @@ struct ew_study_progress {
     const struct ew_located_model *model;
     const struct ew_config_record *config;
     int64_t repeat;
-    const char *phase;   /* of the running trial; may be NULL */
-    double seconds_left; /* of the whole study */
-    double fraction;     /* of its time, 0 … 1 */
-    double degrees_c;    /* NAN: no temperature yet */
+    const char *phase;                                /* of the running trial; may be NULL */
+    double seconds_left;                              /* of the whole study */
+    double fraction;                                  /* of its time, 0 … 1 */
+    double degrees_c;                                 /* NAN: no temperature yet */
     double prefill_tokens_per_s, decode_tokens_per_s; /* of the trial that ended last; NAN */
 };
 
@@ -44,14 +44,14 @@ struct ew_study_request {
 
 struct ew_study_outcome {
     int64_t study_id;
-    size_t total;          /* trials in the plan, without those that turned out not to be needed */
-    size_t done;           /* have a result, from now or earlier */
+    size_t total;                    /* trials in the plan, without those that turned out not to be needed */
+    size_t done;                     /* have a result, from now or earlier */
     size_t count[EW_TRIAL_STATUSES]; /* by status */
-    bool stopped;          /* by stop_soon or stop_now */
+    bool stopped;                    /* by stop_soon or stop_now */
 };
 
-/* Errors: what the sink, the meters or starting the engine give; *out is set in any case once the plan is known. A child
- * that fails is no error. */
+/* Errors: what the sink, the meters or starting the engine give; *out is set in any case once the plan is known. A
+ * child that fails is no error. */
 enum ew_status ew_study_run(const struct ew_study_request *request, struct ew_study_outcome *out, struct ew_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* Owns a study's settings as a value: defaults, models added by hand (bench), its JSON form, and its end. */
-#include "study/study_file.h"
 #include "base/error.h"
+#include "study/study_file.h"
 #include "study/trial_spec.h"
 
 #include <jansson.h>
@@ -87,16 +87,16 @@ char *ew_study_file_json(const struct ew_study_file *f) {
     json_t *layouts = json_array();
     for (size_t i = 0; i < f->layout.n; i++)
         json_array_append_new(layouts, json_string(ew_layout_name((enum ew_weights_layout)f->layout.value[i])));
-    json_t *root = json_pack(
-        "{s:s*, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:s, s:I, s:s}", "study", f->name,
-        "models", models_json(f), "prefill_threads",
-        values_json(f->threads.n ? &f->threads : &f->prefill_threads, true), "decode_threads",
-        values_json(f->threads.n ? &f->threads : &f->decode_threads, true), "prompt_tokens",
-        values_json(&f->prompt_tokens, false), "generate_tokens", values_json(&f->generate_tokens, false), "depth",
-        values_json(&f->depth, false), "layout", layouts, "repeats_min", (json_int_t)f->repeats_min, "repeats_max",
-        (json_int_t)f->repeats_max, "until_interval", f->until_interval, "idle_s", f->idle_s, "timeout_s", f->timeout_s,
-        "warmup_s", f->warmup_s, "gap_s", f->gap_s, "sample_prompt", f->sample_prompt, "sample_tokens",
-        (json_int_t)f->sample_tokens, "energy", f->energy);
+    json_t *root =
+        json_pack("{s:s*, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:s, s:I, s:s}",
+                  "study", f->name, "models", models_json(f), "prefill_threads",
+                  values_json(f->threads.n ? &f->threads : &f->prefill_threads, true), "decode_threads",
+                  values_json(f->threads.n ? &f->threads : &f->decode_threads, true), "prompt_tokens",
+                  values_json(&f->prompt_tokens, false), "generate_tokens", values_json(&f->generate_tokens, false),
+                  "depth", values_json(&f->depth, false), "layout", layouts, "repeats_min", (json_int_t)f->repeats_min,
+                  "repeats_max", (json_int_t)f->repeats_max, "until_interval", f->until_interval, "idle_s", f->idle_s,
+                  "timeout_s", f->timeout_s, "warmup_s", f->warmup_s, "gap_s", f->gap_s, "sample_prompt",
+                  f->sample_prompt, "sample_tokens", (json_int_t)f->sample_tokens, "energy", f->energy);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;

@@ -28,10 +28,11 @@ enum ew_status ew_study_slots_open(const struct ew_study_plan *plan, const struc
         struct ew_trial_state wanted;
         memcpy(wanted.key, plan->trials[i].key, sizeof wanted.key);
         const struct ew_trial_state *s = n ? bsearch(&wanted, states, n, sizeof *states, compare_states) : NULL;
-        slots[i] = (struct ew_study_slot){.status = EW_TRIAL_PLANNED, .prefill_tokens_per_s = NAN,
-                                          .decode_tokens_per_s = NAN};
+        slots[i] =
+            (struct ew_study_slot){.status = EW_TRIAL_PLANNED, .prefill_tokens_per_s = NAN, .decode_tokens_per_s = NAN};
         if (!s || s->status <= EW_TRIAL_RUNNING) continue;
-        slots[i] = (struct ew_study_slot){.status = s->status, .prefill_tokens_per_s = s->prefill_tokens_per_s,
+        slots[i] = (struct ew_study_slot){.status = s->status,
+                                          .prefill_tokens_per_s = s->prefill_tokens_per_s,
                                           .decode_tokens_per_s = s->decode_tokens_per_s,
                                           .seconds = (double)s->duration_ns * 1e-9};
     }

@@ -9,7 +9,7 @@ struct ew_study_slot {
     enum ew_trial_status status;
     double prefill_tokens_per_s, decode_tokens_per_s; /* NAN */
     double seconds;                                   /* 0 = not run */
-    bool dropped; /* not needed any more: precise enough, or it cannot end well */
+    bool dropped;                                     /* not needed any more: precise enough, or it cannot end well */
 };
 
 struct ew_study_slots {

@@ -24,8 +24,8 @@ struct child {
     struct ew_session *session;
     struct ew_sampler *sampler;
     uint32_t n_vocab;
-    int32_t *ids;      /* [depth + prompt_tokens] */
-    int64_t *stamps;   /* [generate_tokens] */
+    int32_t *ids;    /* [depth + prompt_tokens] */
+    int64_t *stamps; /* [generate_tokens] */
     struct ew_error *err;
 };
 
@@ -93,9 +93,9 @@ static int64_t begin_phase(struct child *c, const char *name) {
 }
 
 static void end_phase(struct child *c, const char *name, int64_t begin, int64_t t, uint64_t tokens) {
-    emit(c->out, json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:o}", "event", "phase", "t", (json_int_t)t, "name", name,
-                           "edge", "end", "begin", (json_int_t)begin, "tokens", (json_int_t)tokens, "memory",
-                           own_memory()));
+    emit(c->out,
+         json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:o}", "event", "phase", "t", (json_int_t)t, "name", name, "edge",
+                   "end", "begin", (json_int_t)begin, "tokens", (json_int_t)tokens, "memory", own_memory()));
 }
 
 /* ---- load ---- */
@@ -214,8 +214,8 @@ static enum ew_status prefill(struct child *c, int32_t *token) {
     *token = ew_sampler_sample(c->sampler, ew_session_logits(c->session));
     int64_t first = ew_clock_now_ns();
     end_phase(c, "prefill", begin, ready, c->spec->prompt_tokens);
-    emit(c->out, json_pack("{s:s, s:I, s:I}", "event", "ttft", "t", (json_int_t)first, "ns",
-                           (json_int_t)(first - begin)));
+    emit(c->out,
+         json_pack("{s:s, s:I, s:I}", "event", "ttft", "t", (json_int_t)first, "ns", (json_int_t)(first - begin)));
     return EW_OK;
 }
 

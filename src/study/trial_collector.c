@@ -65,7 +65,8 @@ void ew_trial_collector_close(struct ew_trial_collector **collector) {
 }
 
 static void on_hello(struct ew_trial_collector *c, const json_t *event) {
-    if (number_or_missing(event, "protocol") != EW_TRIAL_PROTOCOL) break_rule(c, "hello: protocol is not %d", EW_TRIAL_PROTOCOL);
+    if (number_or_missing(event, "protocol") != EW_TRIAL_PROTOCOL)
+        break_rule(c, "hello: protocol is not %d", EW_TRIAL_PROTOCOL);
     c->hello = true;
     c->state.pid = number_or_missing(event, "pid");
     c->record.engine = json_string_value(json_object_get(event, "engine"));
@@ -83,10 +84,15 @@ static void begin_phase(struct ew_trial_collector *c, const char *name, int64_t 
         break_rule(c, "more than %d phases", MAX_PHASES);
         return;
     }
-    c->phases[c->n_phases] = (struct ew_phase_record){
-        .name = name, .begin_ns = t, .end_ns = EW_MISSING, .n_tokens = EW_MISSING, .vm_hwm_bytes = EW_MISSING,
-        .rss_anon_bytes = EW_MISSING, .rss_file_bytes = EW_MISSING, .peak_rss_bytes = EW_MISSING,
-        .peak_pss_bytes = EW_MISSING};
+    c->phases[c->n_phases] = (struct ew_phase_record){.name = name,
+                                                      .begin_ns = t,
+                                                      .end_ns = EW_MISSING,
+                                                      .n_tokens = EW_MISSING,
+                                                      .vm_hwm_bytes = EW_MISSING,
+                                                      .rss_anon_bytes = EW_MISSING,
+                                                      .rss_file_bytes = EW_MISSING,
+                                                      .peak_rss_bytes = EW_MISSING,
+                                                      .peak_pss_bytes = EW_MISSING};
     c->phase_open = true;
     c->state.phase = name;
 }

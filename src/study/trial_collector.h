@@ -20,12 +20,12 @@ enum ew_status ew_trial_collector_feed(struct ew_trial_collector *collector, con
 enum ew_status ew_trial_collector_end(struct ew_trial_collector *collector, struct ew_error *err);
 
 struct ew_trial_collected {
-    int64_t pid;                /* from hello; EW_MISSING before it */
-    const char *phase;          /* the phase that is open now, or NULL */
-    bool done;                  /* "done" was seen, and everything a good trial has before it */
-    const char *error_status;   /* of an error event; NULL = none */
+    int64_t pid;              /* from hello; EW_MISSING before it */
+    const char *phase;        /* the phase that is open now, or NULL */
+    bool done;                /* "done" was seen, and everything a good trial has before it */
+    const char *error_status; /* of an error event; NULL = none */
     const char *error_message;
-    const char *broken;         /* first protocol rule that was broken, in words; NULL = none */
+    const char *broken; /* first protocol rule that was broken, in words; NULL = none */
 };
 /* Strings live as long as the collector. */
 struct ew_trial_collected ew_trial_collector_state(const struct ew_trial_collector *collector);

@@ -8,7 +8,7 @@ enum { EW_TRIAL_REASON_SIZE = 400 };
 
 struct ew_trial_evidence {
     struct ew_trial_collected said;
-    bool timed_out;              /* the parent killed it after timeout_s */
+    bool timed_out; /* the parent killed it after timeout_s */
     double timeout_s;
     int exit_code;               /* -1 when a signal ended it */
     int signal;                  /* 0 when it exited */

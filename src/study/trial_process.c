@@ -86,8 +86,8 @@ enum ew_status ew_trial_process_start(const char *const *argv, const char *input
         enum ew_status kind = failure == ENOENT ? EW_ERR_NOT_FOUND : failure == EACCES ? EW_ERR_PERMISSION : EW_ERR_IO;
         return ew_error_errno(err, kind, failure, "%s: cannot start", argv[0]);
     }
-    *out = (struct ew_trial_process){.pid = pid, .in = p.in[1], .out = p.out[0], .error = p.error[0], .input = input,
-                                     .input_left = size};
+    *out = (struct ew_trial_process){
+        .pid = pid, .in = p.in[1], .out = p.out[0], .error = p.error[0], .input = input, .input_left = size};
     p.in[1] = p.out[0] = p.error[0] = -1;
     close_pipes(&p);
     fcntl(out->in, F_SETFL, O_NONBLOCK);
@@ -130,8 +130,8 @@ enum ew_status ew_trial_process_read(struct ew_trial_process *p, int timeout_ms,
     *n = 0;
     *ended = p->out < 0;
     if (*ended) return EW_OK;
-    struct pollfd fds[3] = {{.fd = p->out, .events = POLLIN}, {.fd = p->error, .events = POLLIN},
-                            {.fd = p->in, .events = POLLOUT}};
+    struct pollfd fds[3] = {
+        {.fd = p->out, .events = POLLIN}, {.fd = p->error, .events = POLLIN}, {.fd = p->in, .events = POLLOUT}};
     int ready = poll(fds, 3, timeout_ms);
     if (ready < 0 && errno != EINTR) return ew_error_errno(err, EW_ERR_IO, errno, "trial: cannot wait for events");
     if (ready <= 0) return EW_OK;
@@ -171,7 +171,8 @@ void ew_trial_process_close(struct ew_trial_process *p) {
     if (p->pid > 0) {
         ew_trial_process_kill(p);
         kill(p->pid, SIGKILL); /* should it have left its group */
-        while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR) {}
+        while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR) {
+        }
         p->pid = 0;
     }
     close_fd(&p->in);

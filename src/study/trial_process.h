@@ -12,16 +12,16 @@
 enum { EW_STDERR_TAIL = 4096 };
 
 struct ew_trial_process {
-    pid_t pid;                       /* 0 once it has been waited for */
-    int in, out, error;              /* -1 = closed */
-    const char *input;               /* what is still to be written */
+    pid_t pid;          /* 0 once it has been waited for */
+    int in, out, error; /* -1 = closed */
+    const char *input;  /* what is still to be written */
     size_t input_left;
     char stderr_tail[EW_STDERR_TAIL + 1];
     size_t stderr_size;
 };
 
-/* argv: NULL-terminated, argv[0] is looked up in PATH where it has no slash. input [size] must outlive the process; stdin is closed after it.
- * Errors: NOT_FOUND, PERMISSION (the program), MEMORY, IO. */
+/* argv: NULL-terminated, argv[0] is looked up in PATH where it has no slash. input [size] must outlive the process;
+ * stdin is closed after it. Errors: NOT_FOUND, PERMISSION (the program), MEMORY, IO. */
 enum ew_status ew_trial_process_start(const char *const *argv, const char *input, size_t size,
                                       struct ew_trial_process *out, struct ew_error *err);
 

@@ -93,8 +93,7 @@ static enum ew_status start(struct run *run, struct ew_error *err) {
 /* One step of reading. *ended once stdout is closed. */
 static enum ew_status read_some(struct run *run, char *bytes, bool *ended, struct ew_error *err) {
     size_t n = 0;
-    enum ew_status status =
-        ew_trial_process_read(&run->result->process, TICK_MS, bytes, READ_BYTES, &n, ended, err);
+    enum ew_status status = ew_trial_process_read(&run->result->process, TICK_MS, bytes, READ_BYTES, &n, ended, err);
     if (status == EW_OK && n > 0) status = ew_trial_collector_feed(run->result->collector, bytes, n, err);
     if (status != EW_OK) return status;
     struct ew_trial_collected said = ew_trial_collector_state(run->result->collector);
@@ -187,17 +186,17 @@ static void judge(struct run *run) {
     r->major_faults = run->usage.ru_majflt;
     int64_t kills = proc_field("/proc/vmstat", "oom_kill");
     ew_trial_process_clean_stderr(&result->process);
-    struct ew_trial_evidence evidence = {
-        .said = ew_trial_collector_state(result->collector),
-        .timed_out = run->timed_out,
-        .timeout_s = run->setup->timeout_s,
-        .exit_code = killed ? -1 : WEXITSTATUS(run->wait_status),
-        .signal = killed ? WTERMSIG(run->wait_status) : 0,
-        .oom_kills = kills == EW_MISSING || run->oom_kills_before == EW_MISSING ? EW_MISSING
-                                                                                : kills - run->oom_kills_before,
-        .peak_bytes = r->peak_rss_bytes,
-        .free_at_start_bytes = run->free_before,
-        .stderr_tail = result->process.stderr_tail};
+    struct ew_trial_evidence evidence = {.said = ew_trial_collector_state(result->collector),
+                                         .timed_out = run->timed_out,
+                                         .timeout_s = run->setup->timeout_s,
+                                         .exit_code = killed ? -1 : WEXITSTATUS(run->wait_status),
+                                         .signal = killed ? WTERMSIG(run->wait_status) : 0,
+                                         .oom_kills = kills == EW_MISSING || run->oom_kills_before == EW_MISSING
+                                                          ? EW_MISSING
+                                                          : kills - run->oom_kills_before,
+                                         .peak_bytes = r->peak_rss_bytes,
+                                         .free_at_start_bytes = run->free_before,
+                                         .stderr_tail = result->process.stderr_tail};
     r->status = ew_trial_judge(&evidence, result->reason);
     r->reason = r->status == EW_TRIAL_OK ? NULL : result->reason;
     r->stderr_tail = r->status == EW_TRIAL_OK || result->process.stderr_size == 0 ? NULL : result->process.stderr_tail;

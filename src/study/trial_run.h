@@ -11,8 +11,8 @@ struct ew_trial_setup {
     const char *const *engine; /* command, NULL-terminated */
     struct ew_trial_spec spec;
     double timeout_s;
-    struct ew_study_meters *meters; /* may be NULL: no samples */
-    const volatile int *stop;       /* becomes non-zero: kill the child and give up. May be NULL */
+    struct ew_study_meters *meters;                 /* may be NULL: no samples */
+    const volatile int *stop;                       /* becomes non-zero: kill the child and give up. May be NULL */
     void (*tick)(void *context, const char *phase); /* about ten times a second; phase may be NULL. May be NULL */
     void *tick_context;
 };

@@ -15,6 +15,7 @@ double ew_trial_prefill_speed(const struct ew_trial_record *trial) {
 }
 
 double ew_trial_decode_speed(const struct ew_trial_record *trial) {
-    if (trial->status != EW_TRIAL_OK || trial->n_stamps < 2 || trial->last_stamp_ns <= trial->first_stamp_ns) return NAN;
+    if (trial->status != EW_TRIAL_OK || trial->n_stamps < 2 || trial->last_stamp_ns <= trial->first_stamp_ns)
+        return NAN;
     return (double)(trial->n_stamps - 1) * 1e9 / (double)(trial->last_stamp_ns - trial->first_stamp_ns);
 }

@@ -14,9 +14,7 @@ static int compare_texts(const void *a, const void *b, void *context) {
     return order ? order : (n_a > n_b) - (n_a < n_b);
 }
 
-static bool in_set(const uint64_t set[4], uint8_t byte) {
-    return set[byte >> 6] >> (byte & 63) & 1;
-}
+static bool in_set(const uint64_t set[4], uint8_t byte) { return set[byte >> 6] >> (byte & 63) & 1; }
 
 void ew_special_tokens_fill(struct ew_special_tokens *special, const struct ew_vocab *vocab) {
     special->n = 0;

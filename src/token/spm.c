@@ -10,9 +10,7 @@
 
 static const uint8_t space_mark[3] = {0xe2, 0x96, 0x81}; /* U+2581 */
 
-static bool is_space_mark(const uint8_t *text, size_t n) {
-    return n >= 3 && memcmp(text, space_mark, 3) == 0;
-}
+static bool is_space_mark(const uint8_t *text, size_t n) { return n >= 3 && memcmp(text, space_mark, 3) == 0; }
 
 static bool has_space_inside(const uint8_t *text, size_t n) {
     for (size_t i = 1; i + 3 <= n; i++)
@@ -149,9 +147,7 @@ enum ew_status ew_spm_encode(const struct ew_spm *spm, const uint8_t *text, size
     return status;
 }
 
-static unsigned hex_digit(uint8_t c) {
-    return c <= '9' ? c - (unsigned)'0' : (c | 0x20u) - 'a' + 10u;
-}
+static unsigned hex_digit(uint8_t c) { return c <= '9' ? c - (unsigned)'0' : (c | 0x20u) - 'a' + 10u; }
 
 size_t ew_spm_token_bytes(const struct ew_spm *spm, uint32_t id, char *buf, size_t capacity) {
     size_t n, out = 0;

@@ -16,9 +16,7 @@ static bool same(struct ew_gguf_string s, const char *text) {
 }
 
 /* For messages: file strings may be long or no text at all. */
-static int shown(struct ew_gguf_string s) {
-    return s.size < 60 ? (int)s.size : 60;
-}
+static int shown(struct ew_gguf_string s) { return s.size < 60 ? (int)s.size : 60; }
 
 static enum ew_status read_id(const struct ew_gguf *gguf, const char *key, uint32_t n_vocab, uint32_t missing,
                               uint32_t *out, struct ew_error *err) {

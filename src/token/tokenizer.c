@@ -137,22 +137,14 @@ void ew_tokenizer_close(struct ew_tokenizer **tokenizer) {
 
 /* ---- questions ---- */
 
-static int32_t id_or_none(uint32_t id) {
-    return id == EW_TOKEN_NONE ? -1 : (int32_t)id;
-}
+static int32_t id_or_none(uint32_t id) { return id == EW_TOKEN_NONE ? -1 : (int32_t)id; }
 static bool in_vocab(const struct ew_tokenizer *tokenizer, int32_t id) {
     return id >= 0 && (uint32_t)id < tokenizer->vocab.n;
 }
 
-uint32_t ew_tokenizer_n_vocab(const struct ew_tokenizer *tokenizer) {
-    return tokenizer->vocab.n;
-}
-int32_t ew_tokenizer_bos(const struct ew_tokenizer *tokenizer) {
-    return id_or_none(tokenizer->meta.bos);
-}
-int32_t ew_tokenizer_eos(const struct ew_tokenizer *tokenizer) {
-    return id_or_none(tokenizer->meta.eos);
-}
+uint32_t ew_tokenizer_n_vocab(const struct ew_tokenizer *tokenizer) { return tokenizer->vocab.n; }
+int32_t ew_tokenizer_bos(const struct ew_tokenizer *tokenizer) { return id_or_none(tokenizer->meta.bos); }
+int32_t ew_tokenizer_eos(const struct ew_tokenizer *tokenizer) { return id_or_none(tokenizer->meta.eos); }
 
 bool ew_tokenizer_adds_bos(const struct ew_tokenizer *tokenizer) {
     return tokenizer->meta.add_bos && tokenizer->meta.bos != EW_TOKEN_NONE;
@@ -185,9 +177,7 @@ size_t ew_tokenizer_token_bytes(const struct ew_tokenizer *tokenizer, int32_t id
 
 /* ---- encoding ---- */
 
-static bool is_blank(uint8_t c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+static bool is_blank(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 /* Where the text goes on after a special token that ends at `at`. */
 static size_t after_special(const struct ew_tokenizer *tokenizer, uint32_t id, const uint8_t *text, size_t n,

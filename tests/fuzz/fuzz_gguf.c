@@ -1,5 +1,6 @@
 /* Fuzz target of the GGUF reader: any bytes are either refused with a message or give a file whose every value, string
- * and tensor byte can be read. Under libFuzzer see docs/formats.md; in the test run replay_corpus.c feeds it the corpus. */
+ * and tensor byte can be read. Under libFuzzer see docs/formats.md; in the test run replay_corpus.c feeds it the
+ * corpus. */
 #include "gguf/gguf_read.h"
 
 #include "fuzz_target.h"

@@ -94,8 +94,11 @@ static double mean_kl(const float *got, const float *exact, size_t rows, size_t 
 }
 
 static void run_path(struct ew_model *model, const struct path *path, const int32_t *ids, size_t n, float *rows) {
-    struct ew_session_params p = {.n_ctx = (uint32_t)n, .n_batch = path->batch, .threads_prefill = path->threads,
-                                  .threads_decode = path->threads, .layout = path->layout,
+    struct ew_session_params p = {.n_ctx = (uint32_t)n,
+                                  .n_batch = path->batch,
+                                  .threads_prefill = path->threads,
+                                  .threads_decode = path->threads,
+                                  .layout = path->layout,
                                   .cpu_mask = path->plain_c ? EW_CPU_MASK_NONE : 0};
     struct ew_session *session = NULL;
     struct ew_error err = {0};
@@ -133,7 +136,8 @@ static void check_golden(void **state) {
         memset(rows, 0xff, n * n_vocab * sizeof *rows);
         run_path(model, &paths[i], ids, n, rows);
         double e = nmse(rows, exact, n * n_vocab), kl = mean_kl(rows, exact, n, n_vocab);
-        print_message("%s, %s: nmse %.3g of %.3g, KL %.3g of %.3g\n", g->name, paths[i].name, e, nmse_bound, kl, kl_bound);
+        print_message("%s, %s: nmse %.3g of %.3g, KL %.3g of %.3g\n", g->name, paths[i].name, e, nmse_bound, kl,
+                      kl_bound);
         assert_true(e <= nmse_bound);
         assert_true(kl <= kl_bound);
     }
@@ -151,7 +155,7 @@ int main(void) {
     folder = buf;
     struct CMUnitTest tests[N];
     for (size_t i = 0; i < N; i++)
-        tests[i] = (struct CMUnitTest){.name = goldens[i].name, .test_func = check_golden,
-                                       .initial_state = (void *)(uintptr_t)&goldens[i]};
+        tests[i] = (struct CMUnitTest){
+            .name = goldens[i].name, .test_func = check_golden, .initial_state = (void *)(uintptr_t)&goldens[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

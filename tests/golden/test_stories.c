@@ -28,10 +28,10 @@ static struct ew_model *open_model(const char *path) {
 }
 
 /* Greedy continuation of a prompt: n ids into out. */
-static void continue_greedily(struct ew_model *m, uint32_t threads, uint32_t batch, const int32_t *prompt, size_t n_prompt,
-                              int32_t *out, size_t n) {
-    struct ew_session_params p = {.n_ctx = (uint32_t)(n_prompt + n), .n_batch = batch, .threads_prefill = threads,
-                                  .threads_decode = threads};
+static void continue_greedily(struct ew_model *m, uint32_t threads, uint32_t batch, const int32_t *prompt,
+                              size_t n_prompt, int32_t *out, size_t n) {
+    struct ew_session_params p = {
+        .n_ctx = (uint32_t)(n_prompt + n), .n_batch = batch, .threads_prefill = threads, .threads_decode = threads};
     struct ew_sampler_params greedy = ew_sampler_default_params();
     struct ew_session *s = NULL;
     struct ew_sampler *sampler = NULL;
@@ -108,7 +108,8 @@ static void test_tinystories_q8_writes_expected_text(void **state) {
     static const char prompt[] = "Once upon a time";
     int32_t ids[64], out[32];
     size_t n_ids;
-    assert_int_equal(ew_model_tokenize(m, prompt, strlen(prompt), EW_TOKENIZE_ADD_SPECIAL, ids, 64, &n_ids, NULL), EW_OK);
+    assert_int_equal(ew_model_tokenize(m, prompt, strlen(prompt), EW_TOKENIZE_ADD_SPECIAL, ids, 64, &n_ids, NULL),
+                     EW_OK);
     continue_greedily(m, 2, 512, ids, n_ids, out, 32);
     char text[2048];
     size_t used = 0;
@@ -117,8 +118,10 @@ static void test_tinystories_q8_writes_expected_text(void **state) {
         char piece[128];
         size_t n = ew_model_token_bytes(m, out[i], false, piece, sizeof piece);
         for (size_t b = 0; b < n; b++) {
-            if (piece[b] == '\n') used += (size_t)sprintf(text + used, "\\n");
-            else text[used++] = piece[b];
+            if (piece[b] == '\n')
+                used += (size_t)sprintf(text + used, "\\n");
+            else
+                text[used++] = piece[b];
         }
     }
     text[used] = 0;

@@ -57,17 +57,11 @@ static void make_block(struct ew_check_rng *rng, enum ew_type type, void *block,
     ew_check_fill_bytes(rng, block, ew_type_traits(type)->block_bytes);
     switch (type) {
     case EW_TYPE_Q4_K:
-    case EW_TYPE_Q5_K:
-        put_half(block, 2, random_scale(rng, exact)); /* fall through */
+    case EW_TYPE_Q5_K: put_half(block, 2, random_scale(rng, exact)); /* fall through */
     case EW_TYPE_Q4_0:
-    case EW_TYPE_Q8_0:
-        put_half(block, 0, random_scale(rng, exact));
-        break;
-    case EW_TYPE_Q6_K:
-        put_half(block, offsetof(struct ew_block_q6_k, d), random_scale(rng, exact));
-        break;
-    default:
-        break;
+    case EW_TYPE_Q8_0: put_half(block, 0, random_scale(rng, exact)); break;
+    case EW_TYPE_Q6_K: put_half(block, offsetof(struct ew_block_q6_k, d), random_scale(rng, exact)); break;
+    default: break;
     }
 }
 

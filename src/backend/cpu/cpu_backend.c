@@ -15,8 +15,7 @@
 static enum ew_status arena_open(struct ew_cpu_arena *a, size_t size, const char *what, struct ew_error *err) {
     if (size == 0) return EW_OK;
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
-        return ew_error_errno(err, EW_ERR_MEMORY, errno, "%s: cannot allocate %zu bytes", what, size);
+    if (p == MAP_FAILED) return ew_error_errno(err, EW_ERR_MEMORY, errno, "%s: cannot allocate %zu bytes", what, size);
     madvise(p, size, MADV_HUGEPAGE);
     *a = (struct ew_cpu_arena){.base = p, .size = size};
     return EW_OK;
@@ -47,8 +46,8 @@ static size_t scratch_size(const struct ew_plan_memory *m) {
 }
 
 static size_t session_size(const struct ew_plan *plan, const struct ew_plan_memory *m, uint32_t threads) {
-    size_t size = m->kv_bytes + 64 * 2 * (size_t)plan->shape.n_layer + ew_cpu_align(m->buffers_bytes) +
-                  scratch_size(m) * threads;
+    size_t size =
+        m->kv_bytes + 64 * 2 * (size_t)plan->shape.n_layer + ew_cpu_align(m->buffers_bytes) + scratch_size(m) * threads;
     for (int k = 0; k < EW_ACT_KINDS; k++) size += ew_cpu_align(m->act_bytes[k]);
     return size;
 }

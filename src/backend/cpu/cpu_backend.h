@@ -17,7 +17,7 @@ struct ew_cpu_arena {
 struct ew_cpu_op {
     const struct ew_op *op;
     struct ew_weight matrix[EW_OP_MAX_WEIGHTS];
-    const float *vector; /* NORM, HEAD: norm weights */
+    const float *vector;       /* NORM, HEAD: norm weights */
     ew_f16 *k_cache, *v_cache; /* CACHE, ATTENTION: [n_head_kv][positions][head_dim] */
 };
 

@@ -132,10 +132,12 @@ static void run_rope(struct worker *w) {
     enter(w, BY_TOKEN);
     const struct ew_plan_shape *s = &w->b->plan->shape;
     const struct ew_vector_kernels *v = &w->b->kernels.vector;
-    void (*rotate)(size_t, const float *, float *) = s->rope_pairs == EW_ROPE_HALVES ? v->rope_halves : v->rope_adjacent;
+    void (*rotate)(size_t, const float *, float *) =
+        s->rope_pairs == EW_ROPE_HALVES ? v->rope_halves : v->rope_adjacent;
     for (uint32_t t = w->token_begin; t < w->token_end; t++) {
         const float *rope = row_of(w, EW_BUF_ROPE, t);
-        for (uint32_t h = 0; h < s->n_head; h++) rotate(s->n_rot, rope, row_of(w, EW_BUF_Q, t) + (size_t)h * s->head_dim);
+        for (uint32_t h = 0; h < s->n_head; h++)
+            rotate(s->n_rot, rope, row_of(w, EW_BUF_Q, t) + (size_t)h * s->head_dim);
         for (uint32_t h = 0; h < s->n_head_kv; h++)
             rotate(s->n_rot, rope, row_of(w, EW_BUF_K, t) + (size_t)h * s->head_dim);
     }
@@ -189,8 +191,8 @@ static void run_attention(struct worker *w, const struct ew_cpu_op *bound, atomi
 static void run_gate(struct worker *w) {
     enter(w, BY_TOKEN);
     for (uint32_t t = w->token_begin; t < w->token_end; t++)
-        w->b->kernels.vector.silu_mul(w->b->plan->width[EW_BUF_GATE], row_of(w, EW_BUF_GATE, t), row_of(w, EW_BUF_UP, t),
-                                      row_of(w, EW_BUF_GATE, t));
+        w->b->kernels.vector.silu_mul(w->b->plan->width[EW_BUF_GATE], row_of(w, EW_BUF_GATE, t),
+                                      row_of(w, EW_BUF_UP, t), row_of(w, EW_BUF_GATE, t));
 }
 
 /* The head runs for one token at a time: its matrix is the largest, and usually only the last token is wanted. */
@@ -203,8 +205,8 @@ static void run_head(struct worker *w, const struct ew_cpu_op *bound, atomic_uin
         ew_pool_barrier(w->me);
         if (w->me->index == 0) {
             float *normed = row_of(w, EW_BUF_NORMED, 0);
-            w->b->kernels.vector.rms_norm(plan->shape.n_embd, row_of(w, EW_BUF_X, t), bound->vector, plan->shape.norm_eps,
-                                          normed);
+            w->b->kernels.vector.rms_norm(plan->shape.n_embd, row_of(w, EW_BUF_X, t), bound->vector,
+                                          plan->shape.norm_eps, normed);
             prepare_act(w, &bound->matrix[1], 1, normed, plan->shape.n_embd, 1, 0, 1);
             atomic_store_explicit(next, 0, memory_order_relaxed);
         }

@@ -53,10 +53,15 @@ static void touch_pages(const struct ew_gguf_tensor *t) {
 }
 
 static void bind_matrix(struct ew_backend *b, const struct ew_gguf_tensor *t, struct ew_weight *w) {
-    *w = (struct ew_weight){
-        .data = t->data, .type = t->type, .layout = EW_LAYOUT_ROWS, .n_in = (uint32_t)t->ne[0], .n_out = (uint32_t)t->ne[1]};
-    if (ew_plan_packs(&b->kernels, b->params.request.layout, t)) pack_matrix(b, t, w);
-    else touch_pages(t);
+    *w = (struct ew_weight){.data = t->data,
+                            .type = t->type,
+                            .layout = EW_LAYOUT_ROWS,
+                            .n_in = (uint32_t)t->ne[0],
+                            .n_out = (uint32_t)t->ne[1]};
+    if (ew_plan_packs(&b->kernels, b->params.request.layout, t))
+        pack_matrix(b, t, w);
+    else
+        touch_pages(t);
 }
 
 static enum ew_status bind_vector(struct ew_backend *b, const struct ew_gguf_tensor *t, const float **out,

@@ -54,17 +54,11 @@ EW_INLINE void prefetch_blocks(struct ew_rows *src, size_t block_bytes) {
     src->ahead += 16 * block_bytes;
 }
 
-EW_INLINE vint low_nibbles(vint v) {
-    return v_and(v, v_set_8(15));
-}
-EW_INLINE vint high_nibbles(vint v) {
-    return low_nibbles(v_shift_right(v, 4));
-}
+EW_INLINE vint low_nibbles(vint v) { return v_and(v, v_set_8(15)); }
+EW_INLINE vint high_nibbles(vint v) { return low_nibbles(v_shift_right(v, 4)); }
 
 /* Byte s of each lane. */
-EW_INLINE vfloat byte_of_lane(vint v, unsigned s) {
-    return v_to_float(v_and(v_shift_right(v, 8 * s), v_set_32(255)));
-}
+EW_INLINE vfloat byte_of_lane(vint v, unsigned s) { return v_to_float(v_and(v_shift_right(v, 8 * s), v_set_32(255))); }
 
 /* q of Q4_0 in 0 … 15, bias 8. */
 EW_INLINE void decode_q4_0(struct ew_rows src, uint32_t n_cols, ew_emit *emit, void *state) {

@@ -18,12 +18,8 @@ EW_INLINE vfloat load_from_f32(const void *p) {
     memcpy(&v, p, sizeof v);
     return v;
 }
-EW_INLINE vfloat load_from_f16(const void *p) {
-    return vf_load_f16(p);
-}
-EW_INLINE vfloat load_from_bf16(const void *p) {
-    return vf_load_bf16(p);
-}
+EW_INLINE vfloat load_from_f16(const void *p) { return vf_load_f16(p); }
+EW_INLINE vfloat load_from_bf16(const void *p) { return vf_load_bf16(p); }
 
 /* ---- panels: FLOAT_ROWS values per column ---- */
 
@@ -115,9 +111,7 @@ EW_INLINE void gemv_float(const struct ew_gemv_args *a, size_t elem_bytes, load_
                                uint32_t n_cols, void *panel) {                                                         \
         unpack_float(w, bytes_, load_from_##name_, row, n_rows, col, n_cols, panel);                                   \
     }                                                                                                                  \
-    static void gemv_##name_(const struct ew_gemv_args *a) {                                                           \
-        gemv_float(a, bytes_, load_from_##name_);                                                                      \
-    }
+    static void gemv_##name_(const struct ew_gemv_args *a) { gemv_float(a, bytes_, load_from_##name_); }
 FLOAT_KERNELS(f32, 4)
 FLOAT_KERNELS(f16, 2)
 FLOAT_KERNELS(bf16, 2)

@@ -19,71 +19,29 @@ enum { LANES = 8, TILE_TOKENS = 4, TILE_VECTORS = 2, WIDE_BYTES = 1 };
 enum { LANES = 8, TILE_TOKENS = 3, TILE_VECTORS = 2, WIDE_BYTES = 0 };
 #endif
 
-EW_INLINE vint v_load(const void *p) {
-    return _mm256_loadu_si256(p);
-}
-EW_INLINE void v_store(void *p, vint v) {
-    _mm256_storeu_si256(p, v);
-}
-EW_INLINE vint v_zero(void) {
-    return _mm256_setzero_si256();
-}
-EW_INLINE vint v_set_32(int x) {
-    return _mm256_set1_epi32(x);
-}
-EW_INLINE vint v_set_8(int x) {
-    return _mm256_set1_epi8((char)x);
-}
-EW_INLINE vint v_and(vint a, vint b) {
-    return _mm256_and_si256(a, b);
-}
-EW_INLINE vint v_or(vint a, vint b) {
-    return _mm256_or_si256(a, b);
-}
-EW_INLINE vint v_xor(vint a, vint b) {
-    return _mm256_xor_si256(a, b);
-}
-EW_INLINE vint v_or_and(vint a, vint b, vint c) {
-    return v_or(a, v_and(b, c));
-}
-EW_INLINE vint v_add_8(vint a, vint b) {
-    return _mm256_add_epi8(a, b);
-}
+EW_INLINE vint v_load(const void *p) { return _mm256_loadu_si256(p); }
+EW_INLINE void v_store(void *p, vint v) { _mm256_storeu_si256(p, v); }
+EW_INLINE vint v_zero(void) { return _mm256_setzero_si256(); }
+EW_INLINE vint v_set_32(int x) { return _mm256_set1_epi32(x); }
+EW_INLINE vint v_set_8(int x) { return _mm256_set1_epi8((char)x); }
+EW_INLINE vint v_and(vint a, vint b) { return _mm256_and_si256(a, b); }
+EW_INLINE vint v_or(vint a, vint b) { return _mm256_or_si256(a, b); }
+EW_INLINE vint v_xor(vint a, vint b) { return _mm256_xor_si256(a, b); }
+EW_INLINE vint v_or_and(vint a, vint b, vint c) { return v_or(a, v_and(b, c)); }
+EW_INLINE vint v_add_8(vint a, vint b) { return _mm256_add_epi8(a, b); }
 /* Shifts are of 32-bit lanes. */
-EW_INLINE vint v_shift_left(vint a, unsigned n) {
-    return _mm256_slli_epi32(a, (int)n);
-}
-EW_INLINE vint v_shift_right(vint a, unsigned n) {
-    return _mm256_srli_epi32(a, (int)n);
-}
-EW_INLINE vint v_shift_right_signed(vint a, unsigned n) {
-    return _mm256_srai_epi32(a, (int)n);
-}
-EW_INLINE vfloat v_to_float(vint a) {
-    return _mm256_cvtepi32_ps(a);
-}
+EW_INLINE vint v_shift_left(vint a, unsigned n) { return _mm256_slli_epi32(a, (int)n); }
+EW_INLINE vint v_shift_right(vint a, unsigned n) { return _mm256_srli_epi32(a, (int)n); }
+EW_INLINE vint v_shift_right_signed(vint a, unsigned n) { return _mm256_srai_epi32(a, (int)n); }
+EW_INLINE vfloat v_to_float(vint a) { return _mm256_cvtepi32_ps(a); }
 
-EW_INLINE vfloat vf_load(const float *p) {
-    return _mm256_loadu_ps(p);
-}
-EW_INLINE void vf_store(float *p, vfloat v) {
-    _mm256_storeu_ps(p, v);
-}
-EW_INLINE vfloat vf_zero(void) {
-    return _mm256_setzero_ps();
-}
-EW_INLINE vfloat vf_set(float x) {
-    return _mm256_set1_ps(x);
-}
-EW_INLINE vfloat vf_mul(vfloat a, vfloat b) {
-    return _mm256_mul_ps(a, b);
-}
-EW_INLINE vfloat vf_fma(vfloat a, vfloat b, vfloat c) {
-    return _mm256_fmadd_ps(a, b, c);
-} /* a b + c */
-EW_INLINE vfloat vf_fnma(vfloat a, vfloat b, vfloat c) {
-    return _mm256_fnmadd_ps(a, b, c);
-} /* c - a b */
+EW_INLINE vfloat vf_load(const float *p) { return _mm256_loadu_ps(p); }
+EW_INLINE void vf_store(float *p, vfloat v) { _mm256_storeu_ps(p, v); }
+EW_INLINE vfloat vf_zero(void) { return _mm256_setzero_ps(); }
+EW_INLINE vfloat vf_set(float x) { return _mm256_set1_ps(x); }
+EW_INLINE vfloat vf_mul(vfloat a, vfloat b) { return _mm256_mul_ps(a, b); }
+EW_INLINE vfloat vf_fma(vfloat a, vfloat b, vfloat c) { return _mm256_fmadd_ps(a, b, c); }   /* a b + c */
+EW_INLINE vfloat vf_fnma(vfloat a, vfloat b, vfloat c) { return _mm256_fnmadd_ps(a, b, c); } /* c - a b */
 EW_INLINE float vf_sum(vfloat a) {
     __m128 v = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     v = _mm_add_ps(v, _mm_movehl_ps(v, v));
@@ -95,16 +53,10 @@ EW_INLINE vint first_lanes(uint32_t n) {
     const vint lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > 8 ? 8 : (int)n), lane);
 }
-EW_INLINE vfloat vf_load_first(const float *p, uint32_t n) {
-    return _mm256_maskload_ps(p, first_lanes(n));
-}
-EW_INLINE void vf_store_first(float *p, uint32_t n, vfloat v) {
-    _mm256_maskstore_ps(p, first_lanes(n), v);
-}
+EW_INLINE vfloat vf_load_first(const float *p, uint32_t n) { return _mm256_maskload_ps(p, first_lanes(n)); }
+EW_INLINE void vf_store_first(float *p, uint32_t n, vfloat v) { _mm256_maskstore_ps(p, first_lanes(n), v); }
 
-EW_INLINE vfloat vf_load_f16(const void *p) {
-    return _mm256_cvtph_ps(_mm_loadu_si128(p));
-}
+EW_INLINE vfloat vf_load_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(p)); }
 EW_INLINE vfloat vf_load_bf16(const void *p) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
 }

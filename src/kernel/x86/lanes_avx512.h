@@ -15,94 +15,40 @@ typedef __m512 vfloat;
 /* Lanes; token and row vectors of a tile; whether products of unsigned bytes up to 255 are exact. */
 enum { LANES = 16, TILE_TOKENS = 6, TILE_VECTORS = 2, WIDE_BYTES = 1 };
 
-EW_INLINE vint v_load(const void *p) {
-    return _mm512_loadu_si512(p);
-}
-EW_INLINE void v_store(void *p, vint v) {
-    _mm512_storeu_si512(p, v);
-}
-EW_INLINE vint v_zero(void) {
-    return _mm512_setzero_si512();
-}
-EW_INLINE vint v_set_32(int x) {
-    return _mm512_set1_epi32(x);
-}
-EW_INLINE vint v_set_8(int x) {
-    return _mm512_set1_epi8((char)x);
-}
-EW_INLINE vint v_and(vint a, vint b) {
-    return _mm512_and_si512(a, b);
-}
-EW_INLINE vint v_or(vint a, vint b) {
-    return _mm512_or_si512(a, b);
-}
-EW_INLINE vint v_xor(vint a, vint b) {
-    return _mm512_xor_si512(a, b);
-}
-EW_INLINE vint v_or_and(vint a, vint b, vint c) {
-    return _mm512_ternarylogic_epi32(a, b, c, 0xf8);
-}
-EW_INLINE vint v_add_8(vint a, vint b) {
-    return _mm512_add_epi8(a, b);
-}
-EW_INLINE vint v_shift_left(vint a, unsigned n) {
-    return _mm512_slli_epi32(a, n);
-}
-EW_INLINE vint v_shift_right(vint a, unsigned n) {
-    return _mm512_srli_epi32(a, n);
-}
-EW_INLINE vint v_shift_right_signed(vint a, unsigned n) {
-    return _mm512_srai_epi32(a, n);
-}
-EW_INLINE vfloat v_to_float(vint a) {
-    return _mm512_cvtepi32_ps(a);
-}
+EW_INLINE vint v_load(const void *p) { return _mm512_loadu_si512(p); }
+EW_INLINE void v_store(void *p, vint v) { _mm512_storeu_si512(p, v); }
+EW_INLINE vint v_zero(void) { return _mm512_setzero_si512(); }
+EW_INLINE vint v_set_32(int x) { return _mm512_set1_epi32(x); }
+EW_INLINE vint v_set_8(int x) { return _mm512_set1_epi8((char)x); }
+EW_INLINE vint v_and(vint a, vint b) { return _mm512_and_si512(a, b); }
+EW_INLINE vint v_or(vint a, vint b) { return _mm512_or_si512(a, b); }
+EW_INLINE vint v_xor(vint a, vint b) { return _mm512_xor_si512(a, b); }
+EW_INLINE vint v_or_and(vint a, vint b, vint c) { return _mm512_ternarylogic_epi32(a, b, c, 0xf8); }
+EW_INLINE vint v_add_8(vint a, vint b) { return _mm512_add_epi8(a, b); }
+EW_INLINE vint v_shift_left(vint a, unsigned n) { return _mm512_slli_epi32(a, n); }
+EW_INLINE vint v_shift_right(vint a, unsigned n) { return _mm512_srli_epi32(a, n); }
+EW_INLINE vint v_shift_right_signed(vint a, unsigned n) { return _mm512_srai_epi32(a, n); }
+EW_INLINE vfloat v_to_float(vint a) { return _mm512_cvtepi32_ps(a); }
 
-EW_INLINE vfloat vf_load(const float *p) {
-    return _mm512_loadu_ps(p);
-}
-EW_INLINE void vf_store(float *p, vfloat v) {
-    _mm512_storeu_ps(p, v);
-}
-EW_INLINE vfloat vf_zero(void) {
-    return _mm512_setzero_ps();
-}
-EW_INLINE vfloat vf_set(float x) {
-    return _mm512_set1_ps(x);
-}
-EW_INLINE vfloat vf_mul(vfloat a, vfloat b) {
-    return _mm512_mul_ps(a, b);
-}
-EW_INLINE vfloat vf_fma(vfloat a, vfloat b, vfloat c) {
-    return _mm512_fmadd_ps(a, b, c);
-}
-EW_INLINE vfloat vf_fnma(vfloat a, vfloat b, vfloat c) {
-    return _mm512_fnmadd_ps(a, b, c);
-}
-EW_INLINE float vf_sum(vfloat a) {
-    return _mm512_reduce_add_ps(a);
-}
+EW_INLINE vfloat vf_load(const float *p) { return _mm512_loadu_ps(p); }
+EW_INLINE void vf_store(float *p, vfloat v) { _mm512_storeu_ps(p, v); }
+EW_INLINE vfloat vf_zero(void) { return _mm512_setzero_ps(); }
+EW_INLINE vfloat vf_set(float x) { return _mm512_set1_ps(x); }
+EW_INLINE vfloat vf_mul(vfloat a, vfloat b) { return _mm512_mul_ps(a, b); }
+EW_INLINE vfloat vf_fma(vfloat a, vfloat b, vfloat c) { return _mm512_fmadd_ps(a, b, c); }
+EW_INLINE vfloat vf_fnma(vfloat a, vfloat b, vfloat c) { return _mm512_fnmadd_ps(a, b, c); }
+EW_INLINE float vf_sum(vfloat a) { return _mm512_reduce_add_ps(a); }
 
-EW_INLINE __mmask16 lanes_below(uint32_t n) {
-    return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1);
-}
-EW_INLINE vfloat vf_load_first(const float *p, uint32_t n) {
-    return _mm512_maskz_loadu_ps(lanes_below(n), p);
-}
-EW_INLINE void vf_store_first(float *p, uint32_t n, vfloat v) {
-    _mm512_mask_storeu_ps(p, lanes_below(n), v);
-}
+EW_INLINE __mmask16 lanes_below(uint32_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1); }
+EW_INLINE vfloat vf_load_first(const float *p, uint32_t n) { return _mm512_maskz_loadu_ps(lanes_below(n), p); }
+EW_INLINE void vf_store_first(float *p, uint32_t n, vfloat v) { _mm512_mask_storeu_ps(p, lanes_below(n), v); }
 
-EW_INLINE vfloat vf_load_f16(const void *p) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
-}
+EW_INLINE vfloat vf_load_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 EW_INLINE vfloat vf_load_bf16(const void *p) {
     __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
-EW_INLINE vfloat v_low_f16(vint v) {
-    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v));
-}
+EW_INLINE vfloat v_low_f16(vint v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
 
 #ifdef __AVX512VNNI__
 EW_INLINE vint v_dot_pair(vint sum, vint q0, vint x0, vint q1, vint x1) {

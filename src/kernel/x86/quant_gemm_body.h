@@ -183,39 +183,20 @@ EW_INLINE void multiply_tile(const struct ew_tile_args *a, enum kind kind, unsig
     uint32_t t = 0;
     for (; t + (uint32_t)tokens <= a->n_tokens; t += (uint32_t)tokens) multiply_tokens(a, t, kind, bias_shift, tokens);
     switch (a->n_tokens - t) {
-    case 1:
-        multiply_tokens(a, t, kind, bias_shift, 1);
-        break;
-    case 2:
-        multiply_tokens(a, t, kind, bias_shift, 2);
-        break;
-    case 3:
-        multiply_tokens(a, t, kind, bias_shift, tokens > 3 ? 3 : 1);
-        break;
-    case 4:
-        multiply_tokens(a, t, kind, bias_shift, tokens > 4 ? 4 : 1);
-        break;
-    case 5:
-        multiply_tokens(a, t, kind, bias_shift, tokens > 5 ? 5 : 1);
-        break;
-    default:
-        break;
+    case 1: multiply_tokens(a, t, kind, bias_shift, 1); break;
+    case 2: multiply_tokens(a, t, kind, bias_shift, 2); break;
+    case 3: multiply_tokens(a, t, kind, bias_shift, tokens > 3 ? 3 : 1); break;
+    case 4: multiply_tokens(a, t, kind, bias_shift, tokens > 4 ? 4 : 1); break;
+    case 5: multiply_tokens(a, t, kind, bias_shift, tokens > 5 ? 5 : 1); break;
+    default: break;
     }
 }
 
 /* With wide bytes a panel's quants have a bias of 128 whatever the type; without, they keep the type's own. */
-static void tile_q4_0(const struct ew_tile_args *a) {
-    multiply_tile(a, SCALE_32, WIDE_BYTES ? 0 : 4, TOKENS);
-}
-static void tile_q8_0(const struct ew_tile_args *a) {
-    multiply_tile(a, WIDE_BYTES ? SCALE_32 : SIGNED_32, 0, TOKENS);
-}
-static void tile_k(const struct ew_tile_args *a) {
-    multiply_tile(a, SCALE_32_MIN, 0, TOKENS);
-}
-static void tile_q6_k(const struct ew_tile_args *a) {
-    multiply_tile(a, SCALE_16, WIDE_BYTES ? 0 : 2, TOKENS_16);
-}
+static void tile_q4_0(const struct ew_tile_args *a) { multiply_tile(a, SCALE_32, WIDE_BYTES ? 0 : 4, TOKENS); }
+static void tile_q8_0(const struct ew_tile_args *a) { multiply_tile(a, WIDE_BYTES ? SCALE_32 : SIGNED_32, 0, TOKENS); }
+static void tile_k(const struct ew_tile_args *a) { multiply_tile(a, SCALE_32_MIN, 0, TOKENS); }
+static void tile_q6_k(const struct ew_tile_args *a) { multiply_tile(a, SCALE_16, WIDE_BYTES ? 0 : 2, TOKENS_16); }
 
 /* ---- one line per type and layout ---- */
 

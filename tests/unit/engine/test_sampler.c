@@ -83,8 +83,10 @@ static void test_top_k_keeps_k_largest(void **state) {
         double sum = 0;
         for (uint32_t i = 0; i < k; i++) sum += probability[order[i]];
         for (uint32_t i = 0; i < N; i++) {
-            if (i < k) assert_share(counts[order[i]], n, probability[order[i]] / sum);
-            else assert_int_equal(counts[order[i]], 0);
+            if (i < k)
+                assert_share(counts[order[i]], n, probability[order[i]] / sum);
+            else
+                assert_int_equal(counts[order[i]], 0);
         }
     }
 }

@@ -61,7 +61,7 @@ static void test_defaults_are_resolved(void **state) {
     (void)state;
     struct ew_session *s = open_session(ew_session_default_params());
     struct ew_session_params p = ew_session_params_of(s);
-    assert_int_equal(p.n_ctx, 256);  /* trained context, below 4096 */
+    assert_int_equal(p.n_ctx, 256);   /* trained context, below 4096 */
     assert_int_equal(p.n_batch, 256); /* 512 cut to the context */
     assert_true(p.threads_prefill >= 1 && p.threads_decode >= 1);
     assert_null(ew_session_logits(s));
@@ -72,7 +72,8 @@ static void test_defaults_are_resolved(void **state) {
 
 static void test_context_limit_does_nothing(void **state) {
     (void)state;
-    struct ew_session *s = open_session((struct ew_session_params){.n_ctx = 8, .threads_prefill = 1, .threads_decode = 1});
+    struct ew_session *s =
+        open_session((struct ew_session_params){.n_ctx = 8, .threads_prefill = 1, .threads_decode = 1});
     int32_t ids[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
     struct ew_error err;
     assert_int_equal(ew_session_prefill(s, ids, 9, &err), EW_ERR_LIMIT);
@@ -91,7 +92,8 @@ static void test_context_limit_does_nothing(void **state) {
 
 static void test_foreign_ids_are_refused(void **state) {
     (void)state;
-    struct ew_session *s = open_session((struct ew_session_params){.n_ctx = 8, .threads_prefill = 1, .threads_decode = 1});
+    struct ew_session *s =
+        open_session((struct ew_session_params){.n_ctx = 8, .threads_prefill = 1, .threads_decode = 1});
     struct ew_error err;
     int32_t ids[2] = {1, 4096};
     assert_int_equal(ew_session_prefill(s, ids, 2, &err), EW_ERR_ARGUMENT);
@@ -123,8 +125,8 @@ static void test_cutting_a_prompt_changes_nothing(void **state) {
     float *whole = malloc(n_vocab * sizeof *whole);
     static const uint32_t batches[] = {512, 1, 7, 64};
     for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
-        struct ew_session *s = open_session((struct ew_session_params){
-            .n_ctx = N, .n_batch = batches[b], .threads_prefill = 2, .threads_decode = 2});
+        struct ew_session *s = open_session(
+            (struct ew_session_params){.n_ctx = N, .n_batch = batches[b], .threads_prefill = 2, .threads_decode = 2});
         assert_int_equal(ew_session_prefill(s, ids, 40, NULL), EW_OK);
         assert_int_equal(ew_session_prefill(s, ids + 40, N - 40, NULL), EW_OK);
         const float *l = ew_session_logits(s);
@@ -148,8 +150,8 @@ static void test_prediction_names_every_part(void **state) {
     assert_int_equal(l.kv_cache, 6 * 2 * 2 * 256 * 64 * 2); /* layers × K, V × heads × positions × width × f16 */
     /* All matrices stay mapped; only the 13 norm vectors are copied. Parameters minus norms, two bytes each. */
     assert_int_equal(l.weights_mapped, (5770496 - 13 * 256) * 2);
-    assert_int_equal(l.total, l.weights_mapped + l.weights_packed + l.kv_cache + l.activations + l.scratch + l.tokenizer +
-                                  l.runtime);
+    assert_int_equal(l.total, l.weights_mapped + l.weights_packed + l.kv_cache + l.activations + l.scratch +
+                                  l.tokenizer + l.runtime);
     struct ew_memory_ledger twice;
     p.n_ctx = 512;
     assert_int_equal(ew_session_predict_memory(model, &p, &twice, NULL), EW_OK);

@@ -14,9 +14,7 @@
 
 static long calls_until_failure = -1; /* below 0: no failure */
 
-static bool fails_now(void) {
-    return calls_until_failure >= 0 && calls_until_failure-- == 0;
-}
+static bool fails_now(void) { return calls_until_failure >= 0 && calls_until_failure-- == 0; }
 
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
@@ -25,15 +23,9 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 char *__wrap_strdup(const char *s);
 
-void *__wrap_calloc(size_t n, size_t size) {
-    return fails_now() ? NULL : __real_calloc(n, size);
-}
-void *__wrap_realloc(void *p, size_t size) {
-    return fails_now() ? NULL : __real_realloc(p, size);
-}
-char *__wrap_strdup(const char *s) {
-    return fails_now() ? NULL : __real_strdup(s);
-}
+void *__wrap_calloc(size_t n, size_t size) { return fails_now() ? NULL : __real_calloc(n, size); }
+void *__wrap_realloc(void *p, size_t size) { return fails_now() ? NULL : __real_realloc(p, size); }
+char *__wrap_strdup(const char *s) { return fails_now() ? NULL : __real_strdup(s); }
 
 static void the_reader_survives_every_failed_allocation(void **state) {
     (void)state;

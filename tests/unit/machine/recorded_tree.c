@@ -77,8 +77,10 @@ void tree_unpack(const char *name, char root[TREE_ROOT_BYTES]) {
         if (out) fclose(out);
         out = NULL;
         line[strcspn(line, "\n")] = 0;
-        if (strncmp(line, "== ", 3) == 0) out = open_new(root, line + 3);
-        else put_line(root, line[0], line + 2);
+        if (strncmp(line, "== ", 3) == 0)
+            out = open_new(root, line + 3);
+        else
+            put_line(root, line[0], line + 2);
     }
     if (out) fclose(out);
     fclose(in);

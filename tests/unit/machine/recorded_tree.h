@@ -10,8 +10,8 @@ enum { TREE_ROOT_BYTES = 256 };
 /* Unpacks tests/fixtures/machines/NAME.tree into a new folder. Fails the test when it cannot. */
 void tree_unpack(const char *name, char root[TREE_ROOT_BYTES]);
 
-/* Unpacks an archive of the shared captures (".tar.gz", ".tar.bz2") and names the folder `inside` it. false = the captures
- * or tar are not here; the caller skips. */
+/* Unpacks an archive of the shared captures (".tar.gz", ".tar.bz2") and names the folder `inside` it. false = the
+ * captures or tar are not here; the caller skips. */
 bool tree_untar(const char *archive, const char *inside, char root[TREE_ROOT_BYTES]);
 
 /* Writes root/path, with its folders. */

@@ -144,10 +144,15 @@ static void test_hostile(void **state) {
     tree_unpack("intel-laptop", root);
     memset(blob, 'A', sizeof blob - 1);
     blob[sizeof blob - 1] = 0;
-    static const char *const paths[] = {
-        "/sys/class/dmi/id/product_name", "/sys/devices/system/cpu/cpu0/cache/index0/size", "/etc/os-release",
-        "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "/sys/class/hwmon/hwmon0/name", "/proc/meminfo",
-        "/sys/devices/system/cpu/cpu0/topology/thread_siblings_list", "/proc/self/cgroup", "/proc/cpuinfo"};
+    static const char *const paths[] = {"/sys/class/dmi/id/product_name",
+                                        "/sys/devices/system/cpu/cpu0/cache/index0/size",
+                                        "/etc/os-release",
+                                        "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
+                                        "/sys/class/hwmon/hwmon0/name",
+                                        "/proc/meminfo",
+                                        "/sys/devices/system/cpu/cpu0/topology/thread_siblings_list",
+                                        "/proc/self/cgroup",
+                                        "/proc/cpuinfo"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         tree_put(root, paths[i], blob);
         struct ew_machine *m = NULL;
@@ -204,8 +209,9 @@ static void test_this_machine(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_orin_nano), cmocka_unit_test(test_pi5),     cmocka_unit_test(test_laptop),
-        cmocka_unit_test(test_empty),     cmocka_unit_test(test_hostile), cmocka_unit_test(test_desktop_and_nothing),
+        cmocka_unit_test(test_orin_nano), cmocka_unit_test(test_pi5),
+        cmocka_unit_test(test_laptop),    cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_hostile),   cmocka_unit_test(test_desktop_and_nothing),
         cmocka_unit_test(test_lists),     cmocka_unit_test(test_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -285,8 +285,8 @@ static void test_power_points(void **state) {
     assert_int_equal(ew_energy_power_points(&trace, EW_ENERGY_TOTAL, at(0), at(4), t, w, 1), 3);
 }
 
-/* A recording of an Orin Nano's VDD_IN at 10 Hz (milliseconds, milliwatts in columns 1 and 11). Expected: the trapezoid sum
- * by another program, awk 's += (p + q) / 2 * (t - u)' over the same columns. */
+/* A recording of an Orin Nano's VDD_IN at 10 Hz (milliseconds, milliwatts in columns 1 and 11). Expected: the trapezoid
+ * sum by another program, awk 's += (p + q) / 2 * (t - u)' over the same columns. */
 static void test_recorded_board(void **state) {
     (void)state;
     char path[1024], line[512];
@@ -318,12 +318,18 @@ static void test_recorded_board(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ramp),     cmocka_unit_test(test_step),
-        cmocka_unit_test(test_channels), cmocka_unit_test(test_counter_wraps),
-        cmocka_unit_test(test_gaps),     cmocka_unit_test(test_repeats_show_the_update_period),
-        cmocka_unit_test(test_idle),     cmocka_unit_test(test_grades),
-        cmocka_unit_test(test_frozen_and_absurd), cmocka_unit_test(test_interval_holds_the_truth),
-        cmocka_unit_test(test_power_points),      cmocka_unit_test(test_recorded_board),
+        cmocka_unit_test(test_ramp),
+        cmocka_unit_test(test_step),
+        cmocka_unit_test(test_channels),
+        cmocka_unit_test(test_counter_wraps),
+        cmocka_unit_test(test_gaps),
+        cmocka_unit_test(test_repeats_show_the_update_period),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_grades),
+        cmocka_unit_test(test_frozen_and_absurd),
+        cmocka_unit_test(test_interval_holds_the_truth),
+        cmocka_unit_test(test_power_points),
+        cmocka_unit_test(test_recorded_board),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -234,8 +234,10 @@ static void choose_live(double watts, enum ew_meter_reason reason) {
     enum ew_status status = ew_meter_list_choose_energy(p.list, "auto", &m, &e);
     assert_int_equal(info_of(&p, "rapl")->reason, reason);
     assert_int_equal(status == EW_OK, reason == EW_METER_USABLE);
-    if (status == EW_OK) assert_string_equal(ew_meter_info(m)->name, "rapl");
-    else assert_non_null(strstr(e.message, "rapl: "));
+    if (status == EW_OK)
+        assert_string_equal(ew_meter_info(m)->name, "rapl");
+    else
+        assert_non_null(strstr(e.message, "rapl: "));
     close_place(&p);
 }
 
@@ -252,9 +254,9 @@ static void test_levels(void **state) {
     (void)state;
     struct place p;
     open_place(&p, "nothing");
-    static const char *const zones[][2] = {{"intel-rapl:0", "package-0"}, {"intel-rapl:0:0", "dram"},
-                                           {"intel-rapl:1", "package-1"}, {"intel-rapl:1:0", "dram"},
-                                           {"intel-rapl:1:1", "core"},    {"intel-rapl:2", "psys"},
+    static const char *const zones[][2] = {{"intel-rapl:0", "package-0"},     {"intel-rapl:0:0", "dram"},
+                                           {"intel-rapl:1", "package-1"},     {"intel-rapl:1:0", "dram"},
+                                           {"intel-rapl:1:1", "core"},        {"intel-rapl:2", "psys"},
                                            {"intel-rapl-mmio:0", "package-0"}};
     for (size_t i = 0; i < sizeof zones / sizeof *zones; i++) {
         char path[96];
@@ -305,8 +307,10 @@ static void test_this_machine(void **state) {
     for (size_t i = 0; i < ew_meter_list_count(list); i++) {
         const struct ew_meter_info *info = ew_meter_info(ew_meter_list_at(list, i));
         assert_true(info->name[0] != 0 && info->documented != NULL);
-        if (info->reason == EW_METER_USABLE) assert_true(info->covers[0] != 0 && info->n_channels > 0);
-        else assert_true(info->reason_text[0] != 0);
+        if (info->reason == EW_METER_USABLE)
+            assert_true(info->covers[0] != 0 && info->n_channels > 0);
+        else
+            assert_true(info->reason_text[0] != 0);
     }
     assert_int_equal(info_of(&(struct place){.list = list}, "time")->reason, EW_METER_USABLE);
     ew_meter_list_close(&list);
@@ -314,8 +318,9 @@ static void test_this_machine(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_orin_nano), cmocka_unit_test(test_broken_channel), cmocka_unit_test(test_agx_orin),
-        cmocka_unit_test(test_laptop),    cmocka_unit_test(test_desktop),        cmocka_unit_test(test_no_energy_is_loud),
+        cmocka_unit_test(test_orin_nano), cmocka_unit_test(test_broken_channel),
+        cmocka_unit_test(test_agx_orin),  cmocka_unit_test(test_laptop),
+        cmocka_unit_test(test_desktop),   cmocka_unit_test(test_no_energy_is_loud),
         cmocka_unit_test(test_levels),    cmocka_unit_test(test_choice_needs_proof),
         cmocka_unit_test(test_capture),   cmocka_unit_test(test_this_machine),
     };

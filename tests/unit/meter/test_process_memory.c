@@ -108,7 +108,8 @@ static void test_old_kernel(void **state) {
     assert_int_equal(mkdir(path, 0700), 0);
     snprintf(folder, sizeof folder, "%s/proc/42", root);
     assert_int_equal(mkdir(folder, 0700), 0);
-    put(folder, "status", "Name:\tx\nVmPeak:\t 9000 kB\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\nVmSwap:\t       4 kB\n");
+    put(folder, "status",
+        "Name:\tx\nVmPeak:\t 9000 kB\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\nVmSwap:\t       4 kB\n");
     struct ew_meter_config config = {.root = root};
     struct ew_meter *m = NULL;
     assert_int_equal(ew_meter_open_process_memory(&config, 42, &m, NULL), EW_OK);

@@ -14,8 +14,8 @@
 enum { W = 64, Q = 64, KV = 32, FF = 96, V = 128, HD = 16 };
 
 static struct ew_gguf_tensor matrix(uint64_t n_in, uint64_t n_out) {
-    return (struct ew_gguf_tensor){.n_dims = 2, .ne = {n_in, n_out, 1, 1}, .type = EW_TYPE_F32,
-                                   .size_bytes = n_in * n_out * sizeof(float)};
+    return (struct ew_gguf_tensor){
+        .n_dims = 2, .ne = {n_in, n_out, 1, 1}, .type = EW_TYPE_F32, .size_bytes = n_in * n_out * sizeof(float)};
 }
 
 static struct ew_gguf_tensor t_embed, t_norm, t_q, t_kv, t_o, t_up, t_down;
@@ -45,8 +45,14 @@ static struct ew_plan one_layer(void) {
     t_o = matrix(Q, W);
     t_up = matrix(W, FF);
     t_down = matrix(FF, W);
-    struct ew_plan p = {.shape = {.n_layer = 1, .n_embd = W, .n_head = 4, .n_head_kv = 2, .head_dim = HD, .n_ff = FF,
-                                  .n_vocab = V, .n_rot = HD}};
+    struct ew_plan p = {.shape = {.n_layer = 1,
+                                  .n_embd = W,
+                                  .n_head = 4,
+                                  .n_head_kv = 2,
+                                  .head_dim = HD,
+                                  .n_ff = FF,
+                                  .n_vocab = V,
+                                  .n_rot = HD}};
     const uint32_t width[EW_BUF_COUNT] = {W, W, Q, KV, KV, Q, FF, FF, HD, V};
     memcpy(p.width, width, sizeof width);
     append(&p, EW_OP_EMBED, 0, EW_BUF_X, &t_embed);
@@ -77,14 +83,16 @@ static void test_living_buffers_stay_apart(void **state) {
     size_t at[EW_BUF_COUNT] = {0}, total = ew_plan_place_buffers(&p, at);
     /* What is alive together in this layer, read off the equations. */
     static const enum ew_buffer together[][2] = {
-        {EW_BUF_X, EW_BUF_NORMED}, {EW_BUF_X, EW_BUF_Q},      {EW_BUF_X, EW_BUF_K},    {EW_BUF_X, EW_BUF_V},
-        {EW_BUF_X, EW_BUF_ATTN},   {EW_BUF_X, EW_BUF_GATE},   {EW_BUF_X, EW_BUF_UP},   {EW_BUF_NORMED, EW_BUF_Q},
-        {EW_BUF_NORMED, EW_BUF_K}, {EW_BUF_NORMED, EW_BUF_V}, {EW_BUF_Q, EW_BUF_K},    {EW_BUF_Q, EW_BUF_V},
-        {EW_BUF_K, EW_BUF_V},      {EW_BUF_Q, EW_BUF_ATTN},   {EW_BUF_GATE, EW_BUF_UP}, {EW_BUF_NORMED, EW_BUF_GATE},
-        {EW_BUF_NORMED, EW_BUF_UP}, {EW_BUF_ROPE, EW_BUF_X},  {EW_BUF_ROPE, EW_BUF_Q}, {EW_BUF_ROPE, EW_BUF_NORMED},
+        {EW_BUF_X, EW_BUF_NORMED},  {EW_BUF_X, EW_BUF_Q},      {EW_BUF_X, EW_BUF_K},     {EW_BUF_X, EW_BUF_V},
+        {EW_BUF_X, EW_BUF_ATTN},    {EW_BUF_X, EW_BUF_GATE},   {EW_BUF_X, EW_BUF_UP},    {EW_BUF_NORMED, EW_BUF_Q},
+        {EW_BUF_NORMED, EW_BUF_K},  {EW_BUF_NORMED, EW_BUF_V}, {EW_BUF_Q, EW_BUF_K},     {EW_BUF_Q, EW_BUF_V},
+        {EW_BUF_K, EW_BUF_V},       {EW_BUF_Q, EW_BUF_ATTN},   {EW_BUF_GATE, EW_BUF_UP}, {EW_BUF_NORMED, EW_BUF_GATE},
+        {EW_BUF_NORMED, EW_BUF_UP}, {EW_BUF_ROPE, EW_BUF_X},   {EW_BUF_ROPE, EW_BUF_Q},  {EW_BUF_ROPE, EW_BUF_NORMED},
     };
-    for (size_t i = 0; i < sizeof together / sizeof *together; i++) assert_apart(&p, at, together[i][0], together[i][1]);
-    /* Most alive at once: X, NORMED, GATE and UP. The rest is dead by then (ROPE too, after the only layer) and shares. */
+    for (size_t i = 0; i < sizeof together / sizeof *together; i++)
+        assert_apart(&p, at, together[i][0], together[i][1]);
+    /* Most alive at once: X, NORMED, GATE and UP. The rest is dead by then (ROPE too, after the only layer) and shares.
+     */
     assert_int_equal(total, W + W + FF + FF);
     ew_plan_free(&p);
 }
@@ -96,7 +104,7 @@ static void test_cost_by_hand(void **state) {
     struct ew_plan_cost c = ew_plan_sum_cost(&p, 3, 5);
     assert_true(c.weight_bytes == 4.0 * (weights + W * V));
     assert_true(c.matmul_ops == 2.0 * (3 * weights + W * V)); /* the head runs for one token */
-    double pairs = 6 + 7 + 8; /* positions that tokens 5, 6 and 7 see */
+    double pairs = 6 + 7 + 8;                                 /* positions that tokens 5, 6 and 7 see */
     assert_true(c.attention_ops == 4.0 * pairs * 4 * HD);
     double row = 2 * 2 * HD * 2; /* K and V of two heads, 2 bytes each */
     assert_true(c.kv_bytes == 3 * row + 8 * row);

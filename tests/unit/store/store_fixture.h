@@ -21,8 +21,8 @@ struct fixture {
 
 static inline struct ew_trial_record fixture_trial(const struct fixture *f, int i, char key[8]) {
     snprintf(key, 8, "k%d", i);
-    return (struct ew_trial_record){.study_id = f->study_id, .config_id = f->config_id, .key = key, .repeat = i,
-                                    .position = i, .seed = 100 + i};
+    return (struct ew_trial_record){
+        .study_id = f->study_id, .config_id = f->config_id, .key = key, .repeat = i, .position = i, .seed = 100 + i};
 }
 
 static inline void fixture_plan(struct fixture *f, int n) {
@@ -39,22 +39,40 @@ static inline void fixture_open(struct fixture *f) {
     struct ew_error err = {0};
     if (ew_store_open(f->path, EW_STORE_WRITE, &f->store, &err) != EW_OK) fail_msg("%s", err.message);
     int64_t machine = 0, model = 0;
-    struct ew_machine_record m = {.fingerprint = "feed", .name = "box", .arch = "x86_64", .n_cores = 2,
-                                  .memory_bytes = EW_MISSING};
+    struct ew_machine_record m = {
+        .fingerprint = "feed", .name = "box", .arch = "x86_64", .n_cores = 2, .memory_bytes = EW_MISSING};
     struct ew_study_record s = {.name = "st", .seed = 7, .created_unix_ns = 1};
-    struct ew_model_record mo = {.key = "mk", .path = "/m.gguf", .name = "M", .file_type = "Q4_0", .synthetic = true,
-                                 .file_bytes = 10, .mtime_unix_ns = 5};
+    struct ew_model_record mo = {.key = "mk",
+                                 .path = "/m.gguf",
+                                 .name = "M",
+                                 .file_type = "Q4_0",
+                                 .synthetic = true,
+                                 .file_bytes = 10,
+                                 .mtime_unix_ns = 5};
     assert_int_equal(ew_store_put_machine(f->store, &m, &machine, NULL), EW_OK);
     assert_int_equal(ew_store_put_study(f->store, &s, &f->study_id, NULL), EW_OK);
     assert_int_equal(ew_store_put_model(f->store, &mo, &model, NULL), EW_OK);
-    struct ew_config_record c = {.key = "ck", .model_id = model, .prefill_threads = 2, .decode_threads = 1,
-                                 .prompt_tokens = 16, .generate_tokens = 4, .context = 64, .layout = "auto"};
+    struct ew_config_record c = {.key = "ck",
+                                 .model_id = model,
+                                 .prefill_threads = 2,
+                                 .decode_threads = 1,
+                                 .prompt_tokens = 16,
+                                 .generate_tokens = 4,
+                                 .context = 64,
+                                 .layout = "auto"};
     assert_int_equal(ew_store_put_config(f->store, &c, &f->config_id, NULL), EW_OK);
-    struct ew_invocation_record in = {.study_id = f->study_id, .machine_id = machine, .started_unix_ns = 2,
-                                      .started_ns = 3, .ended_unix_ns = EW_MISSING, .version = "0"};
+    struct ew_invocation_record in = {.study_id = f->study_id,
+                                      .machine_id = machine,
+                                      .started_unix_ns = 2,
+                                      .started_ns = 3,
+                                      .ended_unix_ns = EW_MISSING,
+                                      .version = "0"};
     assert_int_equal(ew_store_put_invocation(f->store, &in, &f->invocation_id, NULL), EW_OK);
-    struct ew_meter_record me = {.invocation_id = f->invocation_id, .name = "process_memory", .quantity = "memory",
-                                 .used = true, .period_ns = EW_MISSING};
+    struct ew_meter_record me = {.invocation_id = f->invocation_id,
+                                 .name = "process_memory",
+                                 .quantity = "memory",
+                                 .used = true,
+                                 .period_ns = EW_MISSING};
     assert_int_equal(ew_store_put_meter(f->store, &me, &f->meter_id, NULL), EW_OK);
 }
 

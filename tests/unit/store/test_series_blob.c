@@ -15,9 +15,9 @@ static void layout_is_the_documented_one(void **state) {
     static const int64_t times[] = {5, 7, 4};
     static const double values[] = {1.0, -2.0, 0.5};
     /* 5, +2, -3 as int64, then 1.0, -2.0, 0.5 as IEEE doubles, little-endian. */
-    static const uint8_t expected[48] = {
-        5, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-        0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f};
+    static const uint8_t expected[48] = {5,    0,    0,    0,    0,    0,    0,    0,    2, 0, 0, 0, 0, 0, 0,    0,
+                                         0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f,
+                                         0,    0,    0,    0,    0,    0,    0,    0xc0, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f};
     struct ew_series_blob blob;
     assert_int_equal(ew_series_blob_encode(times, values, 3, &blob, NULL), EW_OK);
     uint8_t raw[64];

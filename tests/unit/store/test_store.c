@@ -9,8 +9,15 @@ static struct ew_stored_study *read_back(struct fixture *f) {
 }
 
 static const struct ew_phase_record phases[] = {
-    {.name = "load", .begin_ns = 1, .end_ns = 2, .n_tokens = 0, .vm_hwm_bytes = 3, .rss_anon_bytes = EW_MISSING,
-     .rss_file_bytes = 4, .peak_rss_bytes = 5, .peak_pss_bytes = 6},
+    {.name = "load",
+     .begin_ns = 1,
+     .end_ns = 2,
+     .n_tokens = 0,
+     .vm_hwm_bytes = 3,
+     .rss_anon_bytes = EW_MISSING,
+     .rss_file_bytes = 4,
+     .peak_rss_bytes = 5,
+     .peak_pss_bytes = 6},
     {.name = "prefill", .begin_ns = 10, .end_ns = 1000000010, .n_tokens = 16}};
 static const int64_t stamps[] = {2000000000, 2500000000, 3000000000, 3500000000};
 static const int64_t times[] = {1, 2, 3};
@@ -18,8 +25,13 @@ static const double values[] = {100, 200, 150};
 
 static void finish_a_trial(struct fixture *f) {
     assert_int_equal(ew_store_begin_trial(f->store, "k1", f->invocation_id, 99, NULL), EW_OK);
-    const struct ew_series_record series = {.meter_id = f->meter_id, .channel = "pss", .unit = "bytes", .n = 3,
-                                            .n_missing = 1, .time_ns = times, .value = values};
+    const struct ew_series_record series = {.meter_id = f->meter_id,
+                                            .channel = "pss",
+                                            .unit = "bytes",
+                                            .n = 3,
+                                            .n_missing = 1,
+                                            .time_ns = times,
+                                            .value = values};
     char key[8];
     struct ew_trial_record t = fixture_trial(f, 1, key);
     t.status = EW_TRIAL_OK;
@@ -189,10 +201,8 @@ static void studies_are_listed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finished_trial_comes_back),
-        cmocka_unit_test(steps_out_of_order_are_refused),
-        cmocka_unit_test(a_killed_study_goes_on),
-        cmocka_unit_test(one_writer_many_readers),
+        cmocka_unit_test(finished_trial_comes_back), cmocka_unit_test(steps_out_of_order_are_refused),
+        cmocka_unit_test(a_killed_study_goes_on),    cmocka_unit_test(one_writer_many_readers),
         cmocka_unit_test(studies_are_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

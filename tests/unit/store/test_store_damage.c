@@ -106,8 +106,8 @@ static void full_disk_loses_nothing(void **state) {
     static int64_t times[20000];
     static double values[20000];
     for (int i = 0; i < 20000; i++) values[i] = (double)(((uint64_t)i * 2654435761u) % 1000003u);
-    const struct ew_series_record series = {.meter_id = f.meter_id, .channel = "pss", .unit = "bytes", .n = 20000,
-                                            .time_ns = times, .value = values};
+    const struct ew_series_record series = {
+        .meter_id = f.meter_id, .channel = "pss", .unit = "bytes", .n = 20000, .time_ns = times, .value = values};
     char key[8];
     struct ew_trial_record t = fixture_trial(&f, 0, key);
     t.status = EW_TRIAL_OK;

@@ -1,6 +1,6 @@
 /* Statistics against values worked out by hand or published. */
-#include "study/statistics.h"
 #include "study/seeded_random.h"
+#include "study/statistics.h"
 
 #include <math.h>
 #include <setjmp.h>

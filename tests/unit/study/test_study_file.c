@@ -94,18 +94,23 @@ static void mistakes_name_line_key_and_rule(void **state) {
     bad("study: s\n", "models: is missing or empty");
     bad("study: s\nmodels: []\n", "models: is missing or empty");
     bad("study: s\nmodels: {box: true}\n", "s.yaml:2: models: must be a list");
-    bad(HEAD "colour: red\n", "s.yaml:4: colour: is not a key of a study file (models, sweep, measure, study, store, cache)");
-    bad(HEAD "sweep:\n  decode_thread: [1]\n", "s.yaml:5: decode_thread: is not a key of sweep (threads, prefill_threads");
+    bad(HEAD "colour: red\n",
+        "s.yaml:4: colour: is not a key of a study file (models, sweep, measure, study, store, cache)");
+    bad(HEAD "sweep:\n  decode_thread: [1]\n",
+        "s.yaml:5: decode_thread: is not a key of sweep (threads, prefill_threads");
     bad(HEAD "measure: {repeat: 3}\n", "s.yaml:4: repeat: is not a key of measure");
-    bad(HEAD "sweep:\n  decode_threads: [1, 0]\n", "s.yaml:5: decode_threads: `0` is not a number of threads (1 or more, or all)");
-    bad(HEAD "sweep:\n  decode_threads:\n    - 1\n    - lots\n", "s.yaml:7: decode_threads: `lots` is not a number of threads");
+    bad(HEAD "sweep:\n  decode_threads: [1, 0]\n",
+        "s.yaml:5: decode_threads: `0` is not a number of threads (1 or more, or all)");
+    bad(HEAD "sweep:\n  decode_threads:\n    - 1\n    - lots\n",
+        "s.yaml:7: decode_threads: `lots` is not a number of threads");
     bad(HEAD "sweep: {prompt_tokens: [1.5]}\n", "prompt_tokens: `1.5` is not a whole number from 1 to 1048576");
     bad(HEAD "sweep: {prompt_tokens: []}\n", "prompt_tokens: the list is empty");
     bad(HEAD "sweep: {depth: [0, 0]}\n", "depth: `0` comes twice");
     bad(HEAD "sweep: {depth: {a: 1}}\n", "depth: must be a value or a list");
     bad(HEAD "sweep: {generate_tokens: [1]}\n", "generate_tokens: `1` is not a whole number from 2");
     bad(HEAD "sweep: {layout: fast}\n", "layout: `fast` is not auto, mapped or packed");
-    bad(HEAD "sweep: {prompt_tokens: 5}\nmeasure: {prompt_tokens: 6}\n", "s.yaml:5: prompt_tokens: is already in line 4");
+    bad(HEAD "sweep: {prompt_tokens: 5}\nmeasure: {prompt_tokens: 6}\n",
+        "s.yaml:5: prompt_tokens: is already in line 4");
     bad(HEAD "sweep: {threads: 1, decode_threads: 1}\n", "threads: sets prefill and decode alike");
     bad(HEAD "sweep: [1]\n", "s.yaml:4: sweep: must be `key: value` pairs");
     bad(HEAD "measure:\n  idle: 30\n", "s.yaml:5: idle: `30` is not a duration (such as 500 ms");
@@ -123,7 +128,8 @@ static void mistakes_name_line_key_and_rule(void **state) {
     bad("study: s\nmodels:\n  - {box: yes}\n", "box: `yes` is not true or false");
     bad("study: s\nmodels:\n  - {box: false}\n", "box: false names no model");
     bad("study: s\nmodels:\n  - {filee: x}\n", "filee: is not a key of a model (synth, file, box, types, sample_text)");
-    bad("study: s\nmodels:\n  - {synth: a, types: b}\n  - [1]\n", "s.yaml:4: an entry of models: must be `key: value` pairs");
+    bad("study: s\nmodels:\n  - {synth: a, types: b}\n  - [1]\n",
+        "s.yaml:4: an entry of models: must be `key: value` pairs");
     bad("study: [a]\n", "study: must be text");
     bad("study: s\n\tx: 1\n", "s.yaml:2: is not valid YAML");
     bad("study: \"s\nmodels: 3\n", "is not valid YAML");
@@ -155,8 +161,9 @@ static void endless_and_huge_files_end(void **state) {
 /* Any single byte changed: a study or a message, never a crash. */
 static void changed_bytes_do_not_crash(void **state) {
     (void)state;
-    static const char text[] = "study: s\nmodels: [{synth: a, types: [b, c]}, {box: true}]\nsweep: {threads: [1, all]}\n"
-                               "measure: {repeats: {min: 1, max: 2, until_interval: 2 %}, idle: 1 s}\n";
+    static const char text[] =
+        "study: s\nmodels: [{synth: a, types: [b, c]}, {box: true}]\nsweep: {threads: [1, all]}\n"
+        "measure: {repeats: {min: 1, max: 2, until_interval: 2 %}, idle: 1 s}\n";
     static const char swaps[] = "\0\n\t:{}[]&*!|>'\"%@`#-?,x\xff";
     for (size_t i = 0; i + 1 < sizeof text; i++)
         for (size_t k = 0; k + 1 < sizeof swaps; k++) {

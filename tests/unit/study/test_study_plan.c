@@ -28,8 +28,10 @@ static void open_world(struct world *w, const char *sweep) {
     if (ew_study_file_parse("s.yaml", text, strlen(text), &w->study, &err) != EW_OK) fail_msg("%s", err.message);
     static const char *const keys[] = {"ka", "kb", "kc"};
     for (size_t i = 0; i < 3; i++)
-        w->located[i] = (struct ew_located_model){.from = &w->study->models[i], .path = (char *)keys[i],
-                                                  .file_bytes = 1000000 * (i + 1), .record = {.key = keys[i]}};
+        w->located[i] = (struct ew_located_model){.from = &w->study->models[i],
+                                                  .path = (char *)keys[i],
+                                                  .file_bytes = 1000000 * (i + 1),
+                                                  .record = {.key = keys[i]}};
     w->models = (struct ew_located_models){.models = w->located, .n = 3};
     w->limits = (struct ew_plan_limits){.usable_cpus = 4, .all_cores = 2};
 }
@@ -128,8 +130,13 @@ static enum ew_status no_states(void *context, int64_t id, struct ew_trial_state
 static void end_trial(struct ew_study_slots *slots, size_t config, int64_t repeat, enum ew_trial_status status,
                       int64_t prefill_ns, int64_t decode_ns) {
     const struct ew_phase_record prefill = {.name = "prefill", .begin_ns = 0, .end_ns = prefill_ns, .n_tokens = 100};
-    const struct ew_trial_record record = {.status = status, .phases = &prefill, .n_phases = 1, .n_stamps = 11,
-                                           .first_stamp_ns = 0, .last_stamp_ns = decode_ns, .begin_ns = 0,
+    const struct ew_trial_record record = {.status = status,
+                                           .phases = &prefill,
+                                           .n_phases = 1,
+                                           .n_stamps = 11,
+                                           .first_stamp_ns = 0,
+                                           .last_stamp_ns = decode_ns,
+                                           .begin_ns = 0,
                                            .end_ns = 2000000000};
     for (size_t i = 0; i < slots->plan->n_trials; i++)
         if (slots->plan->trials[i].config == config && slots->plan->trials[i].repeat == repeat)
@@ -153,7 +160,7 @@ static void repeats_end_when_precise_or_hopeless(void **state) {
     assert_int_equal(ew_study_slots_open(&plan, &sink, 1, &slots, NULL), EW_OK);
     for (size_t c = 0; c < 3; c++) assert_int_equal(wanted(&slots, w.study, c), 6);
     for (int64_t r = 0; r < 3; r++) {
-        end_trial(&slots, 0, r, EW_TRIAL_OK, 1000000000 + r * 1000000, 500000000); /* within 0.1 % */
+        end_trial(&slots, 0, r, EW_TRIAL_OK, 1000000000 + r * 1000000, 500000000);   /* within 0.1 % */
         end_trial(&slots, 1, r, EW_TRIAL_OK, 1000000000 + r * 100000000, 500000000); /* 10 % apart */
     }
     end_trial(&slots, 2, 0, EW_TRIAL_OOM, 0, 0);

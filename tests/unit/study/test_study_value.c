@@ -16,8 +16,20 @@ static void whole_numbers(void **state) {
     assert_true(ew_value_parse_int("-12", &v) && v == -12);
     assert_true(ew_value_parse_int("1_000_000", &v) && v == 1000000);
     assert_true(ew_value_parse_int("9223372036854775807", &v) && v == INT64_MAX);
-    static const char *const bad[] = {"", "-", "1.5", "1e3", "0x10", " 1", "1 ", "_1", "1_", "1__0", "9223372036854775808",
-                                      "two", "1-2", "99999999999999999999999999999999999999999"};
+    static const char *const bad[] = {"",
+                                      "-",
+                                      "1.5",
+                                      "1e3",
+                                      "0x10",
+                                      " 1",
+                                      "1 ",
+                                      "_1",
+                                      "1_",
+                                      "1__0",
+                                      "9223372036854775808",
+                                      "two",
+                                      "1-2",
+                                      "99999999999999999999999999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (ew_value_parse_int(bad[i], &v)) fail_msg("`%s` was taken", bad[i]);
 }
@@ -30,7 +42,8 @@ static void durations(void **state) {
     assert_true(ew_value_parse_duration("2 min", &s) && s == 120);
     assert_true(ew_value_parse_duration("1.5 h", &s) && s == 5400);
     assert_true(ew_value_parse_duration("0", &s) && s == 0);
-    static const char *const bad[] = {"30", "s", "", "-1 s", "1 sec", "1..2 s", "inf s", "nan s", ".5 s", "1e3 s", "1 s s"};
+    static const char *const bad[] = {"30",    "s",     "",     "-1 s",  "1 sec", "1..2 s",
+                                      "inf s", "nan s", ".5 s", "1e3 s", "1 s s"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (ew_value_parse_duration(bad[i], &s)) fail_msg("`%s` was taken", bad[i]);
 }
@@ -50,8 +63,8 @@ static void printed(void **state) {
     static const struct {
         double seconds;
         const char *text;
-    } times[] = {{0.42, "0.4 s"}, {9.94, "9.9 s"}, {41.3, "41 s"}, {59.7, "1 min 0 s"}, {190, "3 min 10 s"},
-                 {6720, "1 h 52 min"}};
+    } times[] = {{0.42, "0.4 s"},     {9.94, "9.9 s"},     {41.3, "41 s"},
+                 {59.7, "1 min 0 s"}, {190, "3 min 10 s"}, {6720, "1 h 52 min"}};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         ew_value_print_duration(times[i].seconds, buf, sizeof buf);
         assert_string_equal(buf, times[i].text);
@@ -59,8 +72,8 @@ static void printed(void **state) {
     static const struct {
         double speed;
         const char *text;
-    } speeds[] = {{2083.4, "2083"}, {12345, "12345"}, {99.96, "100"}, {57.84, "57.8"}, {9.996, "10.0"}, {1.309, "1.31"},
-                  {0.4123, "0.412"}, {NAN, "–"}};
+    } speeds[] = {{2083.4, "2083"}, {12345, "12345"}, {99.96, "100"},    {57.84, "57.8"},
+                  {9.996, "10.0"},  {1.309, "1.31"},  {0.4123, "0.412"}, {NAN, "–"}};
     for (size_t i = 0; i < sizeof speeds / sizeof *speeds; i++) {
         ew_value_print_speed(speeds[i].speed, buf, sizeof buf);
         assert_string_equal(buf, speeds[i].text);

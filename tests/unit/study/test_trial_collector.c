@@ -10,10 +10,13 @@
 
 #include <cmocka.h>
 
-#define HELLO "{\"event\":\"hello\",\"t\":1,\"protocol\":1,\"engine\":\"e\",\"version\":\"2\",\"build\":\"b\",\"pid\":77,\"cpu_features\":\"f\"}\n"
-#define PHASE(name, a, b) \
-    "{\"event\":\"phase\",\"t\":" #a ",\"name\":\"" name "\",\"edge\":\"begin\"}\n" \
-    "{\"event\":\"phase\",\"t\":" #b ",\"name\":\"" name "\",\"edge\":\"end\",\"tokens\":8,\"memory\":{\"vm_hwm_bytes\":900}}\n"
+#define HELLO                                                                                                          \
+    "{\"event\":\"hello\",\"t\":1,\"protocol\":1,\"engine\":\"e\",\"version\":\"2\",\"build\":\"b\",\"pid\":77,\"cpu_" \
+    "features\":\"f\"}\n"
+#define PHASE(name, a, b)                                                                                              \
+    "{\"event\":\"phase\",\"t\":" #a ",\"name\":\"" name "\",\"edge\":\"begin\"}\n"                                    \
+    "{\"event\":\"phase\",\"t\":" #b ",\"name\":\"" name                                                               \
+    "\",\"edge\":\"end\",\"tokens\":8,\"memory\":{\"vm_hwm_bytes\":900}}\n"
 #define LEDGER "{\"event\":\"ledger\",\"t\":3,\"weights_mapped\":10,\"kv_cache\":5,\"total\":15}\n"
 #define TTFT "{\"event\":\"ttft\",\"t\":40,\"ns\":21}\n"
 #define STAMPS "{\"event\":\"token_stamps\",\"t\":60,\"ns\":[50,54,60]}\n"
@@ -70,7 +73,8 @@ static void an_exact_begin_replaces_the_event_s(void **state) {
         feed(HELLO "{\"event\":\"phase\",\"t\":5,\"name\":\"load\",\"edge\":\"begin\"}\n"
                    "{\"event\":\"phase\",\"t\":9,\"name\":\"load\",\"edge\":\"end\",\"begin\":6}\n"
                    "{\"event\":\"phase\",\"t\":15,\"name\":\"x\",\"edge\":\"begin\"}\n"
-                   "{\"event\":\"phase\",\"t\":19,\"name\":\"x\",\"edge\":\"end\",\"begin\":3}\n", 4096);
+                   "{\"event\":\"phase\",\"t\":19,\"name\":\"x\",\"edge\":\"end\",\"begin\":3}\n",
+             4096);
     struct ew_trial_record r = {0};
     ew_trial_collector_record(c, 100, &r);
     assert_int_equal(r.phases[0].begin_ns, 6);
@@ -92,12 +96,15 @@ static void broken_rules_are_named(void **state) {
         {HELLO "{\"event\":\"phase\",\"t\":1,\"name\":\"a\",\"edge\":\"middle\"}\n", "is not begin or end"},
         {HELLO "{\"event\":\"phase\",\"t\":1,\"name\":\"a\",\"edge\":\"end\"}\n", "phase a ends, but did not begin"},
         {HELLO "{\"event\":\"phase\",\"t\":5,\"name\":\"a\",\"edge\":\"begin\"}\n"
-               "{\"event\":\"phase\",\"t\":4,\"name\":\"a\",\"edge\":\"end\"}\n", "phase a ends"},
+               "{\"event\":\"phase\",\"t\":4,\"name\":\"a\",\"edge\":\"end\"}\n",
+         "phase a ends"},
         {HELLO "{\"event\":\"phase\",\"t\":1,\"name\":\"a\",\"edge\":\"begin\"}\n"
-               "{\"event\":\"phase\",\"t\":1,\"name\":\"b\",\"edge\":\"begin\"}\n", "phase b begins inside phase a"},
+               "{\"event\":\"phase\",\"t\":1,\"name\":\"b\",\"edge\":\"begin\"}\n",
+         "phase b begins inside phase a"},
         {HELLO DONE, "done, but phase load is missing"},
         {HELLO PHASE("load", 2, 9) PHASE("prefill", 20, 40) PHASE("decode", 50, 60) STAMPS DONE, "ttft is missing"},
-        {HELLO PHASE("load", 2, 9) PHASE("prefill", 20, 40) TTFT PHASE("decode", 50, 60) DONE, "token_stamps is missing"},
+        {HELLO PHASE("load", 2, 9) PHASE("prefill", 20, 40) TTFT PHASE("decode", 50, 60) DONE,
+         "token_stamps is missing"},
         {GOOD DONE TTFT, "`ttft` came after done"},
         {GOOD STAMPS, "a second time"},
         {HELLO "{\"event\":\"token_stamps\",\"t\":1,\"ns\":[3,2]}\n", "before the one before it"},
@@ -139,8 +146,8 @@ static void endless_lines_and_events_are_bounded(void **state) {
 
 static void a_trial_that_stops_keeps_its_phases(void **state) {
     (void)state;
-    struct ew_trial_collector *c =
-        feed(HELLO PHASE("load", 2, 9) "{\"event\":\"phase\",\"t\":20,\"name\":\"prefill\",\"edge\":\"begin\"}\n", 4096);
+    struct ew_trial_collector *c = feed(
+        HELLO PHASE("load", 2, 9) "{\"event\":\"phase\",\"t\":20,\"name\":\"prefill\",\"edge\":\"begin\"}\n", 4096);
     struct ew_trial_collected said = ew_trial_collector_state(c);
     assert_null(said.broken);
     assert_false(said.done);

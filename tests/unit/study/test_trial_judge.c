@@ -13,8 +13,12 @@
 enum { GIB = 1 << 30 };
 
 static struct ew_trial_evidence quiet(void) {
-    return (struct ew_trial_evidence){.said = {.pid = 5, .done = true}, .timeout_s = 2, .oom_kills = 0,
-                                      .peak_bytes = EW_MISSING, .free_at_start_bytes = EW_MISSING, .stderr_tail = ""};
+    return (struct ew_trial_evidence){.said = {.pid = 5, .done = true},
+                                      .timeout_s = 2,
+                                      .oom_kills = 0,
+                                      .peak_bytes = EW_MISSING,
+                                      .free_at_start_bytes = EW_MISSING,
+                                      .stderr_tail = ""};
 }
 
 static void expect(const struct ew_trial_evidence *e, enum ew_trial_status status, const char *word) {

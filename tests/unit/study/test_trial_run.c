@@ -19,9 +19,14 @@ static struct ew_study_meters meters;
 static struct ew_trial_result *run(const char *behaviour, double timeout_s) {
     const char *const engine[] = {"python3", engine_path, behaviour, NULL};
     const struct ew_trial_setup setup = {.engine = engine,
-                                         .spec = {.model = "m", .context = 32, .prompt_tokens = 16, .generate_tokens = 5,
-                                                  .sample_prompt = "Once", .sample_tokens = 4},
-                                         .timeout_s = timeout_s, .meters = &meters};
+                                         .spec = {.model = "m",
+                                                  .context = 32,
+                                                  .prompt_tokens = 16,
+                                                  .generate_tokens = 5,
+                                                  .sample_prompt = "Once",
+                                                  .sample_tokens = 4},
+                                         .timeout_s = timeout_s,
+                                         .meters = &meters};
     struct ew_trial_result *result = NULL;
     struct ew_error err = {0};
     if (ew_trial_run(&setup, &result, &err) != EW_OK) fail_msg("%s: %s", behaviour, err.message);
@@ -31,7 +36,8 @@ static struct ew_trial_result *run(const char *behaviour, double timeout_s) {
 static void expect(const char *behaviour, double timeout_s, enum ew_trial_status status, const char *word) {
     struct ew_trial_result *result = run(behaviour, timeout_s);
     const struct ew_trial_record *r = ew_trial_result_record(result);
-    if (r->status != status || (status == EW_TRIAL_OK) != (r->reason == NULL) || (r->reason && !strstr(r->reason, word)))
+    if (r->status != status || (status == EW_TRIAL_OK) != (r->reason == NULL) ||
+        (r->reason && !strstr(r->reason, word)))
         fail_msg("%s: %s: %s", behaviour, ew_trial_status_name(r->status), r->reason ? r->reason : "no reason");
     ew_trial_result_close(&result);
     assert_null(result);
@@ -125,9 +131,12 @@ static void stop_it(void *context, const char *phase) {
 static void stopping(void **state) {
     (void)state;
     const char *const engine[] = {"python3", engine_path, "hang", NULL};
-    const struct ew_trial_setup setup = {.engine = engine,
-                                         .spec = {.model = "m", .context = 32, .prompt_tokens = 16, .generate_tokens = 5},
-                                         .timeout_s = 60, .stop = &stop, .tick = stop_it};
+    const struct ew_trial_setup setup = {
+        .engine = engine,
+        .spec = {.model = "m", .context = 32, .prompt_tokens = 16, .generate_tokens = 5},
+        .timeout_s = 60,
+        .stop = &stop,
+        .tick = stop_it};
     struct ew_trial_result *result = NULL;
     struct ew_error err = {0};
     assert_int_equal(ew_trial_run(&setup, &result, &err), EW_ERR_CANCELLED);

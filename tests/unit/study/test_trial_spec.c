@@ -12,11 +12,20 @@
 
 static void there_and_back(void **state) {
     (void)state;
-    const struct ew_trial_spec spec = {.model = "/a \"quoted\" pfad/ü.gguf", .context = 700, .depth = 100,
-                                       .prompt_tokens = 500, .generate_tokens = 64, .threads_prefill = 4,
-                                       .threads_decode = 3, .layout = EW_WEIGHTS_PACKED, .cpu_mask = 0x8000000000000001u,
-                                       .seed = 9007199254740993u, .warmup_limit_ms = 5, .idle_gap_ms = 6,
-                                       .sample_prompt = "line\nline", .sample_tokens = 7};
+    const struct ew_trial_spec spec = {.model = "/a \"quoted\" pfad/ü.gguf",
+                                       .context = 700,
+                                       .depth = 100,
+                                       .prompt_tokens = 500,
+                                       .generate_tokens = 64,
+                                       .threads_prefill = 4,
+                                       .threads_decode = 3,
+                                       .layout = EW_WEIGHTS_PACKED,
+                                       .cpu_mask = 0x8000000000000001u,
+                                       .seed = 9007199254740993u,
+                                       .warmup_limit_ms = 5,
+                                       .idle_gap_ms = 6,
+                                       .sample_prompt = "line\nline",
+                                       .sample_tokens = 7};
     char *text = NULL;
     void *owner = NULL;
     struct ew_trial_spec got;

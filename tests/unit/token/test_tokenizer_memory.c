@@ -13,12 +13,8 @@ static bool fails(size_t bytes) {
     counted_bytes += bytes;
     return ++n_calls == fail_at;
 }
-void *__wrap_malloc(size_t size) {
-    return fails(size) ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t n, size_t size) {
-    return fails(n * size) ? NULL : __real_calloc(n, size);
-}
+void *__wrap_malloc(size_t size) { return fails(size) ? NULL : __real_malloc(size); }
+void *__wrap_calloc(size_t n, size_t size) { return fails(n * size) ? NULL : __real_calloc(n, size); }
 
 static void count_from(size_t failing) {
     n_calls = counted_bytes = 0;

@@ -30,12 +30,8 @@ static inline void put_bytes(struct fixture *f, const void *data, size_t n) {
     if (n) memcpy(f->data + f->size, data, n);
     f->size += n;
 }
-static inline void put_u32(struct fixture *f, uint32_t v) {
-    put_bytes(f, &v, sizeof v);
-}
-static inline void put_u64(struct fixture *f, uint64_t v) {
-    put_bytes(f, &v, sizeof v);
-}
+static inline void put_u32(struct fixture *f, uint32_t v) { put_bytes(f, &v, sizeof v); }
+static inline void put_u64(struct fixture *f, uint64_t v) { put_bytes(f, &v, sizeof v); }
 static inline void put_text(struct fixture *f, const char *text, size_t n) {
     put_u64(f, n);
     put_bytes(f, text, n);
