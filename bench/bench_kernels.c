@@ -175,7 +175,7 @@ static void run_case(struct bench *b, enum ew_type type, enum ew_layout layout, 
     const char *name = ew_matmul_kernel_name(&b->kernels, &b->weight, s.n_tokens);
     if (!strstr(name, b->kernels.matmul->isa) || (b->opt.filter && !strstr(name, b->opt.filter))) return;
     enum ew_act_kind kind = ew_matmul_act_kind(&b->kernels, &b->weight);
-    b->peak = kind == EW_ACT_Q8 ? EW_PEAK_INT8 : kind == EW_ACT_BF16 ? EW_PEAK_BF16 : EW_PEAK_F32;
+    b->peak = kind == EW_ACT_Q8 ? EW_PEAK_INT8 : EW_PEAK_F32;
     b->act = allocate(ew_matmul_act_bytes(&b->kernels, kind, s.n_in, s.n_tokens));
     b->y = allocate((size_t)s.n_out * s.n_tokens * sizeof *b->y);
     measure(b, name);

@@ -40,7 +40,6 @@ LOOP(dpbusd_ymm, "%{vex%} vpdpbusd", "ymm")
 LOOP(maddubs_ymm, "vpmaddubsw", "ymm")
 LOOP(fma_zmm, "vfmadd231ps", "zmm")
 LOOP(fma_ymm, "vfmadd231ps", "ymm")
-LOOP(dpbf16_zmm, "vdpbf16ps", "zmm")
 
 static const struct {
     enum ew_peak peak;
@@ -53,7 +52,6 @@ static const struct {
     {EW_PEAK_INT8, EW_CPU_AVX2, maddubs_ymm, 64},
     {EW_PEAK_F32, EW_CPU_AVX512, fma_zmm, 32},
     {EW_PEAK_F32, EW_CPU_AVX2, fma_ymm, 16},
-    {EW_PEAK_BF16, EW_CPU_AVX512BF16, dpbf16_zmm, 64},
 };
 
 double ew_limit_peak(enum ew_peak peak, uint64_t features, uint64_t turns) {

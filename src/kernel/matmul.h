@@ -28,8 +28,8 @@ struct ew_weight {
     uint32_t n_out;
 };
 
-enum ew_act_kind { EW_ACT_F32, EW_ACT_Q8, EW_ACT_BF16 };
-enum { EW_ACT_KINDS = 3 };
+enum ew_act_kind { EW_ACT_F32, EW_ACT_Q8 };
+enum { EW_ACT_KINDS = 2 };
 
 /* ---- packing ---- */
 

@@ -3,33 +3,21 @@
 #include "model/model_inside.h"
 
 #include "base/error.h"
+#include "gguf/file_type.h"
 #include "model/architecture.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Words for general.file_type. Source: GGUF specification, general.file_type. */
-static const char *file_type_name(uint64_t id) {
-    static const struct {
-        uint64_t id;
-        const char *name;
-    } names[] = {
-        {0, "F32"},     {1, "F16"},     {2, "Q4_0"},    {3, "Q4_1"},    {7, "Q8_0"},    {8, "Q5_0"},    {9, "Q5_1"},
-        {10, "Q2_K"},   {11, "Q3_K_S"}, {12, "Q3_K_M"}, {13, "Q3_K_L"}, {14, "Q4_K_S"}, {15, "Q4_K_M"}, {16, "Q5_K_S"},
-        {17, "Q5_K_M"}, {18, "Q6_K"},   {30, "IQ4_XS"}, {25, "IQ4_NL"}, {32, "BF16"},
-    };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (names[i].id == id) return names[i].name;
-    return "";
-}
 
 static void read_description(struct ew_model *m) {
     struct ew_gguf_string name = {"", 0};
     ew_gguf_get_string(m->gguf, "general.name", &name, NULL);
     m->name = strndup(name.data, name.size);
     uint64_t file_type;
-    if (ew_gguf_get_u64(m->gguf, "general.file_type", &file_type, NULL) == EW_OK)
-        snprintf(m->file_type, sizeof m->file_type, "%s", file_type_name(file_type));
+    if (ew_gguf_get_u64(m->gguf, "general.file_type", &file_type, NULL) == EW_OK && file_type <= UINT32_MAX) {
+        const char *word = ew_file_type_name((uint32_t)file_type);
+        snprintf(m->file_type, sizeof m->file_type, "%s", word ? word : "");
+    }
     ew_gguf_get_bool(m->gguf, "edgewise.synthetic", &m->synthetic, NULL);
     for (size_t i = 0; i < ew_gguf_n_tensors(m->gguf); i++) {
         const struct ew_gguf_tensor *t = ew_gguf_tensor_at(m->gguf, i);

@@ -12,11 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Products sum at most a few hundred group terms, each rounded a few times: errors grow like the square root of that.
- */
+/* Products sum at most a few hundred group terms, each rounded a few times: errors grow like the square root
+ * of that. */
 static const double BOUND_C = 16, EPSILON = 0x1p-24;
-/* Both sides of a BF16 product have 8-bit significands where that kind is used for activations. */
-static const double EPSILON_BF16 = 0x1p-9;
 
 static const enum ew_type types[] = {EW_TYPE_F32,  EW_TYPE_F16,  EW_TYPE_BF16, EW_TYPE_Q8_0,
                                      EW_TYPE_Q4_0, EW_TYPE_Q4_K, EW_TYPE_Q5_K, EW_TYPE_Q6_K};
@@ -238,15 +236,13 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
              p->s.n_tokens);
     const float *y = out.y.data;
     float *a = allocate(p->s.n_in * sizeof *a);
-    double epsilon = out.kind == EW_ACT_BF16 ? EPSILON_BF16 : EPSILON;
     for (uint32_t t = 0; t < p->s.n_tokens; t++) {
         for (uint32_t i = 0; i < p->s.n_in; i++)
-            a[i] = out.kind == EW_ACT_BF16 ? p->x[t * p->x_stride + i]
-                                           : prepared_value(out.act.data, out.kind, p->s.n_tokens, t, i);
+            a[i] = prepared_value(out.act.data, out.kind, p->s.n_tokens, t, i);
         for (uint32_t r = 0; r < p->s.n_out; r++) {
             double magnitude, want = exact_dot(p, a, r, &magnitude);
             if (accumulate) want += (t + r) % 7;
-            double bound = exact ? 0 : BOUND_C * epsilon * (magnitude + 7);
+            double bound = exact ? 0 : BOUND_C * EPSILON * (magnitude + 7);
             ew_check_near(y[t * out.y_stride + r], want, bound, what, t * (size_t)p->s.n_out + r);
         }
         uint32_t pattern;
