@@ -25,6 +25,7 @@ check sqlite3                  looks into the store from outside
 check clang                    the second compiler
 check libclang-rt-14-dev       ? sanitizers and fuzzing with clang
 check chromium                 ? opens the report as a reader would
+check qemu-user                ? starts the program on the oldest CPU it promises
 arm   gcc-aarch64-linux-gnu    cross compiler
 arm   libc6-dev-arm64-cross    C library for it
 arm   qemu-user                runs the result here
