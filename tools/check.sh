@@ -51,7 +51,8 @@ run_tests() { # name, folder, meson test options…
 
 # With assertions, as the sanitizer builds; clang's build is without them, as the release binary.
 check_gcc() {
-    build gcc build-check all -Dwerror=true --buildtype=debugoptimized && run_tests gcc build-check &&
+    build gcc build-check all -Dwerror=true --buildtype=debugoptimized &&
+        run_tests gcc build-check --timeout-multiplier 3 &&
         build release build edgewise --buildtype=release
 }
 
@@ -60,14 +61,15 @@ check_clang() {
         built+=("skipped clang: not installed")
         return
     fi
-    CC=clang build clang build-clang all -Dwerror=true --buildtype=release && run_tests clang build-clang --no-suite style
+    CC=clang build clang build-clang all -Dwerror=true --buildtype=release &&
+        run_tests clang build-clang --no-suite style --timeout-multiplier 3
 }
 
 check_sanitizers() {
     build asan build-asan all --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false &&
-        run_tests asan build-asan --no-suite style --timeout-multiplier 4
+        run_tests asan build-asan --no-suite style --timeout-multiplier 8
     build tsan build-tsan tests/unit/base/test_thread_pool --buildtype=debugoptimized -Db_sanitize=thread \
-        -Db_lundef=false -Dprogram=false && run_tests tsan build-tsan --timeout-multiplier 4 thread_pool
+        -Db_lundef=false -Dprogram=false && run_tests tsan build-tsan --timeout-multiplier 8 thread_pool
 }
 
 # Not detect_stack_use_after_return: gcc 12 then misaligns 64-byte vectors on its imitated stack (GCC bug 110027).
