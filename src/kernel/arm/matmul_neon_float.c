@@ -1,5 +1,6 @@
 /* Owns activations of every kind and the products of F32, F16 and BF16 weights for NEON as every ARMv8.0 has it. */
 #include "kernel/arm/matmul_neon_float.h"
+#include "kernel/act_q8.h"
 
 #include "gguf/tensor_type.h"
 
@@ -35,20 +36,12 @@ static void quantize_group(const float *x, struct ew_act_q8 *rec, uint32_t g) {
         vst1q_s8(rec->q + g * EW_ACT_GROUP + 16 * i, q[i]);
     }
     int sum[2] = {vaddlvq_s8(q[0]), vaddlvq_s8(q[1])};
-    rec->d[g] = amax / 127.0f;
-    rec->ds[g] = rec->d[g] * (float)(sum[0] + sum[1]);
-    rec->sum32[g] = -128 * (sum[0] + sum[1]);
-    rec->sum16[2 * g] = -128 * sum[0];
-    rec->sum16[2 * g + 1] = -128 * sum[1];
+    ew_act_q8_finish_group(rec, g, amax, sum[0], sum[1]);
 }
 
 void ew_act_prepare_q8_neon(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
                             uint32_t token_end, void *act) {
-    struct ew_act_q8 *out = act;
-    for (uint32_t t = token_begin; t < token_end; t++)
-        for (uint32_t i = 0; i < n_in; i += EW_ACT_GROUP)
-            quantize_group(x + t * x_stride + i, &out[(size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t],
-                           i % EW_ACT_Q8_COLS / EW_ACT_GROUP);
+    ew_act_q8_prepare(n_in, n_tokens, x, x_stride, token_begin, token_end, act, quantize_group);
 }
 
 void ew_act_prepare_f32_neon(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,

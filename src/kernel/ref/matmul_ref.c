@@ -1,6 +1,7 @@
 /* Owns the plain C reference of matrix products: every type, both layouts, one unpacker and one tile kernel per kind of
  * activation. Written to be checked by eye; variants are checked against it. The driver is in matmul.c. */
 #include "gguf/tensor_type.h"
+#include "kernel/act_q8.h"
 #include "kernel/matmul_table.h"
 #include "quant/blocks.h"
 #include "quant/half.h"
@@ -37,20 +38,12 @@ static void quantize_group(const float *x, struct ew_act_q8 *rec, uint32_t g) {
         rec->q[g * EW_ACT_GROUP + i] = (int8_t)q;
         sum[i / 16] += q;
     }
-    rec->d[g] = amax / 127.0f;
-    rec->ds[g] = rec->d[g] * (float)(sum[0] + sum[1]);
-    rec->sum32[g] = -128 * (sum[0] + sum[1]);
-    rec->sum16[2 * g] = -128 * sum[0];
-    rec->sum16[2 * g + 1] = -128 * sum[1];
+    ew_act_q8_finish_group(rec, g, amax, sum[0], sum[1]);
 }
 
 static void act_prepare_q8_ref(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
                                uint32_t token_end, void *act) {
-    struct ew_act_q8 *out = act;
-    for (uint32_t t = token_begin; t < token_end; t++)
-        for (uint32_t i = 0; i < n_in; i += EW_ACT_GROUP)
-            quantize_group(x + t * x_stride + i, &out[(size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t],
-                           i % EW_ACT_Q8_COLS / EW_ACT_GROUP);
+    ew_act_q8_prepare(n_in, n_tokens, x, x_stride, token_begin, token_end, act, quantize_group);
 }
 
 static void act_prepare_f32_ref(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,

@@ -1,5 +1,6 @@
 /* Matrix products of AVX2: rounding activations to 8 bits, float weights, and the table. Quantized products are in
  * quant_gemm_body.h and quant_gemv_body.h. */
+#include "kernel/act_q8.h"
 #include "kernel/x86/lanes_avx2.h"
 
 #define EW_ISA avx2
@@ -37,20 +38,12 @@ static void quantize_group(const float *x, struct ew_act_q8 *rec, uint32_t g) {
     __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); /* packing works within 128-bit halves */
     v_store(rec->q + g * EW_ACT_GROUP, _mm256_permutevar8x32_epi32(bytes, order));
-    rec->d[g] = amax / 127.0f;
-    rec->ds[g] = rec->d[g] * (float)(first + second);
-    rec->sum32[g] = -128 * (first + second);
-    rec->sum16[2 * g] = -128 * first;
-    rec->sum16[2 * g + 1] = -128 * second;
+    ew_act_q8_finish_group(rec, g, amax, first, second);
 }
 
 static void act_prepare_q8(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
                            uint32_t token_end, void *act) {
-    struct ew_act_q8 *out = act;
-    for (uint32_t t = token_begin; t < token_end; t++)
-        for (uint32_t i = 0; i < n_in; i += EW_ACT_GROUP)
-            quantize_group(x + t * x_stride + i, &out[(size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t],
-                           i % EW_ACT_Q8_COLS / EW_ACT_GROUP);
+    ew_act_q8_prepare(n_in, n_tokens, x, x_stride, token_begin, token_end, act, quantize_group);
 }
 
 const struct ew_matmul_kernels ew_matmul_avx2 = {

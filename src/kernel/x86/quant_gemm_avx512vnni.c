@@ -1,5 +1,6 @@
 /* Quantized matrix products of AVX-512 with VNNI: rounding activations to 8 bits, and the table. The products are in
  * quant_gemm_body.h and quant_gemv_body.h. */
+#include "kernel/act_q8.h"
 #include "kernel/x86/lanes_avx512.h"
 
 #define EW_ISA avx512vnni
@@ -15,20 +16,12 @@ static void quantize_group(const float *x, struct ew_act_q8 *rec, uint32_t g) {
     _mm_storeu_si128((__m128i *)(rec->q + g * EW_ACT_GROUP), _mm512_cvtsepi32_epi8(qa));
     _mm_storeu_si128((__m128i *)(rec->q + g * EW_ACT_GROUP + 16), _mm512_cvtsepi32_epi8(qb));
     int sum_a = _mm512_reduce_add_epi32(qa), sum_b = _mm512_reduce_add_epi32(qb);
-    rec->d[g] = amax / 127.0f;
-    rec->ds[g] = rec->d[g] * (float)(sum_a + sum_b);
-    rec->sum32[g] = -128 * (sum_a + sum_b);
-    rec->sum16[2 * g] = -128 * sum_a;
-    rec->sum16[2 * g + 1] = -128 * sum_b;
+    ew_act_q8_finish_group(rec, g, amax, sum_a, sum_b);
 }
 
 static void act_prepare_q8(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
                            uint32_t token_end, void *act) {
-    struct ew_act_q8 *out = act;
-    for (uint32_t t = token_begin; t < token_end; t++)
-        for (uint32_t i = 0; i < n_in; i += EW_ACT_GROUP)
-            quantize_group(x + t * x_stride + i, &out[(size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t],
-                           i % EW_ACT_Q8_COLS / EW_ACT_GROUP);
+    ew_act_q8_prepare(n_in, n_tokens, x, x_stride, token_begin, token_end, act, quantize_group);
 }
 
 const struct ew_matmul_kernels ew_matmul_avx512vnni = {
