@@ -53,7 +53,9 @@ enum ew_meter_reason {
     EW_METER_IMPLAUSIBLE, /* zero, negative, not finite or far out of range */
     EW_METER_DUPLICATE,   /* the same domain is already read another way */
     EW_METER_LIMIT,       /* a negotiated limit, not a measurement */
-    EW_METER_UNSUPPORTED  /* known, but this version does not read it */
+    EW_METER_UNSUPPORTED, /* known, but this version does not read it */
+    EW_METER_SATURATED,   /* stands at the end of its range: the true value may be larger */
+    EW_METER_GONE         /* was there, and disappeared while it was read */
 };
 
 enum { EW_METER_NAME_SIZE = 64, EW_METER_TEXT_SIZE = 256 };
@@ -74,6 +76,7 @@ struct ew_meter_info {
     char leaves_out[EW_METER_TEXT_SIZE]; /* in words; "" = nothing inside the boundary is missing */
     double period_s;                     /* how often it is sampled */
     double resolution;                   /* smallest step, in the unit of the values; 0 = not known */
+    double range_max;                    /* largest value that it can show, unit of the values; 0 = not known */
     double averaging_s;                  /* the sensor's own averaging window; 0 = instantaneous or not known */
     double error_relative;               /* expected error limit, 0.05 = 5 %; NAN = not documented */
     const char *documented;              /* where the figures above come from */
@@ -98,11 +101,17 @@ struct ew_meter_list;
 struct ew_meter_config {
     const char *root;                   /* where /proc, /sys and /dev are looked for; NULL or "" = this machine */
     const struct ew_meter_clock *clock; /* NULL = CLOCK_MONOTONIC_RAW; otherwise must outlive the meters */
-    const char *replay_path;            /* a recorded trace to offer as meter "replay"; NULL = none */
+    /* Meters that no probe can find, as the user names them: "replay:FILE", "log:FILE", "shelly:HOST[/CHANNEL]",
+     * "tasmota:HOST", "assumed:WATTS"; docs/meters.md has the grammar. A source that was named and does not work is a
+     * refused meter; one that cannot be understood is an error of the probe (ARGUMENT). */
+    const char *const *sources; /* [n_sources]; must outlive the probe */
+    size_t n_sources;
+    const char *nvml_path; /* NVIDIA's management library; NULL = the system's, and none where root is given */
 };
 
 /* Finds every meter of the machine, usable or refused. config may be NULL. *out: ew_meter_list_close.
- * Errors: MEMORY; FORMAT, IO, NOT_FOUND for the replay file. A machine without any meter is not an error. */
+ * Errors: MEMORY; ARGUMENT for a source; FORMAT, IO, NOT_FOUND for a replay file. A machine without any meter is not an
+ * error. */
 enum ew_status ew_meter_list_probe(const struct ew_meter_config *config, struct ew_meter_list **out,
                                    struct ew_error *err);
 void ew_meter_list_close(struct ew_meter_list **list); /* closes its meters */

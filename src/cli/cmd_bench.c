@@ -16,10 +16,11 @@
 struct options {
     struct ew_cli_common common;
     struct ew_study_file *study;
-    const char *store, *cache, *engine, *trace;
+    const char *store, *cache, *engine;
+    struct ew_meter_options meters;
 };
 
-enum { KEY_STORE = 2001, KEY_ENGINE, KEY_CACHE, KEY_TRACE, KEY_DEPTH, KEY_WEIGHTS, KEY_IDLE, KEY_ENERGY };
+enum { KEY_STORE = 2001, KEY_ENGINE, KEY_CACHE, KEY_DEPTH, KEY_WEIGHTS, KEY_IDLE, KEY_ENERGY };
 
 static const struct argp_option options[] = {
     {"prompt-tokens", 'p', "N", 0, "Tokens of the prompt (512)", 1},
@@ -30,7 +31,6 @@ static const struct argp_option options[] = {
     {"weights", KEY_WEIGHTS, "LIST", 0, "mapped, packed, auto: where matrices live (auto)", 1},
     {"energy", KEY_ENERGY, "METER", 0, "Energy meter by name, auto or none (auto)", 2},
     {"idle", KEY_IDLE, "TIME", 0, "How long idle power is measured before and after, where there is a meter (5 s)", 2},
-    {"power-trace", KEY_TRACE, "FILE", 0, "Play a recorded power trace as the energy meter", 2},
     {"store", KEY_STORE, "DB", 0, "Keep everything that was measured in this file", 3},
     {"cache", KEY_CACHE, "DIR", 0, "Keep synthetic models in this folder (~/.cache/edgewise)", 3},
     {"engine-command", KEY_ENGINE, "CMD", 0, "Measure another program that speaks docs/trial-protocol.md", 3},
@@ -109,7 +109,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     struct ew_study_file *s = o->study;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->common;
+        state->child_inputs[1] = &o->meters;
+        return 0;
     case 'p': s->prompt_tokens.value[0] = ew_cli_u32(state, "--prompt-tokens", arg, 1, 1 << 20); return 0;
     case 'n': s->generate_tokens.value[0] = ew_cli_u32(state, "--generate-tokens", arg, 2, 1 << 20); return 0;
     case 'r': s->repeats_min = s->repeats_max = ew_cli_u32(state, "--runs", arg, 1, 1000); return 0;
@@ -123,7 +126,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_STORE: o->store = arg; return 0;
     case KEY_CACHE: o->cache = arg; return 0;
     case KEY_ENGINE: o->engine = arg; return 0;
-    case KEY_TRACE: o->trace = arg; return 0;
     case ARGP_KEY_ARG: add_model(state, s, arg); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -168,7 +170,8 @@ static char *bench_name(void) {
 
 int ew_cmd_bench(int argc, char **argv) {
     struct options o = {.study = ew_study_file_new("bench")};
-    static const struct argp_child children[] = {{&ew_cli_common_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {
+        {&ew_cli_common_argp, 0, NULL, 0}, {&ew_meter_options_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options, .parser = parse, .args_doc = "[MODEL…]", .doc = doc, .children = children};
     struct ew_error err = {0};
@@ -184,7 +187,7 @@ int ew_cmd_bench(int argc, char **argv) {
                                    .study = o.study,
                                    .cache = o.cache,
                                    .engine_command = o.engine,
-                                   .power_trace = o.trace,
+                                   .meters = &o.meters,
                                    .quiet = true};
     struct ew_store *store = NULL;
     struct ew_bench_result result = {0};
@@ -201,5 +204,6 @@ int ew_cmd_bench(int argc, char **argv) {
     ew_store_close(&store);
     ew_study_drive_close(&drive);
     ew_study_file_close(&o.study);
+    ew_meter_options_close(&o.meters);
     return exit_status;
 }

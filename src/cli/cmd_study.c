@@ -14,12 +14,13 @@
 
 struct options {
     struct ew_cli_common common;
-    const char *file, *store, *cache, *engine, *trace;
+    const char *file, *store, *cache, *engine;
+    struct ew_meter_options meters;
     bool yes, dry_run;
 };
 
 enum { SECONDS_WITHOUT_ASKING = 120 };
-enum { KEY_STORE = 2001, KEY_DRY_RUN, KEY_ENGINE, KEY_CACHE, KEY_TRACE };
+enum { KEY_STORE = 2001, KEY_DRY_RUN, KEY_ENGINE, KEY_CACHE };
 
 static const struct argp_option options[] = {
     {"store", KEY_STORE, "DB", 0, "Keep results in this file (`store` of the study, or its name with .db, here)", 1},
@@ -27,7 +28,6 @@ static const struct argp_option options[] = {
     {"dry-run", KEY_DRY_RUN, 0, 0, "Check the file and say what would run; nothing is written", 1},
     {"cache", KEY_CACHE, "DIR", 0, "Keep synthetic models in this folder (~/.cache/edgewise)", 1},
     {"engine-command", KEY_ENGINE, "CMD", 0, "Measure another program that speaks docs/trial-protocol.md", 2},
-    {"power-trace", KEY_TRACE, "FILE", 0, "Play a recorded power trace as the energy meter", 2},
     {0},
 };
 
@@ -40,13 +40,15 @@ static const char doc[] =
 static error_t parse(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->common;
+        state->child_inputs[1] = &o->meters;
+        return 0;
     case KEY_STORE: o->store = arg; return 0;
     case 'y': o->yes = true; return 0;
     case KEY_DRY_RUN: o->dry_run = true; return 0;
     case KEY_CACHE: o->cache = arg; return 0;
     case KEY_ENGINE: o->engine = arg; return 0;
-    case KEY_TRACE: o->trace = arg; return 0;
     case ARGP_KEY_ARG:
         if (o->file) argp_error(state, "%s: one study file at a time", arg);
         o->file = arg;
@@ -184,13 +186,14 @@ static enum ew_status run(const struct options *o, struct ew_study_drive *d, con
 
 int ew_cmd_study(int argc, char **argv) {
     struct options o = {0};
-    static const struct argp_child children[] = {{&ew_cli_common_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {
+        {&ew_cli_common_argp, 0, NULL, 0}, {&ew_meter_options_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options, .parser = parse, .args_doc = "FILE.yaml", .doc = doc, .children = children};
     ew_cli_parse(&argp, argc, argv, &o.common, &o);
     struct ew_error err = {0};
     struct ew_study_drive drive = {
-        .common = &o.common, .cache = o.cache, .engine_command = o.engine, .power_trace = o.trace};
+        .common = &o.common, .cache = o.cache, .engine_command = o.engine, .meters = &o.meters};
     struct ew_study_plan plan = {0};
     char *path = NULL;
     int exit_status = EW_EXIT_OK;
@@ -210,5 +213,6 @@ int ew_cmd_study(int argc, char **argv) {
     ew_study_plan_close(&plan);
     ew_study_drive_close(&drive);
     ew_study_file_close(&drive.study);
+    ew_meter_options_close(&o.meters);
     return exit_status;
 }

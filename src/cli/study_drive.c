@@ -83,7 +83,7 @@ enum ew_status ew_study_drive_models(struct ew_study_drive *d, struct ew_error *
 enum ew_status ew_study_drive_run(struct ew_study_drive *d, struct ew_store *store, struct ew_study_outcome *out,
                                   struct ew_error *err) {
     const struct ew_study_sink sink = ew_store_sink(store);
-    const struct ew_meter_config meters = {.root = d->common->root, .replay_path = d->power_trace};
+    const struct ew_meter_config meters = ew_meter_options_config(d->meters, d->common->root);
     struct ew_study_watcher watcher = ew_study_view_watcher(&d->view);
     if (d->quiet) watcher.begun = NULL;
     if (d->quiet && !d->view.live) watcher.finished = NULL;

@@ -3,6 +3,7 @@
 #define EW_CLI_STUDY_DRIVE_H
 
 #include "cli/command.h"
+#include "cli/meter_options.h"
 #include "cli/study_view.h"
 #include "store/store.h"
 
@@ -11,7 +12,7 @@ struct ew_study_drive {
     struct ew_study_file *study; /* the caller's */
     const char *cache;           /* --cache, or NULL */
     const char *engine_command;  /* --engine-command, or NULL */
-    const char *power_trace;     /* --power-trace, or NULL */
+    const struct ew_meter_options *meters;
     bool quiet;                  /* say nothing of meters, nor of each run off a terminal: a table follows */
     struct ew_study_view view;
     struct ew_machine *machine;

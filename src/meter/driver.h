@@ -69,7 +69,12 @@ enum ew_status ew_meter_probe_heat(struct ew_meter_list *list, const struct ew_m
                                    struct ew_error *err);
 enum ew_status ew_meter_probe_time(struct ew_meter_list *list, const struct ew_meter_config *config,
                                    struct ew_error *err);
-enum ew_status ew_meter_probe_replay(struct ew_meter_list *list, const struct ew_meter_config *config,
-                                     struct ew_error *err);
+enum ew_status ew_meter_probe_sources(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                      struct ew_error *err);
+
+/* One per kind of source that the user names (meter_source.c): text is what stands after "KIND:". Errors: ARGUMENT
+ * where it cannot be understood; what is understood and does not work is added as a refused meter. */
+enum ew_status ew_meter_source_replay(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                      const char *path, struct ew_error *err);
 
 #endif

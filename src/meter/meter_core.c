@@ -169,6 +169,8 @@ const char *ew_meter_reason_name(enum ew_meter_reason reason) {
     case EW_METER_DUPLICATE: return "duplicate";
     case EW_METER_LIMIT: return "limit";
     case EW_METER_UNSUPPORTED: return "unsupported";
+    case EW_METER_SATURATED: return "saturated";
+    case EW_METER_GONE: return "gone";
     }
     return "unknown";
 }

@@ -243,10 +243,9 @@ done:
     return status;
 }
 
-enum ew_status ew_meter_probe_replay(struct ew_meter_list *list, const struct ew_meter_config *config,
-                                     struct ew_error *err) {
-    if (!config || !config->replay_path) return EW_OK;
+enum ew_status ew_meter_source_replay(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                      const char *path, struct ew_error *err) {
     struct ew_meter *m = NULL;
-    enum ew_status status = ew_meter_open_replay(config, config->replay_path, &m, err);
+    enum ew_status status = ew_meter_open_replay(config, path, &m, err);
     return status == EW_OK ? ew_meter_list_add(list, m, err) : status;
 }
