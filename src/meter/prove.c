@@ -3,10 +3,9 @@
 #include "meter/prove.h"
 #include "base/error.h"
 #include "meter/driver.h"
+#include "meter/load_maker.h"
 
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 /* Rest, then load, a few rounds; slow sensors get more. A power of 1 mW to 5 kW holds every machine this can run on. */
@@ -23,32 +22,6 @@ struct watch {
     double lowest_w, highest_w; /* of the total */
     char error[EW_METER_TEXT_SIZE];
 };
-
-struct spinner {
-    pthread_t thread;
-    atomic_bool on;
-    bool running;
-};
-
-static void *spin(void *context) {
-    struct spinner *s = context;
-    volatile double x = 1.0;
-    while (atomic_load_explicit(&s->on, memory_order_relaxed))
-        for (int i = 0; i < 10000; i++) x = x * 1.0000001 + 1e-9;
-    return NULL;
-}
-
-static void spin_set(void *context, bool on) {
-    struct spinner *s = context;
-    if (on && !s->running) {
-        atomic_store(&s->on, true);
-        s->running = pthread_create(&s->thread, NULL, spin, s) == 0;
-    } else if (!on && s->running) {
-        atomic_store(&s->on, false);
-        pthread_join(s->thread, NULL);
-        s->running = false;
-    }
-}
 
 static void see_power(struct watch *w, const struct ew_meter_info *info, const double *values) {
     double sum = 0;
@@ -152,6 +125,7 @@ enum ew_status ew_meter_prove(struct ew_meter *meter, const struct ew_prove_load
     enum ew_status status = ew_meter_start(meter, err);
     if (status != EW_OK) return status;
     size_t n = meter->info.n_channels;
+    struct ew_load_maker *maker = NULL;
     struct watch w = {.lowest_w = INFINITY, .highest_w = -INFINITY};
     w.values = calloc(BATCH * n, sizeof *w.values);
     w.first = calloc(n, sizeof *w.first);
@@ -162,11 +136,12 @@ enum ew_status ew_meter_prove(struct ew_meter *meter, const struct ew_prove_load
         goto done;
     }
     for (size_t c = 0; c < n; c++) w.first[c] = w.last[c] = NAN;
-    struct spinner spinner = {0};
-    struct ew_prove_load own = {.set = spin_set, .context = &spinner};
+    if (!load && (status = ew_load_maker_open(NULL, 1, &maker, err)) != EW_OK) goto done;
+    struct ew_prove_load own = {.set = ew_load_maker_switch, .context = maker};
     watch_rounds(meter, &w, load ? load : &own);
     status = judge(meter, &w, err);
 done:
+    ew_load_maker_close(&maker);
     ew_meter_stop(meter);
     free(w.values);
     free(w.first);
