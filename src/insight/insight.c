@@ -82,6 +82,7 @@ static enum ew_status collect_configs(struct ew_insight *insight, struct ew_erro
         keys[i] = (struct sort_key){.config = {.record = record,
                                                .model = model,
                                                .name = display_name(model),
+                                               .quality = NAN,
                                                .memory_error_percent = NAN,
                                                .rss_file_bytes = EW_MISSING,
                                                .rss_anon_bytes = EW_MISSING},

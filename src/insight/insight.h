@@ -30,8 +30,9 @@ struct ew_insight_config {
     const char *label; /* "Llama-3.2-1B Q4_0 · 2 threads", and whatever else differs within the study */
     size_t n_ok, n_failed, n_left, n_flagged;
     struct ew_figure figure[EW_MEASURES];
-    struct ew_ledger_record ledger;         /* of the first run that has one */
-    double memory_error_percent;            /* 100 (predicted - measured) / measured; NAN without both */
+    struct ew_ledger_record ledger; /* of the first run that has one */
+    double quality;                 /* of the model, in the unit of its score, more is better; NAN: not measured */
+    double memory_error_percent;    /* 100 (predicted - measured) / measured; NAN without both */
     int64_t rss_file_bytes, rss_anon_bytes; /* as the engine saw itself at the end of decoding; EW_MISSING */
     const char *kernels;                    /* NULL: unknown */
     enum ew_trust_grade grade;              /* worst of its runs */
