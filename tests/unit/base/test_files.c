@@ -1,8 +1,10 @@
 /* Mapped files and one-value files: what is there, what is missing, empty, a directory, cut or not a number. */
 #include "base/file_map.h"
+#include "base/kept_file.h"
 #include "base/small_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -180,12 +182,80 @@ static void numbers_are_whole_numbers(void **state) {
     assert_int_equal(errno, ENOENT);
 }
 
+/* How many descriptors this process has open. */
+static int open_files(void) {
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++) n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+static void a_kept_file_stays_open_and_reads_anew(void **state) {
+    (void)state;
+    char cwd[1024], path[1200], text[8];
+    assert_non_null(getcwd(cwd, sizeof cwd));
+    write_file("energy_uj", "123\n", 4);
+    snprintf(path, sizeof path, "%s/%s", cwd, path_of("energy_uj"));
+    int before = open_files();
+    struct ew_kept_file f;
+    int64_t value = 0;
+    assert_true(ew_kept_file_set(&f, NULL, path));
+    assert_int_equal(open_files(), before);
+    assert_true(ew_kept_file_read_i64(&f, &value) && value == 123);
+    assert_int_equal(open_files(), before + 1);
+    write_file("energy_uj", "-4567890\n", 9);
+    assert_true(ew_kept_file_read_i64(&f, &value) && value == -4567890);
+    assert_int_equal(ew_kept_file_read(&f, text, sizeof text), 7); /* cut to what fits */
+    assert_string_equal(text, "-456789");
+    assert_int_equal(open_files(), before + 1);
+    write_file("energy_uj", "watts\n", 6);
+    assert_false(ew_kept_file_read_i64(&f, &value));
+    assert_int_equal(errno, EINVAL);
+    unlink(path);
+    ew_kept_file_close(&f);
+    ew_kept_file_close(&f);
+    assert_int_equal(open_files(), before);
+    assert_int_equal(ew_kept_file_read(&f, text, sizeof text), -1);
+    assert_int_equal(errno, EBADF);
+}
+
+/* Recorded trees are plain files, which tests and recorders replace by rename: those are not kept. */
+static void a_recorded_file_is_opened_each_time(void **state) {
+    (void)state;
+    struct ew_kept_file f, none = {0};
+    int64_t value = 0;
+    int before = open_files();
+    assert_true(ew_kept_file_set(&f, folder, "/late"));
+    assert_false(ew_kept_file_read_i64(&f, &value));
+    assert_int_equal(errno, ENOENT);
+    write_file("late", "7", 1);
+    assert_true(ew_kept_file_read_i64(&f, &value) && value == 7);
+    unlink(path_of("late"));
+    write_file("late", "8", 1);
+    assert_true(ew_kept_file_read_i64(&f, &value) && value == 8);
+    unlink(path_of("late"));
+    assert_false(ew_kept_file_read_i64(&f, &value));
+    assert_int_equal(open_files(), before);
+    ew_kept_file_close(&f);
+    ew_kept_file_close(&none);
+    char path[2 * PATH_MAX];
+    memset(path, '/', sizeof path - 1);
+    path[sizeof path - 1] = 0;
+    assert_false(ew_kept_file_set(&f, NULL, path));
+    assert_int_equal(errno, ENAMETOOLONG);
+    assert_null(f.path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_file_is_mapped_and_closed),        cmocka_unit_test(an_empty_file_is_an_empty_map),
-        cmocka_unit_test(what_is_no_file_is_refused_by_name), cmocka_unit_test(a_file_without_rights_says_so),
-        cmocka_unit_test(released_pages_come_back),           cmocka_unit_test(small_files_are_read_below_a_root),
+        cmocka_unit_test(a_file_is_mapped_and_closed),
+        cmocka_unit_test(an_empty_file_is_an_empty_map),
+        cmocka_unit_test(what_is_no_file_is_refused_by_name),
+        cmocka_unit_test(a_file_without_rights_says_so),
+        cmocka_unit_test(released_pages_come_back),
+        cmocka_unit_test(small_files_are_read_below_a_root),
         cmocka_unit_test(numbers_are_whole_numbers),
+        cmocka_unit_test(a_kept_file_stays_open_and_reads_anew),
+        cmocka_unit_test(a_recorded_file_is_opened_each_time),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
