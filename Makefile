@@ -3,7 +3,7 @@ SHELL := /bin/bash
 MESON_SETUP = test -f $(1)/build.ninja || meson setup $(1) $(2)
 DEPS = tools/install-deps.sh
 
-.PHONY: all build deps debug asan demo check check-arm check-sanitize bench format clean help
+.PHONY: all build install deps debug asan demo check check-arm check-sanitize bench format clean help
 
 all: build
 
@@ -11,6 +11,9 @@ build: ## build/edgewise, optimised
 	@$(DEPS) build
 	@$(call MESON_SETUP,build,--buildtype=release)
 	@ninja -C build edgewise
+
+install: build ## put it, and the rights to read the meters, into the system (as root; packaging/README.md)
+	@meson install -C build
 
 debug: ## build-debug/edgewise, with assertions and symbols
 	@$(DEPS) build

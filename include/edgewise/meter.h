@@ -55,7 +55,8 @@ enum ew_meter_reason {
     EW_METER_LIMIT,       /* a negotiated limit, not a measurement */
     EW_METER_UNSUPPORTED, /* known, but this version does not read it */
     EW_METER_SATURATED,   /* stands at the end of its range: the true value may be larger */
-    EW_METER_GONE         /* was there, and disappeared while it was read */
+    EW_METER_GONE,        /* was there, and disappeared while it was read */
+    EW_METER_NOT_NOW      /* works only in another state of the machine, which the remedy names */
 };
 
 enum { EW_METER_NAME_SIZE = 64, EW_METER_TEXT_SIZE = 256 };

@@ -1,4 +1,4 @@
-/* The inside of a meter: what a driver fills in. One file per driver: rapl.c, hwmon_power.c, heat_meter.c,
+/* The inside of a meter: what a driver fills in. One file per driver: rapl.c, rapl_perf.c, hwmon_power.c, heat_meter.c,
  * process_memory.c, replay.c, fake_meter.c, time_meter.c. meter_list.c calls their probes. */
 #ifndef EW_METER_DRIVER_H
 #define EW_METER_DRIVER_H
@@ -40,6 +40,13 @@ struct ew_meter *ew_meter_new(const struct ew_meter_driver *driver, const struct
 /* Marks a meter as refused; it keeps its description. text and remedy are formatted by the caller. */
 void ew_meter_refuse(struct ew_meter *meter, enum ew_meter_reason reason, const char *text, const char *remedy);
 
+/* For a driver's read: the meter turned out to be useless for good (GONE, SATURATED). The first text stays; the meter
+ * is not stopped, as it is being read. The read that flags returns NOT_FOUND for GONE and IO for the rest. */
+void ew_meter_flag(struct ew_meter *meter, enum ew_meter_reason reason, const char *text);
+
+/* An empty list, for tests of single probes; NULL when out of memory. */
+struct ew_meter_list *ew_meter_list_new(void);
+
 /* Gives the meter to the list (also on failure, when it is closed). meter NULL (out of memory) gives MEMORY. */
 enum ew_status ew_meter_list_add(struct ew_meter_list *list, struct ew_meter *meter, struct ew_error *err);
 
@@ -63,6 +70,8 @@ __attribute__((format(printf, 3, 4))) void ew_meter_text(char *buf, size_t capac
  * is missing. */
 enum ew_status ew_meter_probe_rapl(struct ew_meter_list *list, const struct ew_meter_config *config,
                                    struct ew_error *err);
+enum ew_status ew_meter_probe_rapl_perf(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                        struct ew_error *err);
 enum ew_status ew_meter_probe_hwmon(struct ew_meter_list *list, const struct ew_meter_config *config,
                                     struct ew_error *err);
 enum ew_status ew_meter_probe_heat(struct ew_meter_list *list, const struct ew_meter_config *config,

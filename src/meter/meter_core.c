@@ -75,6 +75,12 @@ void ew_meter_refuse(struct ew_meter *meter, enum ew_meter_reason reason, const 
     ew_meter_text(meter->info.remedy, sizeof meter->info.remedy, "%s", remedy ? remedy : "");
 }
 
+void ew_meter_flag(struct ew_meter *meter, enum ew_meter_reason reason, const char *text) {
+    if (meter->info.reason != EW_METER_USABLE) return;
+    ew_meter_text(meter->info.reason_text, sizeof meter->info.reason_text, "%s", text);
+    meter->info.reason = reason;
+}
+
 const struct ew_meter_info *ew_meter_info(const struct ew_meter *meter) { return &meter->info; }
 
 enum ew_status ew_meter_start(struct ew_meter *meter, struct ew_error *err) {
@@ -171,6 +177,7 @@ const char *ew_meter_reason_name(enum ew_meter_reason reason) {
     case EW_METER_UNSUPPORTED: return "unsupported";
     case EW_METER_SATURATED: return "saturated";
     case EW_METER_GONE: return "gone";
+    case EW_METER_NOT_NOW: return "not_now";
     }
     return "unknown";
 }

@@ -13,6 +13,10 @@ struct ew_meter_list {
     size_t n, capacity;
 };
 
+struct ew_meter_list *ew_meter_list_new(void) {
+    return calloc(1, sizeof(struct ew_meter_list));
+}
+
 enum ew_status ew_meter_list_add(struct ew_meter_list *list, struct ew_meter *meter, struct ew_error *err) {
     if (!meter) return ew_error_set(err, EW_ERR_MEMORY, "list of meters: out of memory");
     if (list->n == list->capacity) {
@@ -45,9 +49,10 @@ enum ew_status ew_meter_list_probe(const struct ew_meter_config *config, struct 
                                    struct ew_error *err) {
     static enum ew_status (*const probes[])(struct ew_meter_list *, const struct ew_meter_config *,
                                             struct ew_error *) = {
-        ew_meter_probe_sources, ew_meter_probe_rapl, ew_meter_probe_hwmon, ew_meter_probe_heat, ew_meter_probe_time,
+        ew_meter_probe_sources, ew_meter_probe_rapl, ew_meter_probe_rapl_perf,
+        ew_meter_probe_hwmon,   ew_meter_probe_heat, ew_meter_probe_time,
     };
-    struct ew_meter_list *list = calloc(1, sizeof *list);
+    struct ew_meter_list *list = ew_meter_list_new();
     if (!list) return ew_error_set(err, EW_ERR_MEMORY, "list of meters: out of memory");
     for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
         enum ew_status status = probes[i](list, config, err);

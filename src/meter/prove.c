@@ -88,13 +88,17 @@ static double counter_power_w(const struct ew_meter *meter, const struct watch *
 
 static enum ew_status refuse(struct ew_meter *meter, enum ew_meter_reason reason, const char *text,
                              struct ew_error *err) {
-    ew_meter_refuse(meter, reason, text, "");
+    if (meter->info.reason == EW_METER_USABLE)
+        ew_meter_refuse(meter, reason, text, "");
+    else
+        text = meter->info.reason_text; /* its driver knows better what happened */
     enum ew_status status = reason == EW_METER_IO_ERROR ? EW_ERR_IO : EW_ERR_NOT_FOUND;
     return ew_error_set(err, status, "meter %s: %s", meter->info.name, text);
 }
 
 static enum ew_status judge(struct ew_meter *meter, const struct watch *w, struct ew_error *err) {
     char text[EW_METER_TEXT_SIZE];
+    if (meter->info.reason != EW_METER_USABLE) return refuse(meter, meter->info.reason, "", err);
     if (w->good == 0) {
         ew_meter_text(text, sizeof text, "%s", w->error[0] ? w->error : "gave no reading while it was watched");
         return refuse(meter, EW_METER_IO_ERROR, text, err);

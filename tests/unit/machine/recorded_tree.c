@@ -36,6 +36,7 @@ static FILE *open_new(const char *root, const char *path) {
     char full[8192];
     snprintf(full, sizeof full, "%s%s", root, path);
     make_folders(full);
+    unlink(full); /* a file that nobody may read may be replaced all the same */
     FILE *f = fopen(full, "w");
     assert_non_null(f);
     return f;
