@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/thread_pool.h"
 #include "gguf/tensor_type.h"
+#include "kernel/limit_loops.h"
 #include "kernel/matmul_table.h"
-#include "machine_limits.h"
 
 #include <math.h>
 #include <stdio.h>

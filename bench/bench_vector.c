@@ -4,8 +4,8 @@
  * Time is this thread's processor time, so that other processes' turns do not count.
  *
  *   bench_vector [--filter TEXT] [--isa NAME] [--reps N] [--mib N] */
+#include "kernel/limit_loops.h"
 #include "kernel/vector_variants.h"
-#include "machine_limits.h"
 
 #include <math.h>
 #include <stdio.h>

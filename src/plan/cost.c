@@ -1,9 +1,14 @@
 /* Owns the arithmetic of work: bytes and operations per plan. Attention counts causal positions only. */
 #include "plan/cost.h"
 
+#include "gguf/tensor_type.h"
+
 static void add_matrix(const struct ew_gguf_tensor *t, double n_tokens, struct ew_plan_cost *c) {
     c->weight_bytes += (double)t->size_bytes;
-    c->matmul_ops += 2.0 * (double)t->ne[0] * (double)t->ne[1] * n_tokens;
+    double ops = 2.0 * (double)t->ne[0] * (double)t->ne[1] * n_tokens;
+    c->matmul_ops += ops;
+    const struct ew_type_traits *traits = ew_type_traits(t->type);
+    if (traits && traits->block_elems == 1) c->float_matmul_ops += ops;
 }
 
 struct ew_plan_cost ew_plan_sum_cost(const struct ew_plan *plan, uint32_t n_tokens, uint32_t depth) {

@@ -5,9 +5,10 @@
 #include "plan/plan.h"
 
 struct ew_plan_cost {
-    double weight_bytes; /* read once per call, as stored */
-    double kv_bytes;     /* read and written */
-    double matmul_ops;   /* multiplications and additions of matrix products, 2 per weight and token */
+    double weight_bytes;     /* read once per call, as stored */
+    double kv_bytes;         /* read and written */
+    double matmul_ops;       /* multiplications and additions of matrix products, 2 per weight and token */
+    double float_matmul_ops; /* those of matmul_ops whose weights are floats */
     double attention_ops;
 };
 

@@ -104,6 +104,7 @@ static void test_cost_by_hand(void **state) {
     struct ew_plan_cost c = ew_plan_sum_cost(&p, 3, 5);
     assert_true(c.weight_bytes == 4.0 * (weights + W * V));
     assert_true(c.matmul_ops == 2.0 * (3 * weights + W * V)); /* the head runs for one token */
+    assert_true(c.float_matmul_ops == c.matmul_ops);          /* all of them F32 */
     double pairs = 6 + 7 + 8;                                 /* positions that tokens 5, 6 and 7 see */
     assert_true(c.attention_ops == 4.0 * pairs * 4 * HD);
     double row = 2 * 2 * HD * 2; /* K and V of two heads, 2 bytes each */

@@ -1,25 +1,8 @@
-/* Owns the limits of the machine for benches; see machine_limits.h. Twelve independent sums per turn cover the latency
- * of two instructions per cycle. */
-#include "machine_limits.h"
+/* Owns the x86 loops of limit_loops.h, in assembly: nothing here depends on compiler flags. Twelve independent sums per
+ * turn cover the latency of two instructions per cycle. */
+#include "kernel/limit_loops.h"
 
 #include "machine/cpu_features.h"
-
-#include <string.h>
-
-static volatile uint64_t sink;
-
-static void read_plain(const char *p, size_t size_bytes) {
-    uint64_t sum[16] = {0};
-    for (size_t i = 0; i + sizeof sum <= size_bytes; i += sizeof sum) {
-        uint64_t v[16];
-        memcpy(v, p + i, sizeof v);
-        for (int j = 0; j < 16; j++) sum[j] ^= v[j];
-    }
-    for (int j = 1; j < 16; j++) sum[0] ^= sum[j];
-    sink = sum[0];
-}
-
-#if defined(__x86_64__)
 
 #define TWELVE(op_, r_)                                                                                                \
     op_ " %%" r_ "15, %%" r_ "15, %%" r_ "0\n" op_ " %%" r_ "15, %%" r_ "15, %%" r_ "1\n" op_ " %%" r_ "15, %%" r_     \
@@ -37,31 +20,36 @@ static void read_plain(const char *p, size_t size_bytes) {
     }
 LOOP(dpbusd_zmm, "vpdpbusd", "zmm")
 LOOP(dpbusd_ymm, "%{vex%} vpdpbusd", "ymm")
+LOOP(maddubs_zmm, "vpmaddubsw", "zmm")
 LOOP(maddubs_ymm, "vpmaddubsw", "ymm")
 LOOP(fma_zmm, "vfmadd231ps", "zmm")
 LOOP(fma_ymm, "vfmadd231ps", "ymm")
 
-static const struct {
-    enum ew_peak peak;
-    uint64_t needs;
-    void (*run)(uint64_t turns);
-    double ops; /* per instruction */
-} peaks[] = {
-    {EW_PEAK_INT8, EW_CPU_AVX512VNNI, dpbusd_zmm, 128},
-    {EW_PEAK_INT8, EW_CPU_AVXVNNI, dpbusd_ymm, 64},
-    {EW_PEAK_INT8, EW_CPU_AVX2, maddubs_ymm, 64},
-    {EW_PEAK_F32, EW_CPU_AVX512, fma_zmm, 32},
-    {EW_PEAK_F32, EW_CPU_AVX2, fma_ymm, 16},
-};
-
-double ew_limit_peak(enum ew_peak peak, uint64_t features, uint64_t turns) {
-    for (size_t i = 0; i < sizeof peaks / sizeof *peaks; i++) {
-        if (peaks[i].peak != peak || !(features & peaks[i].needs)) continue;
-        peaks[i].run(turns);
-        return 12 * peaks[i].ops * (double)turns;
+/* Two-operand instructions overwrite a source. Zeros stay zeros, so that no sum slows down on odd values. */
+#define SIX(op_)                                                                                                       \
+    op_ " %%xmm15, %%xmm0\n" op_ " %%xmm15, %%xmm1\n" op_ " %%xmm15, %%xmm2\n" op_ " %%xmm15, %%xmm3\n" op_            \
+        " %%xmm15, %%xmm4\n" op_ " %%xmm15, %%xmm5\n"
+#define LOOP_SSE(name_, one_, other_)                                                                                  \
+    static void name_(uint64_t turns) {                                                                                \
+        __asm__ volatile("xorps %%xmm15, %%xmm15\n xorps %%xmm0, %%xmm0\n xorps %%xmm1, %%xmm1\n"                      \
+                         "xorps %%xmm2, %%xmm2\n xorps %%xmm3, %%xmm3\n xorps %%xmm4, %%xmm4\n xorps %%xmm5, %%xmm5\n" \
+                         ".p2align 6\n1:\n" SIX(one_) SIX(other_) "dec %0\n jnz 1b\n"                                  \
+                         : "+r"(turns)::"cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm15");                \
     }
-    return 0;
-}
+LOOP_SSE(madd_xmm, "pmaddwd", "paddd")
+LOOP_SSE(mul_add_xmm, "mulps", "addps")
+
+const struct ew_limit_loop ew_limit_loops[] = {
+    {EW_PEAK_INT8, EW_CPU_AVX512 | EW_CPU_AVX512VNNI, dpbusd_zmm, 12 * 128, "vpdpbusd 512 bit"},
+    {EW_PEAK_INT8, EW_CPU_AVX512, maddubs_zmm, 12 * 128, "vpmaddubsw 512 bit"},
+    {EW_PEAK_INT8, EW_CPU_AVX2 | EW_CPU_AVXVNNI, dpbusd_ymm, 12 * 64, "vpdpbusd 256 bit"},
+    {EW_PEAK_INT8, EW_CPU_AVX2, maddubs_ymm, 12 * 64, "vpmaddubsw 256 bit"},
+    {EW_PEAK_INT8, 0, madd_xmm, 6 * 16, "pmaddwd 128 bit"},
+    {EW_PEAK_F32, EW_CPU_AVX512, fma_zmm, 12 * 32, "vfmadd231ps 512 bit"},
+    {EW_PEAK_F32, EW_CPU_AVX2, fma_ymm, 12 * 16, "vfmadd231ps 256 bit"},
+    {EW_PEAK_F32, 0, mul_add_xmm, 6 * 8, "mulps, addps 128 bit"},
+};
+const size_t ew_limit_n_loops = sizeof ew_limit_loops / sizeof *ew_limit_loops;
 
 /* Widest loads, with prefetching across the ends of pages: plain loops of compilers do not reach the memory's speed. */
 #define READ(name_, r_, bytes_)                                                                                        \
@@ -78,28 +66,5 @@ double ew_limit_peak(enum ew_peak peak, uint64_t features, uint64_t turns) {
 READ(read_zmm, "zmm", 64)
 READ(read_ymm, "ymm", 32)
 
-void ew_limit_read(const void *data, size_t size_bytes, uint64_t features) {
-    const char *p = data;
-    if (features & EW_CPU_AVX512)
-        read_zmm(p, p + size_bytes / 256 * 256);
-    else if (features & EW_CPU_AVX2)
-        read_ymm(p, p + size_bytes / 256 * 256);
-    else
-        read_plain(p, size_bytes);
-}
-
-#else
-
-void ew_limit_read(const void *data, size_t size_bytes, uint64_t features) {
-    (void)features;
-    read_plain(data, size_bytes);
-}
-
-double ew_limit_peak(enum ew_peak peak, uint64_t features, uint64_t turns) {
-    (void)peak;
-    (void)features;
-    (void)turns;
-    return 0;
-}
-
-#endif
+const struct ew_limit_reader ew_limit_readers[] = {{EW_CPU_AVX512, read_zmm}, {EW_CPU_AVX2, read_ymm}};
+const size_t ew_limit_n_readers = sizeof ew_limit_readers / sizeof *ew_limit_readers;

@@ -1,0 +1,42 @@
+/* Owns what a model could reach at most: its plan's bytes and operations under the machine's limits (a roofline).
+ * Products of quantized weights count against the 8-bit peak, everything else against the float peak: that is how the
+ * kernels work, and a limit that they cannot use would tell nobody anything. */
+#include "engine/machine_limits.h"
+
+#include "model/model_inside.h"
+#include "plan/cost.h"
+
+#include <math.h>
+
+struct ew_model_work ew_model_work_of(const struct ew_model *model, uint32_t n_tokens, uint32_t depth) {
+    struct ew_plan_cost c = ew_plan_sum_cost(&model->plan, n_tokens, depth);
+    return (struct ew_model_work){.bytes = c.weight_bytes + c.kv_bytes,
+                                  .int8_ops = c.matmul_ops - c.float_matmul_ops,
+                                  .float_ops = c.float_matmul_ops + c.attention_ops};
+}
+
+double ew_machine_limits_least_s(const struct ew_machine_limits *l, const struct ew_model_work *work) {
+    if (!(l->read_bytes_per_s > 0) || !(l->int8_ops_per_s > 0) || !(l->f32_ops_per_s > 0)) return NAN;
+    double computing = work->int8_ops / l->int8_ops_per_s + work->float_ops / l->f32_ops_per_s;
+    return fmax(work->bytes / l->read_bytes_per_s, computing);
+}
+
+double ew_machine_limits_prefill_rate(const struct ew_machine_limits *l, const struct ew_model *model, uint32_t depth,
+                                      uint32_t n_prompt, uint32_t n_batch) {
+    double seconds = 0;
+    if (n_batch == 0) n_batch = n_prompt;
+    for (uint32_t at = 0; at < n_prompt;) {
+        uint32_t n = n_prompt - at < n_batch ? n_prompt - at : n_batch;
+        struct ew_model_work work = ew_model_work_of(model, n, depth + at);
+        seconds += ew_machine_limits_least_s(l, &work);
+        at += n;
+    }
+    return n_prompt / seconds;
+}
+
+/* The work of a token grows evenly with its depth: the middle one stands for all. */
+double ew_machine_limits_decode_rate(const struct ew_machine_limits *l, const struct ew_model *model, uint32_t depth,
+                                     uint32_t n_decode) {
+    struct ew_model_work work = ew_model_work_of(model, 1, depth + n_decode / 2);
+    return 1 / ew_machine_limits_least_s(l, &work);
+}
