@@ -2,22 +2,41 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "report/report.h"
+#include "study/study_value.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { MOST_COSTS = 32 };
+
 struct options {
     struct ew_cli_common common;
     const char *store, *study, *html, *csv, *jsonl;
     bool markdown, plain;
+    const char *costs[MOST_COSTS], *prices;
+    size_t n_costs;
+    struct ew_wishes wishes;
+    bool wished;
 };
 
-enum { KEY_HTML = 2001, KEY_CSV, KEY_JSONL, KEY_MARKDOWN, KEY_PLAIN, KEY_STUDY };
+enum {
+    KEY_HTML = 2001,
+    KEY_CSV,
+    KEY_JSONL,
+    KEY_MARKDOWN,
+    KEY_PLAIN,
+    KEY_STUDY,
+    KEY_COST,
+    KEY_PRICES,
+    KEY_PREFER,
+    KEY_LIMIT
+};
 
 static const struct argp_option options[] = {
     {"html", KEY_HTML, "FILE", 0, "Write one page that opens without a network", 1},
@@ -26,13 +45,59 @@ static const struct argp_option options[] = {
     {"markdown", KEY_MARKDOWN, 0, 0, "Print Markdown", 2},
     {"plain", KEY_PLAIN, 0, 0, "Print without colour and without folding", 2},
     {"study", KEY_STUDY, "NAME", 0, "Which study, where the store has several (the newest)", 3},
+    {"max-memory", KEY_LIMIT + EW_LIMIT_MEMORY, "SIZE", 0, "Recommend within this peak memory, such as 4GiB", 4},
+    {"max-ttft", KEY_LIMIT + EW_LIMIT_TTFT, "TIME", 0, "… with the first token after this time at most, such as 2s", 4},
+    {"min-speed", KEY_LIMIT + EW_LIMIT_SPEED, "N", 0, "… writing at least so many tokens per second", 4},
+    {"max-watts", KEY_LIMIT + EW_LIMIT_WATTS, "W", 0, "… within this average power", 4},
+    {"max-joules", KEY_LIMIT + EW_LIMIT_JOULES, "J", 0, "… within these joules per generated token", 4},
+    {"min-quality", KEY_LIMIT + EW_LIMIT_QUALITY, "Q", 0, "… with at least this quality score", 4},
+    {"prefer", KEY_PREFER, "WHAT", 0, "… and of those the best in quality, speed, energy or memory (quality)", 4},
+    {"cost", KEY_COST, "KEY=VALUE", 0,
+     "State what a sum needs: device_price=80, lifetime_years=4, tariff=0.3, requests_per_day=500, api=NAME …; "
+     "docs/report.md lists all. Repeatable",
+     5},
+    {"prices", KEY_PRICES, "FILE", 0, "A price list of your own, in the form of data/api_prices.json", 5},
     {0},
 };
 
+static void set_limit(struct options *o, enum ew_limit limit, const char *arg, const struct argp_state *state) {
+    char option[32];
+    snprintf(option, sizeof option, "--%s", ew_limit_info(limit)->option);
+    o->wished = true;
+    double *to = &o->wishes.limit[limit];
+    if (limit == EW_LIMIT_MEMORY) {
+        if (!ew_value_parse_size(arg, to)) argp_error(state, "%s: `%s` is not a size such as 4GiB", option, arg);
+    } else if (limit == EW_LIMIT_TTFT) {
+        if (!ew_value_parse_duration(arg, to)) argp_error(state, "%s: `%s` is not a time such as 2s", option, arg);
+    } else {
+        *to = ew_cli_f64(state, option, arg, 0, 1e12);
+    }
+}
+
+static void set_preference(struct options *o, const char *arg, const struct argp_state *state) {
+    o->wished = true;
+    for (int p = 0; p < EW_PREFERENCES; p++)
+        if (strcmp(ew_preference_name((enum ew_preference)p), arg) == 0) {
+            o->wishes.prefer = (enum ew_preference)p;
+            return;
+        }
+    argp_error(state, "--prefer: `%s` is none of quality, speed, energy, memory", arg);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
+    if (key >= KEY_LIMIT && key < KEY_LIMIT + EW_LIMITS) {
+        set_limit(o, (enum ew_limit)(key - KEY_LIMIT), arg, state);
+        return 0;
+    }
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case KEY_PREFER: set_preference(o, arg, state); return 0;
+    case KEY_PRICES: o->prices = arg; return 0;
+    case KEY_COST:
+        if (o->n_costs == MOST_COSTS) argp_error(state, "--cost %s: more than %d of them", arg, MOST_COSTS);
+        o->costs[o->n_costs++] = arg;
+        return 0;
     case KEY_HTML: o->html = arg; return 0;
     case KEY_CSV: o->csv = arg; return 0;
     case KEY_JSONL: o->jsonl = arg; return 0;
@@ -126,8 +191,14 @@ int ew_cmd_report(int argc, char **argv) {
     struct options o = {0};
     struct ew_error err = {0};
     struct ew_report *report = NULL;
+    for (int l = 0; l < EW_LIMITS; l++) o.wishes.limit[l] = NAN;
     ew_cli_parse(&argp, argc, argv, &o.common, &o);
-    enum ew_status status = ew_report_open(o.store, o.study, &report, &err);
+    const struct ew_report_request request = {.study = o.study,
+                                              .costs = o.costs,
+                                              .n_costs = o.n_costs,
+                                              .prices = o.prices,
+                                              .wishes = o.wished ? &o.wishes : NULL};
+    enum ew_status status = ew_report_open(o.store, &request, &report, &err);
     if (status == EW_OK && o.html) status = write_file(report, o.html, ew_report_write_html, &err);
     if (status == EW_OK && o.csv) status = write_file(report, o.csv, ew_report_write_csv, &err);
     if (status == EW_OK && o.jsonl) status = write_file(report, o.jsonl, ew_report_write_jsonl, &err);
@@ -135,5 +206,6 @@ int ew_cmd_report(int argc, char **argv) {
     ew_report_close(&report);
     if (status == EW_OK) return EW_EXIT_OK;
     ew_cli_fail(&err);
-    return EW_EXIT_FAILED; /* a store that cannot be read is no wrong use of the command */
+    /* A store that cannot be read is no wrong use of the command; a cost that cannot be is. */
+    return err.status == EW_ERR_ARGUMENT && o.n_costs ? EW_EXIT_USAGE : EW_EXIT_FAILED;
 }

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "insight/stored_energy.h"
 #include "insight/words.h"
+#include "report/money_json.h"
 #include "report/run_json.h"
 
 #include <jansson.h>
@@ -55,15 +56,16 @@ static json_t *config_json(const struct ew_insight_config *c) {
         "depth_tokens", (json_int_t)r->depth, "context_tokens", (json_int_t)r->context, "layout",
         ew_json_text(r->layout), "kernels", ew_json_text(c->kernels));
     json_t *more = json_pack(
-        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "runs_ok", (json_int_t)c->n_ok, "runs_failed",
-        (json_int_t)c->n_failed, "runs_left", (json_int_t)c->n_left, "runs_flagged", (json_int_t)c->n_flagged,
-        "figures", figures, "energy_grade",
+        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "runs_ok", (json_int_t)c->n_ok,
+        "runs_failed", (json_int_t)c->n_failed, "runs_left", (json_int_t)c->n_left, "runs_flagged",
+        (json_int_t)c->n_flagged, "figures", figures, "energy_grade",
         c->grade == EW_GRADE_NONE ? json_null() : json_string(ew_trust_grade_name(c->grade)), "predicted_memory",
         ledger_json(&c->ledger), "memory_error_percent", ew_json_number(c->memory_error_percent), "measured_memory",
         c->rss_file_bytes == EW_MISSING ? json_null()
                                         : json_pack("{s:I, s:I}", "file_mapped", (json_int_t)c->rss_file_bytes,
                                                     "anonymous", (json_int_t)c->rss_anon_bytes),
-        "classes", classes_json(c), "front", c->front, "front_of_model", c->front_of_model);
+        "classes", classes_json(c), "front", c->front, "front_of_model", c->front_of_model, "context",
+        ew_context_json(c), "quality", ew_json_number(c->quality));
     if (out && more) json_object_update(out, more);
     json_decref(more);
     return out;
@@ -375,13 +377,14 @@ enum ew_status ew_report_make_json(const struct ew_report *report, struct json_t
     for (size_t i = 0; i < insight->n_configs; i++)
         json_array_append_new(configurations, config_json(&insight->configs[i]));
     for (size_t i = 0; i < insight->n_runs; i++) json_array_append_new(trials, ew_run_json(insight, i));
-    json_t *document =
-        json_pack("{s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
-                  "edgewise-report", "version", 1, "made_up", 0, "title", ew_json_text(report->study->study.name),
-                  "study", study_json(report), "repeat_commands", repeat_json(report), "answers", answers_json(insight),
-                  "caveats", caveats_json(insight), "energy", energy_json(report), "machine", machine_json(report),
-                  "method", method_json(report), "thresholds", thresholds_json(), "samples", samples_json(insight),
-                  "configurations", configurations, "trials", trials, "traces", traces_json(insight), "power", power);
+    json_t *document = json_pack(
+        "{s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
+        "edgewise-report", "version", 1, "made_up", 0, "title", ew_json_text(report->study->study.name), "study",
+        study_json(report), "repeat_commands", repeat_json(report), "answers", answers_json(insight), "caveats",
+        caveats_json(insight), "energy", energy_json(report), "machine", machine_json(report), "method",
+        method_json(report), "thresholds", thresholds_json(), "samples", samples_json(insight), "configurations",
+        configurations, "trials", trials, "traces", traces_json(insight), "power", power, "money",
+        ew_money_json(report), "recommended", ew_recommended_json(report));
     if (!document) return ew_error_set(err, EW_ERR_MEMORY, "report: out of memory");
     *out = document;
     return EW_OK;

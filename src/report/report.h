@@ -4,6 +4,8 @@
 #define EW_REPORT_REPORT_H
 
 #include "insight/insight.h"
+#include "insight/money_case.h"
+#include "insight/recommend.h"
 #include "report/text_table.h"
 #include "store/store.h"
 
@@ -14,11 +16,26 @@ struct ew_report {
     struct ew_stored_study *study;
     struct ew_trial_energy *energies; /* [study->n_trials] */
     struct ew_insight *insight;
+    double measured_idle_w; /* of the energy meter, between the runs; NAN: none */
+    struct ew_prices *prices;
+    struct ew_money_case money;
+    struct ew_recommendation recommendation; /* text NULL: nothing was wished for */
 };
 
-/* study_name NULL: the newest. Errors: as ew_store_open and ew_store_read_study; NOT_FOUND for a study of that name
- * (the message lists what is there). *out: ew_report_close. */
-enum ew_status ew_report_open(const char *path, const char *study_name, struct ew_report **out, struct ew_error *err);
+/* What a reader asks of a report beyond the store. NULL members = nothing. */
+struct ew_report_request {
+    const char *study; /* name; NULL = the newest */
+    const char *const
+        *costs; /* [n_costs] of "KEY=VALUE" (insight/money_case.h); they win over the study's own `cost` */
+    size_t n_costs;
+    const char *prices;             /* a price list of one's own, in the form of data/api_prices.json */
+    const struct ew_wishes *wishes; /* limits under which to recommend */
+};
+
+/* request NULL: nothing asked. Errors: as ew_store_open and ew_store_read_study; NOT_FOUND for a study of that name
+ * (the message lists what is there); as ew_money_case_set and ew_prices_open. *out: ew_report_close. */
+enum ew_status ew_report_open(const char *path, const struct ew_report_request *request, struct ew_report **out,
+                              struct ew_error *err);
 void ew_report_close(struct ew_report **report);
 
 /* Errors of the writers: MEMORY; IO when `out` refuses (disk full). */

@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "insight/stored_energy.h"
 
+#include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,12 +31,73 @@ static enum ew_status find_study(struct ew_store *store, const char *name, int64
                         names);
 }
 
-enum ew_status ew_report_open(const char *path, const char *study_name, struct ew_report **out, struct ew_error *err) {
+static int compare_double(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* What net energy was taken against, by way of gross - net = idle power x duration. The median over the runs. */
+static double find_idle_w(const struct ew_report *report) {
+    double *watts = calloc(report->study->n_trials + 1, sizeof *watts), idle = NAN;
+    size_t n = 0;
+    for (size_t i = 0; watts && i < report->study->n_trials; i++) {
+        const struct ew_phase_record *phase = ew_measure_phase(&report->study->trials[i], "decode");
+        double joules = report->energies[i].decode_j - report->energies[i].decode_net_j;
+        if (phase && phase->end_ns > phase->begin_ns && isfinite(joules))
+            watts[n++] = joules / ((double)(phase->end_ns - phase->begin_ns) * 1e-9);
+    }
+    if (n) {
+        qsort(watts, n, sizeof *watts, compare_double);
+        idle = n % 2 ? watts[n / 2] : 0.5 * (watts[n / 2 - 1] + watts[n / 2]);
+    }
+    free(watts);
+    return idle;
+}
+
+/* The `cost` block of the study's settings; a value may be a number, a text or a truth. */
+static enum ew_status take_study_costs(struct ew_report *report, struct ew_error *err) {
+    const char *text = report->study->study.settings_json;
+    json_t *settings = text ? json_loads(text, 0, NULL) : NULL, *value;
+    const char *key;
+    enum ew_status status = EW_OK;
+    json_object_foreach(json_object_get(settings, "cost"), key, value) {
+        char number[32];
+        snprintf(number, sizeof number, "%.12g", json_number_value(value));
+        const char *word = json_is_string(value)    ? json_string_value(value)
+                           : json_is_boolean(value) ? (json_is_true(value) ? "yes" : "no")
+                                                    : number;
+        if (status == EW_OK) status = ew_money_case_set(&report->money, key, word, err);
+    }
+    json_decref(settings);
+    return status == EW_OK ? EW_OK : ew_error_prefix(err, status, "%s: cost", ew_store_path(report->store));
+}
+
+static enum ew_status take_costs(struct ew_report *report, const struct ew_report_request *request,
+                                 struct ew_error *err) {
+    report->money = ew_money_case_new();
+    enum ew_status status = take_study_costs(report, err);
+    for (size_t i = 0; i < request->n_costs && status == EW_OK; i++) {
+        const char *pair = request->costs[i];
+        char key[64];
+        size_t n = strcspn(pair, "=");
+        if (!pair[n] || n >= sizeof key)
+            return ew_error_set(err, EW_ERR_ARGUMENT, "--cost `%s`: it is not KEY=VALUE", pair);
+        memcpy(key, pair, n);
+        key[n] = 0;
+        status = ew_money_case_set(&report->money, key, pair + n + 1, err);
+    }
+    return status == EW_OK ? ew_money_case_resolve(&report->money, report->prices, err) : status;
+}
+
+enum ew_status ew_report_open(const char *path, const struct ew_report_request *request, struct ew_report **out,
+                              struct ew_error *err) {
+    static const struct ew_report_request nothing = {0};
+    if (!request) request = &nothing;
     struct ew_report *report = calloc(1, sizeof *report);
     int64_t id = 0;
     if (!report) return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", path);
     enum ew_status status = ew_store_open(path, EW_STORE_READ, &report->store, err);
-    if (status == EW_OK) status = find_study(report->store, study_name, &id, err);
+    if (status == EW_OK) status = find_study(report->store, request->study, &id, err);
     if (status == EW_OK) status = ew_store_read_study(report->store, id, &report->study, err);
     if (status == EW_OK) {
         report->energies = calloc(report->study->n_trials + 1, sizeof *report->energies);
@@ -42,6 +105,11 @@ enum ew_status ew_report_open(const char *path, const char *study_name, struct e
     }
     if (status == EW_OK) status = ew_stored_energy_read(report->store, report->study, report->energies, err);
     if (status == EW_OK) status = ew_insight_build(report->study, report->energies, &report->insight, err);
+    if (status == EW_OK) status = ew_prices_open(request->prices, NULL, &report->prices, err);
+    if (status == EW_OK) report->measured_idle_w = find_idle_w(report);
+    if (status == EW_OK) status = take_costs(report, request, err);
+    if (status == EW_OK && request->wishes)
+        status = ew_recommend(report->insight, request->wishes, &report->recommendation, err);
     if (status != EW_OK) {
         ew_report_close(&report);
         return status;
@@ -53,6 +121,7 @@ enum ew_status ew_report_open(const char *path, const char *study_name, struct e
 void ew_report_close(struct ew_report **report) {
     if (!*report) return;
     ew_insight_close(&(*report)->insight);
+    ew_prices_close(&(*report)->prices);
     free((*report)->energies);
     ew_store_free_study(&(*report)->study);
     ew_store_close(&(*report)->store);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "insight/words.h"
+#include "report/money_table.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -168,7 +169,12 @@ static void print_head(const struct ew_report *report, FILE *out, const struct e
     fputc('\n', out);
 }
 
-static void print_words(const struct ew_insight *insight, FILE *out, const struct ew_text_style *style) {
+static void print_words(const struct ew_report *report, FILE *out, const struct ew_text_style *style) {
+    const struct ew_insight *insight = report->insight;
+    if (report->recommendation.text) {
+        ew_text_paragraph(out, style, INDENT, "Recommended for you", report->recommendation.text);
+        ew_text_paragraph(out, style, INDENT, "", report->recommendation.reason);
+    }
     for (size_t i = 0; i < insight->n_answers; i++) {
         ew_text_paragraph(out, style, INDENT, insight->answers[i].heading, insight->answers[i].text);
         if (insight->answers[i].reason) ew_text_paragraph(out, style, INDENT, "", insight->answers[i].reason);
@@ -195,20 +201,27 @@ static bool has_synthetic(const struct ew_insight *insight) {
 
 enum ew_status ew_report_write_answer(const struct ew_report *report, FILE *out, const struct ew_text_style *style,
                                       struct ew_error *err) {
-    print_words(report->insight, out, style);
+    print_words(report, out, style);
     return finished(out, true, err);
 }
 
 enum ew_status ew_report_write_terminal(const struct ew_report *report, FILE *out, const struct ew_text_style *style,
                                         struct ew_error *err) {
     print_head(report, out, style);
-    print_words(report->insight, out, style);
+    print_words(report, out, style);
     fputc('\n', out);
     struct ew_text_table *table = configurations(report->insight);
     bool ok = table && ew_text_table_print(table, out, style);
     ew_text_table_close(&table);
     fputs(INTERVAL_NOTE "\n", out);
     if (has_synthetic(report->insight)) fputs(SYNTHETIC_NOTE "\n", out);
+    if (ok && ew_money_is_stated(report)) {
+        fputc('\n', out);
+        table = ew_money_table(report);
+        ok = table && ew_text_table_print(table, out, style);
+        ew_text_table_close(&table);
+        ew_money_note(report, out);
+    }
     if (ok && report->insight->n_failed) {
         fputc('\n', out);
         table = failures(report->insight);
@@ -236,6 +249,13 @@ enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *ou
     fputs("# ", out);
     print_escaped(out, or_dash(report->study->study.name));
     fputs("\n\n", out);
+    if (report->recommendation.text) {
+        fputs("- **Recommended for you:** ", out);
+        print_escaped(out, report->recommendation.text);
+        fputc(' ', out);
+        print_escaped(out, report->recommendation.reason);
+        fputc('\n', out);
+    }
     for (size_t i = 0; i < insight->n_answers; i++) {
         fprintf(out, "- **%s:** ", insight->answers[i].heading);
         print_escaped(out, insight->answers[i].text);
@@ -252,6 +272,14 @@ enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *ou
     ew_text_table_close(&table);
     fputs("\n" INTERVAL_NOTE "\n", out);
     if (has_synthetic(insight)) fputs("\n" SYNTHETIC_NOTE "\n", out);
+    if (ok && ew_money_is_stated(report)) {
+        fputs("\n## Money\n\n", out);
+        table = ew_money_table(report);
+        ok = table && ew_text_table_print_markdown(table, out);
+        ew_text_table_close(&table);
+        fputc('\n', out);
+        ew_money_note(report, out);
+    }
     if (ok && insight->n_failed) {
         fputs("\n## What failed\n\n", out);
         table = failures(insight);

@@ -60,6 +60,23 @@ bool ew_value_parse_duration(const char *text, double *seconds) {
     return false;
 }
 
+bool ew_value_parse_size(const char *text, double *bytes) {
+    static const struct {
+        const char *name;
+        double bytes;
+    } units[] = {{"B", 1},    {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {"TiB", 1099511627776},
+                 {"KB", 1e3}, {"MB", 1e6},   {"GB", 1e9},      {"TB", 1e12}};
+    double number;
+    const char *unit;
+    if (!split(text, &number, &unit)) return false;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(unit, units[i].name) != 0) continue;
+        *bytes = number * units[i].bytes;
+        return true;
+    }
+    return false;
+}
+
 bool ew_value_parse_percent(const char *text, double *fraction) {
     double number;
     const char *unit;

@@ -12,6 +12,9 @@ bool ew_value_parse_duration(const char *text, double *seconds);
 /* A number with %: "2 %" is 0.02. */
 bool ew_value_parse_percent(const char *text, double *fraction);
 
+/* A number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB: "1.5 GiB", "512MB". */
+bool ew_value_parse_size(const char *text, double *bytes);
+
 /* "1 h 52 min", "3 min 10 s", "41 s", "0.4 s" into buf. */
 void ew_value_print_duration(double seconds, char *buf, int capacity);
 /* Three digits or all before the point: "2083", "57.8", "0.412"; "–" for NAN. */

@@ -220,7 +220,8 @@ static void what_is_no_store(void **state) {
     assert_int_equal(ew_report_open(path, NULL, &report, &err), EW_ERR_FORMAT);
     unlink(path);
     report_fixture_make(path, (struct report_fixture_options){0});
-    assert_int_equal(ew_report_open(path, "another", &report, &err), EW_ERR_NOT_FOUND);
+    assert_int_equal(ew_report_open(path, &(struct ew_report_request){.study = "another"}, &report, &err),
+                     EW_ERR_NOT_FOUND);
     expect_in(err.message, "no study `another` (there are: which model here)");
     struct stat was;
     assert_int_equal(stat(path, &was), 0);
