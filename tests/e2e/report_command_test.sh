@@ -26,6 +26,15 @@ expect "rows of the CSV" 0 '^5$' sh -c "wc -l <'$folder/c.csv' | tr -d ' '"
 expect "rows of the JSON lines" 0 '^12$' sh -c "wc -l <'$folder/r.jsonl' | tr -d ' '"
 expect "no part files left" 1 '^$' sh -c "ls '$folder' | grep -E 'html\.|csv\.|jsonl\.' || { echo; exit 1; }"
 expect "help" 0 'Example: edgewise report' "$edgewise" report --help
+expect "recommended" 0 '^Recommended for you   Run tiny Q8_0' "$edgewise" report "$folder/s.db" --max-memory 100MiB
+expect "nothing to recommend" 0 'average power was not measured' "$edgewise" report "$folder/s.db" --max-watts 5
+expect "costs" 0 'Money in USD; rent: GPT-4o Mini at 0.15 in and 0.6 out' "$edgewise" report "$folder/s.db" --cost device_price=80 --cost lifetime_years=4 --cost api=gpt-4o-mini
+expect "what was not stated" 0 'power at work was neither measured nor stated' "$edgewise" report "$folder/s.db" --cost device_price=80 --cost lifetime_years=4
+expect "unknown cost" 2 '`colour` is not a key' "$edgewise" report "$folder/s.db" --cost colour=red
+expect "cost out of range" 2 'lifetime_years: `0` is not a number from 0.01 to 100' "$edgewise" report "$folder/s.db" --cost lifetime_years=0
+expect "unknown country" 2 '`Atlantis` is not in the list' "$edgewise" report "$folder/s.db" --cost country=Atlantis
+expect "tariff in another currency" 2 'known in EUR and the currency is USD' "$edgewise" report "$folder/s.db" --cost country=DEU
+expect "size without unit" 2 'is not a size such as 4GiB' "$edgewise" report "$folder/s.db" --max-memory 4
 expect "no store named" 2 'which store' "$edgewise" report
 expect "unknown option" 2 'unrecognized option' "$edgewise" report "$folder/s.db" --nope
 expect "missing store" 1 'none.db' "$edgewise" report "$folder/none.db"

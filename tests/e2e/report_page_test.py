@@ -2,6 +2,7 @@
 """The report page, made by the real program from a real store, in headless Chromium.
 
 report_page_test.py EDGEWISE MAKE_REPORT_STORE. Exit status 77: no browser here."""
+import json
 import pathlib
 import re
 import subprocess
@@ -110,6 +111,52 @@ class ReportPage(unittest.TestCase):
         tab.evaluate("document.querySelectorAll('.data summary').forEach(s => s.click())")
         tab.settle()
         self.assertGreaterEqual(tab.evaluate("document.querySelectorAll('.data table').length"), 4)
+
+    def test_money_is_what_the_program_says(self):
+        """The page's own sums against those of src/insight/money.c, which a simulation checked."""
+        stated = {"device_price": 80, "lifetime_years": 4, "requests_per_day": 500, "tariff": 0.25, "idle_w": 2}
+        store = self.make("energy").with_suffix(".db")
+        costs = [word for key, value in stated.items() for word in ("--cost", f"{key}={value}")]
+        said = json.loads(subprocess.run([EDGEWISE, "report", store, "--json", "--cost", "api=gpt-4o-mini", *costs], check=True,
+                                         capture_output=True).stdout)
+        tab = self.show("energy")
+        for key, value in stated.items():
+            tab.evaluate(f"(() => {{ const i = document.querySelector('#money input[data-key={key}]'); i.value = '{value}'; "
+                         "i.dispatchEvent(new Event('input')); })()")
+        tab.settle()
+        rows = tab.evaluate("[...document.querySelectorAll('#money tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+        labels = {c["id"]: c["label"] for c in said["configurations"]}
+        self.assertEqual(len(rows), len(said["money"]["configurations"]))
+        for cost in said["money"]["configurations"]:
+            row = next(r for r in rows if r[0] == labels[cost["configuration"]])
+            shown = [float(cell.replace(",", "")) for cell in row[1:6]]
+            expected = [cost["per_month"], cost["per_million_generated"], cost["energy_kwh_per_day"] * 365.25 / 12,
+                        cost["utilisation"] * 100, cost["break_even_requests_per_day"]]
+            for got, wanted in zip(shown, expected):
+                self.assertAlmostEqual(got / wanted, 1, delta=0.006)  # three digits are shown
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#money svg').length"), 2)
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#money .dial small')[0].textContent"), "yours")
+
+    def test_wishes_are_what_the_program_says(self):
+        store = self.make("energy").with_suffix(".db")
+        said = json.loads(subprocess.run([EDGEWISE, "report", store, "--json", "--max-memory", "600MiB", "--prefer", "speed"],
+                                         check=True, capture_output=True).stdout)["recommended"]
+        tab = self.show("energy")
+        tab.evaluate("(() => { const i = document.querySelector('[data-limit=memory]'); i.value = '600'; "
+                     "i.dispatchEvent(new Event('input')); const s = document.querySelector('.wishes select'); s.value = 'speed'; "
+                     "s.dispatchEvent(new Event('change')); })()")
+        label = said["text"].split(":")[0]
+        self.assertEqual(tab.evaluate("document.querySelector('.wishes .say').textContent").split(":")[0], label)
+        tab.evaluate("(() => { const i = document.querySelector('[data-limit=memory]'); i.value = '1'; "
+                     "i.dispatchEvent(new Event('input')); })()")
+        self.assertIn("Nothing measured", tab.evaluate("document.querySelector('.wishes .say').textContent"))
+
+    def test_front_over_three_figures(self):
+        tab = self.show("energy")
+        tab.evaluate("(() => { const s = [...document.querySelectorAll('#picture .choice')].find(c => c.textContent.startsWith('And'))"
+                     ".querySelector('select'); s.value = 'ttft'; s.dispatchEvent(new Event('change')); })()")
+        tab.settle()
+        self.assertEqual(tab.evaluate(MARKS), 3)
 
     def test_narrow_and_themes(self):
         colours = set()

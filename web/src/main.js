@@ -5,6 +5,7 @@ import { energySection } from './energy.js';
 import { date } from './format.js';
 import { memorySection } from './memory.js';
 import { failuresSection, machineSection, repeatSection, runsSection } from './method.js';
+import { moneySection } from './money-section.js';
 import { pleasantSection, samplesSection } from './pleasant.js';
 import { speedSection } from './speed.js';
 import { tableSection } from './table.js';
@@ -29,8 +30,9 @@ function build() {
   const data = JSON.parse(document.getElementById('data').textContent);
   if (data.format !== 'edgewise-report' || data.version !== 1) throw new Error(`this page shows edgewise-report version 1, the data is ${data.format} version ${data.version}`);
   document.title = `${data.title} · Edgewise`;
+  for (const cost of data.money?.configurations ?? []) { const c = data.configurations.find((one) => one.id === cost.configuration); if (c) c.money = cost; }
   const byId = new Map(data.configurations.map((c) => [c.id, c]));
-  const sections = [answerSection(data), tradeoffSection(data), tableSection(data), memorySection(data), speedSection(data), energySection(data), pleasantSection(data), samplesSection(data),
+  const sections = [answerSection(data), tradeoffSection(data), tableSection(data), memorySection(data), speedSection(data), energySection(data), moneySection(data), pleasantSection(data), samplesSection(data),
     failuresSection(data, byId), machineSection(data), runsSection(data, byId), repeatSection(data)].filter(Boolean);
   root.replaceChildren();
   append(root, [masthead(data), contents(sections), h('main', null, sections), h('footer', null, h('p', null, 'Made by Edgewise. One file, no network.'), h('details', { class: 'data' }, h('summary', null, 'Licences of the parts inside'), h('pre', null, document.getElementById('licences').textContent)))]);

@@ -1,4 +1,5 @@
 // Section 4: what the ledger said and what was seen, stacked, against the device's line; a slider for the context.
+import { contextPart } from './context.js';
 import { h, section } from './dom.js';
 import { mib, number, percent, sizeText, toMiB } from './format.js';
 import { plot } from './plot.js';
@@ -87,5 +88,5 @@ export function memorySection(data) {
   return section('memory', 'Memory',
     h('p', { class: 'lead' }, `The ledger adds up what a run will take before anything is allocated; the measured peak is read from outside the process.${worst} `,
       limit ? `This machine has ${sizeText(data.machine.memory_bytes)}${longest() > limit / 3 ? ' (the line)' : ', far to the right of this picture'}.` : ''),
-    slider, picture.element);
+    slider, picture.element, contextPart(data));
 }

@@ -31,32 +31,37 @@ const text = (measure, c) => figureText(measure.get(c), measure.scale);
 
 export function tradeoffSection(data) {
   const usable = data.configurations.filter((c) => c.runs_ok > 0);
-  const state = { x: 'decode', y: data.energy.present ? 'joules' : 'memory', within: usable.some((c) => c.model !== usable[0].model) ? 'model' : 'all' };
+  const state = { x: 'decode', y: data.energy.present ? 'joules' : 'memory', z: '', within: usable.some((c) => c.model !== usable[0].model) ? 'model' : 'all' };
   const models = [...new Set(usable.map(modelName))];
   const byId = new Map(usable.map((c) => [c.id, c]));
   const xy = () => [measures[state.x], measures[state.y]];
+  const third = () => measures[state.z];
 
   const fronts = (rows) => {
     const [x, y] = xy();
     const groups = state.within === 'all' ? [rows] : models.map((m) => rows.filter((r) => r.model === m));
-    return groups.flatMap((group, i) => paretoFront(group, (r) => [r.x, r.y], [x.sense, y.sense])
+    const z = third();
+    return groups.flatMap((group, i) => paretoFront(group, (r) => (z ? [r.x, r.y, valueOf(z, byId.get(r.id))] : [r.x, r.y]), z ? [x.sense, y.sense, z.sense] : [x.sense, y.sense])
       .sort((a, b) => a.x - b.x).map((r) => ({ ...r, group: i })));
   };
 
   function spec(width) {
     const [x, y] = xy();
-    const rows = rowsFor(usable, x, y), ink = colour('ink');
+    const rows = rowsFor(usable, x, y), ink = colour('ink'), z = third();
+    // A front over three figures is no line: its marks get a ring.
+    const ringed = z ? new Set(fronts(rows).map((r) => r.id)) : new Set();
+    for (const r of rows) { r.ring = r.pinned || ringed.has(r.id); r.bubble = z ? valueOf(z, byId.get(r.id)) : r.memory; }
     const scale = (key) => (isWide(rows.map((r) => r[key])) ? { type: 'log', nice: false, padding: 24 } : { zero: false, nice: true, padding: 18 });
     const log = (key) => isWide(rows.map((r) => r[key]));
     const axis = (m, key) => ({ title: axisTitle(m), format: '~r', ...(log(key) ? { values: roundTicks(rows.map((r) => r[key]), width < 500 ? [1] : [1, 2, 5]) } : { tickCount: width < 500 ? 4 : 7 }) });
     const position = { x: { field: 'x', type: 'quantitative', scale: scale('x'), axis: axis(x, 'x') }, y: { field: 'y', type: 'quantitative', scale: scale('y'), axis: axis(y, 'y') } };
     const type = { field: 'type', type: 'nominal', title: 'Quantization', scale: { domain: typesOf(data), range: palette() }, legend: { columns: width < 500 ? 3 : 6 } };
-    const bubble = data.energy.present && state.y !== 'memory';
+    const bubble = z || (data.energy.present && state.y !== 'memory');
     return {
       width, height: width < 500 ? 460 : Math.max(340, Math.min(500, width * 0.5)), autosize: { type: 'fit', contains: 'padding' },
       layer: [
-        { data: { values: fronts(rows) }, mark: { type: 'line', color: ink, strokeDash: [5, 4], strokeWidth: 1.2, opacity: 0.55 },
-          encoding: { ...position, detail: { field: 'group' }, order: { field: 'x' } } },
+        ...(z ? [] : [{ data: { values: fronts(rows) }, mark: { type: 'line', color: ink, strokeDash: [5, 4], strokeWidth: 1.2, opacity: 0.55 },
+          encoding: { ...position, detail: { field: 'group' }, order: { field: 'x' } } }]),
         { data: { values: rows }, mark: { type: 'rule', strokeWidth: 1.4, opacity: 0.75 },
           encoding: { ...position, x: { ...position.x, field: 'x0' }, x2: { field: 'x1' }, color: { ...type } } },
         { data: { values: rows }, mark: { type: 'rule', strokeWidth: 1.4, opacity: 0.75 },
@@ -64,8 +69,8 @@ export function tradeoffSection(data) {
         { data: { values: rows }, name: 'marks', mark: { type: 'point', filled: true, opacity: 0.92, size: 110, strokeWidth: 2, cursor: 'pointer' },
           encoding: { ...position, color: type,
             shape: { field: 'model', type: 'nominal', title: 'Model', scale: { domain: models, range: models.map((_, i) => shapes[i % shapes.length]) }, legend: { columns: width < 500 ? 1 : 3, labelLimit: 240 } },
-            stroke: { condition: { test: 'datum.pinned', value: ink }, value: null },
-            ...(bubble ? { size: { field: 'memory', type: 'quantitative', title: 'Peak memory (MiB)', scale: { range: [60, 420] }, legend: { columns: 4, tickCount: 3 } } } : {}),
+            stroke: { condition: { test: 'datum.ring', value: ink }, value: null },
+            ...(bubble ? { size: { field: 'bubble', type: 'quantitative', title: z ? axisTitle(z) : 'Peak memory (MiB)', scale: { range: [60, 420] }, legend: { columns: 4, tickCount: 3 } } } : {}),
             tooltip: { field: 'label' } } },
       ],
     };
@@ -93,8 +98,9 @@ export function tradeoffSection(data) {
   const available = (keys) => keys.filter((k) => usable.some((c) => Number.isFinite(valueOf(measures[k], c)))).map((k) => [k, measures[k].name]);
   const set = (key) => (value) => { state[key] = value; picture.draw(); };
   const controls = h('div', { class: 'controls' },
-    choice('Across', available(['decode', 'prefill', 'ttft']), state.x, set('x')),
-    choice('Up', available(['joules', 'st', 'memory', 'size', 'ttft', 'load']), state.y, set('y')),
+    choice('Across', available(['decode', 'prefill', 'ttft', 'quality']), state.x, set('x')),
+    choice('Up', available(['joules', 'st', 'memory', 'size', 'ttft', 'load', 'money']), state.y, set('y')),
+    choice('And', [['', 'nothing more'], ...available(['decode', 'prefill', 'ttft', 'joules', 'memory', 'quality', 'money'])], state.z, set('z')),
     choice('Front', [['model', 'within each model'], ['all', 'over everything']], state.within, set('within')));
 
   const compare = h('div', { class: 'compare', 'aria-live': 'polite' });
@@ -103,7 +109,7 @@ export function tradeoffSection(data) {
   compared();
   if (!usable.length) return section('picture', 'The picture', h('p', { class: 'empty' }, 'No configuration has a finished run yet. Finished runs fill this picture.'));
   return section('picture', 'The picture',
-    h('p', { class: 'lead' }, 'Dashed: the Pareto front, configurations that nothing else beats in one figure without losing in the other. Bars are intervals of the median. Select a mark, or Pin in the table, to compare two.'),
+    h('p', { class: 'lead' }, 'Dashed: the Pareto front, configurations that nothing else beats in one figure without losing in the other. Bars are intervals of the median. With a third figure the marks on the front have a ring. Select a mark, or Pin in the table, to compare two.'),
     controls, picture.element, compare);
 }
 
