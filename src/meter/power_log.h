@@ -47,6 +47,7 @@ struct ew_power_log {
     size_t duplicates; /* lines with the stamp of one before: dropped */
     size_t backwards;  /* lines with a stamp before that of the line before: put in their place */
     size_t late;       /* such lines that came after their place was given out: dropped */
+    size_t unread;     /* lines before the head that say nothing, comments, repeated heads */
     size_t missing;    /* lines without a value */
     size_t cut;        /* 1 = the last line is incomplete: dropped */
 };
@@ -70,7 +71,7 @@ enum ew_status ew_power_log_reader_feed(struct ew_power_log_reader *reader, cons
 enum ew_status ew_power_log_reader_finish(struct ew_power_log_reader *reader, struct ew_error *err);
 
 /* What was read so far; info is complete once a line with data was read (log->clock is not UNKNOWN). */
-const struct ew_power_log *ew_power_log_reader_log(const struct ew_power_log_reader *reader);
+const struct ew_power_log *ew_power_log_reader_log(struct ew_power_log_reader *reader);
 
 /* Samples before index `first` are given out: late lines no longer change them. */
 void ew_power_log_reader_release(struct ew_power_log_reader *reader, size_t first);
