@@ -78,8 +78,12 @@ struct ew_meter_info {
     double period_s;                     /* how often it is sampled */
     double resolution;                   /* smallest step, in the unit of the values; 0 = not known */
     double range_max;                    /* largest value that it can show, unit of the values; 0 = not known */
-    double averaging_s;                  /* the sensor's own averaging window; 0 = instantaneous or not known */
+    double averaging_s;                  /* the sensor's averaging window before the stamp (exponential: 2 time
+                                            constants); 0 = instantaneous or not known */
     double error_relative;               /* expected error limit, 0.05 = 5 %; NAN = not documented */
+    double stamp_error_s;                /* limit of how far a stamp is from its moment: delay, clock offset */
+    double clock_drift;                  /* limit of its own clock against ours, 1e-4 = 100 ppm; 0 = our stamps */
+    double power_max_w;                  /* counter: most that it may count; tells hidden wraps; 0 = not known */
     const char *documented;              /* where the figures above come from */
     enum ew_trust_grade grade_ceiling;   /* best grade that a figure of this meter can get */
     enum ew_meter_reason reason;         /* EW_METER_USABLE or why not */

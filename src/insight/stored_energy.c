@@ -68,6 +68,10 @@ enum ew_status ew_stored_meter_parse(const struct ew_meter_record *record, struc
                               .period_s = number_of(root, "period_s", 0),
                               .resolution = number_of(root, "resolution", 0),
                               .averaging_s = number_of(root, "averaging_s", 0),
+                              .range_max = number_of(root, "range_max", 0),
+                              .stamp_error_s = number_of(root, "stamp_error_s", 0),
+                              .clock_drift = number_of(root, "clock_drift", 0),
+                              .power_max_w = number_of(root, "power_max_w", 0),
                               .error_relative = number_of(root, "error_relative", NAN)};
     text_of(root, "name", m.name, sizeof m.name);
     text_of(root, "covers", m.covers, sizeof m.covers);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 
 static const double max_power_w = 5e3;
+/* More than this share of the readings or of the time lost is too much. */
+static const double lost_share = 0.1;
 
 __attribute__((format(printf, 3, 4))) static void cap(struct ew_energy *e, enum ew_trust_grade grade,
                                                       const char *format, ...) {
@@ -40,10 +42,31 @@ static void cap_by_window(const struct ew_meter_info *info, struct ew_energy *e)
     }
 }
 
-static void cap_by_data(struct ew_energy *e) {
+static void cap_by_nonsense(const struct ew_meter_info *info, double absurd_value, struct ew_energy *e) {
     if (!(e->energy_j >= 0) || e->peak_w > max_power_w)
         cap(e, EW_GRADE_NONE, "the readings imply %.4g J and up to %.4g W, which cannot be", e->energy_j, e->peak_w);
-    if (e->missing > 0.1 * ((double)e->samples + e->missing))
+    uint32_t read = e->samples + e->implausible;
+    if (e->implausible > 0)
+        cap(e, e->implausible > lost_share * read ? EW_GRADE_NONE : EW_GRADE_C,
+            "%u of %u readings cannot be (%.4g, for one) and were left out", e->implausible, read, absurd_value);
+    if (e->saturated > 0)
+        cap(e, EW_GRADE_D,
+            "saturated: %u of %u readings stand at the end of the sensor's range (%.4g W); a lower bound", e->saturated,
+            e->samples, info->range_max);
+}
+
+/* A sensor that stops for much longer than its habit and goes on was not measuring. A counter may still have counted:
+ * then the cell holds as much as its neighbours. */
+static void cap_by_freeze(const struct ew_meter_info *info, const struct ew_energy_series *s, struct ew_energy *e) {
+    if (e->updates == 0 || e->still_s <= s->still_limit_s) return;
+    bool caught_up = info->kind == EW_METER_COUNTER && s->still_w >= 0.5 * e->average_w;
+    bool much = e->still_s > lost_share * e->duration_s;
+    cap(e, much && !caught_up ? EW_GRADE_NONE : EW_GRADE_C, "the meter stood still for %.3g of %.3g s%s", e->still_s,
+        e->duration_s, caught_up ? " and then caught up" : "");
+}
+
+static void cap_by_data(struct ew_energy *e) {
+    if (e->missing > lost_share * ((double)e->samples + e->missing))
         cap(e, EW_GRADE_C, "%u of %u samples are missing", e->missing, e->samples + e->missing);
     bool precise = e->samples >= EW_TRUST_A_SAMPLES && e->error_j <= 0.02 * e->energy_j;
     if (!precise)
@@ -51,11 +74,13 @@ static void cap_by_data(struct ew_energy *e) {
             100 * e->error_j / e->energy_j, EW_TRUST_A_SAMPLES);
 }
 
-void ew_trust_grade_of(const struct ew_meter_info *info, struct ew_energy *e) {
+void ew_trust_grade_of(const struct ew_meter_info *info, const struct ew_energy_series *s, struct ew_energy *e) {
     e->grade = EW_GRADE_A;
     e->below_resolution = false;
     e->grade_reason[0] = 0;
     cap_by_meter(info, e);
     cap_by_window(info, e);
+    cap_by_nonsense(info, s->absurd_value, e);
+    cap_by_freeze(info, s, e);
     cap_by_data(e);
 }
