@@ -12,6 +12,7 @@ import time
 import unittest
 
 import headless_page
+import many_trials
 
 EDGEWISE, MAKE_STORE = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
 BROWSER = headless_page.find_browser()
@@ -157,6 +158,33 @@ class ReportPage(unittest.TestCase):
                      ".querySelector('select'); s.value = 'ttft'; s.dispatchEvent(new Event('change')); })()")
         tab.settle()
         self.assertEqual(tab.evaluate(MARKS), 3)
+
+    def test_ten_thousand_runs(self):
+        store, page = self.root / "many.db", self.root / "many.html"
+        store.write_bytes(self.make().with_suffix(".db").read_bytes())
+        many_trials.grow(store, 2000)
+        subprocess.run([EDGEWISE, "report", store, "--html", page], check=True, stdout=subprocess.DEVNULL)
+        tab = self.tab
+        tab.problems.clear()
+        tab.resize(1280, 800)
+        tab.open(page)
+        self.assertEqual(tab.evaluate(f"{ROWS}.length"), 300)  # a page of 2,004
+        tab.evaluate("[...document.querySelectorAll('.sort')].find(b => b.textContent.startsWith('decode')).click()")
+        tab.evaluate("[...document.querySelectorAll('#table button')].find(b => b.textContent === '300 more').click()")
+        self.assertEqual(tab.evaluate(f"{ROWS}.length"), 600)
+        tab.evaluate("document.querySelector('#runs summary').click()")
+        tab.settle()
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#runs tbody tr').length"), 200)
+        tab.evaluate("[...document.querySelectorAll('#runs button')].find(b => b.textContent === 'After').click()")
+        self.assertIn("201 to 400 of 10012", tab.evaluate("document.querySelector('#runs').innerText"))
+
+    def test_knobs(self):
+        tab = self.show()
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#speed figure')[0].querySelectorAll('svg').length"), 1)
+        tab.evaluate("(() => { const s = [...document.querySelectorAll('#speed select')].find(s => s.value === 'decode'); "
+                     "s.value = 'memory'; s.dispatchEvent(new Event('change')); })()")
+        tab.settle()
+        self.assertIn("MiB", tab.evaluate("document.querySelectorAll('#speed figure')[0].querySelector('svg').textContent"))
 
     def test_narrow_and_themes(self):
         colours = set()

@@ -36,6 +36,22 @@ export function plainTable(heads, rows, numeric = []) {
     h('tbody', null, rows.map((row) => h('tr', null, row.map((cell, i) => h('td', { class: align(i) }, cell)))))));
 }
 
+// The same in pages: thousands of rows would make everything slow. rows are made when their page is shown.
+export function pagedTable(heads, rows, numeric = [], size = 200) {
+  if (rows.length <= size) return plainTable(heads, rows, numeric);
+  const host = h('div', { class: 'paged' }), words = h('span', { class: 'hint', 'aria-live': 'polite' });
+  let page = 0;
+  const last = Math.ceil(rows.length / size) - 1;
+  const show = (to) => {
+    page = Math.max(0, Math.min(last, to));
+    const from = page * size;
+    words.textContent = `${from + 1} to ${Math.min(from + size, rows.length)} of ${rows.length}`;
+    host.replaceChildren(plainTable(heads, rows.slice(from, from + size), numeric), h('div', { class: 'controls' }, button('Before', () => show(page - 1), { disabled: page === 0 }), words, button('After', () => show(page + 1), { disabled: page === last })));
+  };
+  show(0);
+  return host;
+}
+
 export function choice(label, options, selected, onchange) {
   const select = h('select', { onchange: (event) => onchange(event.target.value) },
     options.map(([value, text]) => h('option', { value, selected: value === selected }, text)));

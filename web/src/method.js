@@ -1,5 +1,5 @@
 // Sections 10 and on: machine, method, failures, every raw run, how to repeat.
-import { button, copy, h, plainTable, save, section } from './dom.js';
+import { button, copy, h, pagedTable, save, section } from './dom.js';
 import { csv, date, number, sizeText, toMiB } from './format.js';
 
 export function machineSection(data) {
@@ -15,7 +15,7 @@ export function failuresSection(data, byId) {
   if (!failed.length) return null;
   return section('failures', 'What failed',
     h('p', { class: 'lead' }, 'A run that does not fit, crashes or takes too long is a result. It is listed, not dropped.'),
-    plainTable(['Configuration', 'Run', 'Outcome', 'Reason', 'Ledger said'],
+    pagedTable(['Configuration', 'Run', 'Outcome', 'Reason', 'Ledger said'],
       failed.map((t) => { const c = byId.get(t.configuration); return [c?.label ?? '–', t.repetition, t.outcome, t.reason ?? '–', c?.predicted_memory ? sizeText(c.predicted_memory.total) : '–']; }), [1]));
 }
 
@@ -34,7 +34,7 @@ export function runsSection(data, byId) {
   const host = h('details', { class: 'data' }, h('summary', null, `All ${runs.length} runs, in the order in which they ran`));
   const fill = () => {
     if (host.childElementCount > 1) return;
-    host.append(plainTable(heads, runs.map((t) => cells(t).map((v) => (typeof v === 'number' && !Number.isInteger(v) ? number(v) : v ?? '–'))), heads.map((head, i) => (/\(|^order|^run$/.test(head) ? i : -1)).filter((i) => i >= 0)));
+    host.append(pagedTable(heads, runs.map((t) => cells(t).map((v) => (typeof v === 'number' && !Number.isInteger(v) ? number(v) : v ?? '–'))), heads.map((head, i) => (/\(|^order|^run$/.test(head) ? i : -1)).filter((i) => i >= 0)));
   };
   host.addEventListener('toggle', fill);
   return section('runs', 'Every raw run',
@@ -47,5 +47,5 @@ export function repeatSection(data) {
   const text = data.repeat_commands.join('\n');
   const copied = button('Copy', async () => { await copy(text); copied.textContent = 'Copied'; });
   return section('repeat', 'How to repeat this', h('pre', { tabindex: '0' }, text), h('p', null, copied),
-    h('p', { class: 'empty' }, 'Not in this report: quality (perplexity, accuracy) and money. Parameters and bits per weight stand in for quality where an answer needs it.'));
+    h('p', { class: 'empty' }, 'Not in this report: quality (perplexity, accuracy), unless the study states it. Parameters and bits per weight stand in for quality where an answer needs it.'));
 }

@@ -27,9 +27,11 @@ function columns(data) {
   ];
 }
 
+const PAGE = 300; // rows at once: thousands would make every click slow
+
 export function tableSection(data) {
   const all = data.configurations, cols = columns(data);
-  const state = { sort: null, down: true, words: '', model: '', type: '', kind: '' };
+  const state = { sort: null, down: true, words: '', model: '', type: '', kind: '', most: PAGE };
   const body = h('tbody'), heads = new Map();
   const best = new Map(cols.filter((col) => col.sense).map((col) => {
     const values = all.map(col.value).filter(Number.isFinite);
@@ -62,10 +64,12 @@ export function tableSection(data) {
     return h('tr', { class: [pinned && 'pinned', !c.runs_ok && 'failed', c.front_of_model && 'front'].filter(Boolean).join(' ') || null, 'data-configuration': c.id }, cells, h('td', { class: 'screen-only' }, pin));
   }
 
+  const more = button(`${PAGE} more`, () => { state.most += PAGE; fill(); }, { class: 'quiet' });
   const count = h('span', { class: 'hint', 'aria-live': 'polite' });
   function fill() {
     const rows = shown();
-    body.replaceChildren(...rows.map(row));
+    body.replaceChildren(...rows.slice(0, state.most).map(row));
+    more.hidden = rows.length <= state.most;
     count.textContent = rows.length === all.length ? `${all.length} configurations` : `${rows.length} of ${all.length} configurations`;
     for (const [key, th] of heads) th.setAttribute('aria-sort', key !== state.sort ? 'none' : state.down ? 'descending' : 'ascending');
   }
@@ -98,5 +102,5 @@ export function tableSection(data) {
   fill();
   return section('table', 'The table',
     h('p', { class: 'lead' }, 'Medians with their interval: ± is its larger half, + and − where it is lopsided. Best of each column in bold with a dot; rows with a rule at the left are on the Pareto front of their model.'), controls,
-    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of configurations' }, h('table', { class: 'main' }, h('thead', null, header), body)), count);
+    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of configurations' }, h('table', { class: 'main' }, h('thead', null, header), body)), count, ' ', more);
 }
