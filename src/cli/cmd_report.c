@@ -17,7 +17,7 @@ enum { MOST_COSTS = 32 };
 
 struct options {
     struct ew_cli_common common;
-    const char *store, *study, *html, *csv, *jsonl;
+    const char *store, *study, *html, *csv, *jsonl, *llama_bench;
     bool markdown, plain;
     const char *costs[MOST_COSTS], *prices;
     size_t n_costs;
@@ -35,6 +35,7 @@ enum {
     KEY_COST,
     KEY_PRICES,
     KEY_PREFER,
+    KEY_LLAMA_BENCH,
     KEY_LIMIT
 };
 
@@ -42,6 +43,8 @@ static const struct argp_option options[] = {
     {"html", KEY_HTML, "FILE", 0, "Write one page that opens without a network", 1},
     {"csv", KEY_CSV, "FILE", 0, "Write one row per configuration; - is the terminal", 1},
     {"jsonl", KEY_JSONL, "FILE", 0, "Write one JSON object per run; - is the terminal", 1},
+    {"llama-bench", KEY_LLAMA_BENCH, "FILE", 0,
+     "Write what llama-bench would: JSON, or by its ending .jsonl or .md; - is the terminal", 1},
     {"markdown", KEY_MARKDOWN, 0, 0, "Print Markdown", 2},
     {"plain", KEY_PLAIN, 0, 0, "Print without colour and without folding", 2},
     {"study", KEY_STUDY, "NAME", 0, "Which study, where the store has several (the newest)", 3},
@@ -93,6 +96,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case KEY_PREFER: set_preference(o, arg, state); return 0;
+    case KEY_LLAMA_BENCH: o->llama_bench = arg; return 0;
     case KEY_PRICES: o->prices = arg; return 0;
     case KEY_COST:
         if (o->n_costs == MOST_COSTS) argp_error(state, "--cost %s: more than %d of them", arg, MOST_COSTS);
@@ -168,21 +172,27 @@ static enum ew_status write_file(const struct ew_report *report, const char *pat
     return status;
 }
 
+static writer llama_bench_writer(const char *path) {
+    const char *ending = strrchr(path, '.');
+    if (ending && strcmp(ending, ".jsonl") == 0) return ew_report_write_llama_bench_lines;
+    return ending && strcmp(ending, ".md") == 0 ? ew_report_write_llama_bench_table : ew_report_write_llama_bench;
+}
+
 /* The terminal gets what no file was asked for; with files, the answer and their names. */
 static enum ew_status show(const struct options *o, const struct ew_report *report, struct ew_error *err) {
     struct ew_text_style style = choose_style(o->plain);
     if (o->common.json) return ew_report_write_json(report, stdout, err);
     if (o->markdown) return ew_report_write_markdown(report, stdout, err);
-    const char *const files[] = {o->html, o->csv, o->jsonl};
+    const char *const files[] = {o->html, o->csv, o->jsonl, o->llama_bench};
     bool any = false, to_terminal = false;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         any |= files[i] != NULL;
         to_terminal |= files[i] && strcmp(files[i], "-") == 0;
     }
     if (to_terminal) return EW_OK;
     if (!any) return ew_report_write_terminal(report, stdout, &style, err);
     enum ew_status status = ew_report_write_answer(report, stdout, &style, err);
-    for (int i = 0; i < 3 && status == EW_OK; i++)
+    for (int i = 0; i < 4 && status == EW_OK; i++)
         if (files[i]) printf("%s%s\n", i == 0 || !any ? "\nwritten: " : "written: ", files[i]);
     return status;
 }
@@ -202,6 +212,8 @@ int ew_cmd_report(int argc, char **argv) {
     if (status == EW_OK && o.html) status = write_file(report, o.html, ew_report_write_html, &err);
     if (status == EW_OK && o.csv) status = write_file(report, o.csv, ew_report_write_csv, &err);
     if (status == EW_OK && o.jsonl) status = write_file(report, o.jsonl, ew_report_write_jsonl, &err);
+    if (status == EW_OK && o.llama_bench)
+        status = write_file(report, o.llama_bench, llama_bench_writer(o.llama_bench), &err);
     if (status == EW_OK) status = show(&o, report, &err);
     ew_report_close(&report);
     if (status == EW_OK) return EW_EXIT_OK;
