@@ -78,7 +78,7 @@ static json_t *test_json(const struct ew_report *report, const struct test *t) {
     char type[160];
     model_type(m, type);
     return json_pack(
-        "{s:o, s:i, s:o, s:s, s:s, s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f, s:o, s:o, s:b}",
+        "{s:o, s:o, s:s, s:s, s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f, s:o, s:o, s:b}",
         "build_commit", ew_json_text(v ? v->version : NULL), "cpu_info", ew_json_text(machine ? machine->name : NULL),
         "gpu_info", "", "backends", "CPU", "model_filename", ew_json_text(m->path), "model_type", type, "model_size",
         ew_json_integer(m->file_bytes), "model_n_params", ew_json_integer(m->n_params), "n_threads",
