@@ -67,7 +67,11 @@ static enum ew_status move_stamps(struct ew_aligned_log *log, const struct ew_al
     log->info = &log->log->info;
     log->times_ns = malloc((log->n + 1) * sizeof *log->times_ns);
     if (!log->times_ns) return ew_error_set(err, EW_ERR_MEMORY, "aligned log: out of memory");
-    for (size_t i = 0; i < log->n; i++) log->times_ns[i] = ew_clock_map_time(&log->map, log->log->times_ns[i], NULL);
+    /* The shift brings each reading to the middle of what it averages over; a stamp stands at the end of that. */
+    bool averages = log->found && log->info->kind == EW_METER_POWER;
+    int64_t half = averages ? (int64_t)llround(log->info->averaging_s * 0.5e9) : 0;
+    for (size_t i = 0; i < log->n; i++)
+        log->times_ns[i] = ew_clock_map_time(&log->map, log->log->times_ns[i], NULL) + half;
     log->error_ns = log->map.error_ns;
     for (size_t k = 0; k < how->n_patterns; k++) {
         int64_t edges[2] = {how->patterns[k].begin_ns, how->patterns[k].end_ns}, error_ns;
@@ -76,9 +80,7 @@ static enum ew_status move_stamps(struct ew_aligned_log *log, const struct ew_al
             if (error_ns > log->error_ns) log->error_ns = error_ns;
         }
     }
-    /* A window cut at the wrong moment is wrong as if the sensor averaged over the uncertainty, both ways. */
-    double both_ways = 2e-9 * (double)log->error_ns;
-    if (both_ways > log->log->info.averaging_s) log->log->info.averaging_s = both_ways;
+    log->log->info.stamp_error_s = 1e-9 * (double)log->error_ns;
     return EW_OK;
 }
 

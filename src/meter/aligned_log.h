@@ -9,7 +9,7 @@
 
 struct ew_aligned_log {
     struct ew_power_log *log; /* the samples with the meter's own stamps, counts of what was wrong, description */
-    const struct ew_meter_info *info; /* of the log; averaging_s holds the stamps' uncertainty where that is larger */
+    const struct ew_meter_info *info; /* of the log; stamp_error_s is error_ns */
     int64_t *times_ns;                /* [n], rising: the machine's clock */
     const double *values;             /* [n][info->n_channels] */
     size_t n;

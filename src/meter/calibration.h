@@ -19,8 +19,9 @@ struct ew_load_step {
 /* Levels for a staircase of n steps [4 … 64]: up and then down, so that heat which lags cancels; first and last 0. */
 void ew_staircase_levels(size_t n, double *levels);
 
-/* Plays the levels, each for step_ns; set(context, level) returns when the load has changed. The load is off when it
- * returns. clock NULL = the machine's; steps [n]. */
+/* Plays the levels, each for step_ns (best no whole number of periods of either meter: load_signature.c says why);
+ * set(context, level) returns when the load has changed. The load is off when it returns. clock NULL = the machine's;
+ * steps [n]. */
 void ew_staircase_play(const double *levels, size_t n, int64_t step_ns, const struct ew_meter_clock *clock,
                        void (*set)(void *context, double level), void *context, struct ew_load_step *steps);
 void ew_staircase_set_maker(void *load_maker, double level); /* for set: context is a struct ew_load_maker */
@@ -50,11 +51,11 @@ struct ew_calibration {
     double error_relative; /* expected error of a calibrated figure: residuals, interval and the reference's error */
 };
 
-/* Fits traces of both meters, on the machine's clock, over the steps. Of each step the first settle_ns are left out.
- * Fills all but board and taken_at_s. Errors: ARGUMENT (fewer than 4 steps, settle_ns as long as a step), NOT_FOUND (a
- * step without enough samples; the range is too small: less than 10 % of the highest or less than ten times the noise;
- * residuals above 5 % of the range or R² below 0.98; a gain that is not positive: the message names the numbers),
- * MEMORY. */
+/* Fits traces of both meters, on the machine's clock, over the steps. Of each step the first settle_ns and the meter's
+ * last period are left out. Fills all but board and taken_at_s. Errors: ARGUMENT (fewer than 4 steps, settle_ns as long
+ * as a step), NOT_FOUND (a step without enough samples; the range is too small: less than 10 % of the highest or less
+ * than ten times the noise; residuals above 5 % of the range or R² below 0.98; a gain that is not positive: the message
+ * names the numbers), MEMORY. */
 enum ew_status ew_calibration_fit(const struct ew_energy_trace *target, const struct ew_energy_trace *reference,
                                   const struct ew_load_step *steps, size_t n, int64_t settle_ns,
                                   struct ew_calibration *out, struct ew_error *err);
@@ -64,8 +65,7 @@ static inline double ew_calibration_watts(const struct ew_calibration *c, double
     return c->gain * target_w + c->offset_w;
 }
 
-/* Best grade of a calibrated figure: D when it was taken on another board, otherwise one less than the reference's, and
- * B at most. */
+/* Best grade of a calibrated figure: D when it was taken on another board, otherwise the reference's, and B at most. */
 enum ew_trust_grade ew_calibration_grade(const struct ew_calibration *c, const char *board);
 
 /* From its next start on the meter's readings are calibrated: every channel times gain, and a channel "calibration"

@@ -13,11 +13,11 @@ enum ew_status ew_calibration_folder(char *buf, size_t capacity, struct ew_error
 enum ew_status ew_calibration_save(const struct ew_calibration *calibration, const char *folder, char *path,
                                    size_t path_size, struct ew_error *err);
 
-/* Reads one file. Errors: NOT_FOUND, IO, FORMAT, MEMORY. */
+/* Reads one file of at most 1 MiB. Errors: NOT_FOUND, IO, FORMAT, MEMORY. */
 enum ew_status ew_calibration_load(const char *path, struct ew_calibration *out, struct ew_error *err);
 
-/* The newest calibration of this target meter in the folder: of this board if there is one, otherwise of any. Files
- * that are no calibrations are passed over. Errors: NOT_FOUND (none), IO, MEMORY. */
+/* The newest calibration of this target meter in the folder (NULL as above): of this board if there is one, otherwise
+ * of any. Files that are no calibrations are passed over. Errors: NOT_FOUND (none), IO, MEMORY. */
 enum ew_status ew_calibration_find(const char *folder, const char *target, const char *board,
                                    struct ew_calibration *out, struct ew_error *err);
 

@@ -3,6 +3,7 @@
  * two places that fit about equally well. */
 #include "meter/time_shift.h"
 #include "base/error.h"
+#include "meter/student_t.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,11 +11,11 @@
 enum { BLOCKS = 10, FINE_POINTS = 13, FINE_LEVELS = 4, MAX_BINS = 40000000 };
 static const double max_work = 6e9, min_cover = 0.8, min_peak = 0.6, min_evidence = 6, max_drift = 2e-3;
 
-/* The pattern in seconds from its begin, with the time under load before each edge. */
+/* The pattern in seconds from its begin, with the integral of the level up to each edge. */
 struct pattern {
     double *edge_s; /* [n] */
-    double *on_s;   /* [n]: seconds under load before edge i */
-    bool *on;       /* [n]: after edge i */
+    double *area;   /* [n]: level x seconds before edge i */
+    double *level;  /* [n]: after edge i; 0 before the first */
     size_t n;
     double length_s;
     double pulse_s; /* shortest time between edges */
@@ -70,8 +71,8 @@ static double correlation(const struct sums *s) {
 
 static void free_work(struct work *w) {
     free(w->pattern.edge_s);
-    free(w->pattern.on_s);
-    free(w->pattern.on);
+    free(w->pattern.area);
+    free(w->pattern.level);
     free(w->bins.watts);
     free(w->bins.valid);
     free(w->samples.time_s);
@@ -85,40 +86,40 @@ static enum ew_status no_memory(struct ew_error *err) {
     return ew_error_set(err, EW_ERR_MEMORY, "time shift: out of memory");
 }
 
-static enum ew_status take_pattern(const struct ew_load_pattern *from, struct pattern *p, struct ew_error *err) {
+static enum ew_status take_pattern(const struct ew_level_pattern *from, struct pattern *p, struct ew_error *err) {
     if (from->n < 2 || from->end_ns <= from->begin_ns)
-        return ew_error_set(err, EW_ERR_ARGUMENT, "time shift: a pattern needs a load that was switched on and off");
+        return ew_error_set(err, EW_ERR_ARGUMENT, "time shift: a pattern needs a load that changed twice");
     p->edge_s = calloc(from->n, sizeof *p->edge_s);
-    p->on_s = calloc(from->n, sizeof *p->on_s);
-    p->on = calloc(from->n, sizeof *p->on);
-    if (!p->edge_s || !p->on_s || !p->on) return no_memory(err);
+    p->area = calloc(from->n, sizeof *p->area);
+    p->level = calloc(from->n, sizeof *p->level);
+    if (!p->edge_s || !p->area || !p->level) return no_memory(err);
     p->n = from->n;
     p->length_s = (double)(from->end_ns - from->begin_ns) * 1e-9;
     p->pulse_s = INFINITY;
     int64_t before = from->begin_ns - 1;
     for (size_t i = 0; i < p->n; i++) {
-        const struct ew_load_edge *e = &from->edges[i];
-        if (e->time_ns <= before || e->time_ns > from->end_ns || e->on != (i % 2 == 0))
+        int64_t edge_ns = from->times_ns[i];
+        if (edge_ns <= before || edge_ns > from->end_ns || !isfinite(from->levels[i]))
             return ew_error_set(err, EW_ERR_ARGUMENT, "time shift: edge %zu of the pattern does not follow the last",
                                 i);
-        before = e->time_ns;
-        p->edge_s[i] = (double)(e->time_ns - from->begin_ns) * 1e-9;
-        p->on[i] = e->on;
+        before = edge_ns;
+        p->edge_s[i] = (double)(edge_ns - from->begin_ns) * 1e-9;
+        p->level[i] = from->levels[i];
         if (i == 0) continue;
         double run = p->edge_s[i] - p->edge_s[i - 1];
         p->pulse_s = fmin(p->pulse_s, run);
-        p->on_s[i] = p->on_s[i - 1] + (p->on[i - 1] ? run : 0);
+        p->area[i] = p->area[i - 1] + p->level[i - 1] * run;
     }
     p->run_s = (p->edge_s[p->n - 1] - p->edge_s[0]) / (double)(p->n - 1);
     return EW_OK;
 }
 
-/* Seconds under load from the pattern's begin to t. *at is a cursor: the number of edges up to some t before. */
-static double on_until(const struct pattern *p, double t, size_t *at) {
+/* The integral of the level from the pattern's begin to t. *at is a cursor: the number of edges up to some t before. */
+static double area_until(const struct pattern *p, double t, size_t *at) {
     while (*at < p->n && p->edge_s[*at] <= t) ++*at;
     while (*at > 0 && p->edge_s[*at - 1] > t) --*at;
     if (*at == 0) return 0;
-    return p->on_s[*at - 1] + (p->on[*at - 1] ? t - p->edge_s[*at - 1] : 0);
+    return p->area[*at - 1] + p->level[*at - 1] * (t - p->edge_s[*at - 1]);
 }
 
 static int compare_double(const void *a, const void *b) {
@@ -195,8 +196,8 @@ static enum ew_status make_bins(struct work *w, const struct ew_power_series *se
     take_mean_off(b);
     size_t at = 0;
     for (size_t i = 0; i < w->n_u; i++) {
-        double t = (double)i * b->step_s, before = on_until(p, t, &at);
-        w->u[i] = (on_until(p, t + b->step_s, &at) - before) / b->step_s;
+        double t = (double)i * b->step_s, before = area_until(p, t, &at);
+        w->u[i] = (area_until(p, t + b->step_s, &at) - before) / b->step_s;
     }
     return EW_OK;
 }
@@ -211,7 +212,7 @@ static double correlate_at(const struct work *w, int64_t lag) {
 }
 
 /* Every place where the trace holds enough of the pattern and that the caller's limits allow. */
-static enum ew_status search_coarsely(struct work *w, const struct ew_load_pattern *pattern, int64_t min_ns,
+static enum ew_status search_coarsely(struct work *w, const struct ew_level_pattern *pattern, int64_t min_ns,
                                       int64_t max_ns, struct ew_error *err) {
     int64_t spare = (int64_t)((1 - min_cover) * (double)w->n_u);
     int64_t low = -spare, high = (int64_t)w->bins.n - (int64_t)w->n_u + spare;
@@ -314,8 +315,8 @@ static double correlate_finely(const struct work *w, double moved, double skip_f
     for (size_t i = 0; i < s->n; i++) {
         if (s->time_s[i] >= skip_from && s->time_s[i] < skip_to) continue;
         double t = s->time_s[i] + moved;
-        double before = on_until(&w->pattern, t - width / 2, &low);
-        add(&sums, (on_until(&w->pattern, t + width / 2, &high) - before) / width, s->watts[i]);
+        double before = area_until(&w->pattern, t - width / 2, &low);
+        add(&sums, (area_until(&w->pattern, t + width / 2, &high) - before) / width, s->watts[i]);
     }
     return correlation(&sums);
 }
@@ -338,12 +339,6 @@ static double refine(const struct work *w, double center, double radius, double 
         radius = 1.5 * step;
     }
     return center;
-}
-
-/* Two-sided 95 % of Student's t with n degrees of freedom, n = 1 … 9. */
-static double student_95(size_t n) {
-    static const double t[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262};
-    return t[n < 1 ? 0 : n > 9 ? 8 : n - 1];
 }
 
 /* How far the trace could be moved without any sample passing an edge: a meter that does not average would show exactly
@@ -377,7 +372,7 @@ static double half_width(const struct work *w, double best, double radius) {
     double jackknife = sqrt((double)(blocks - 1) / (double)blocks * squares);
     /* An edge between two samples is known to a step at best (rectangular), also where the jackknife saw no spread. */
     double step = 2 * w->samples.step_s / sqrt(12.0 * (double)p->n);
-    return hypot(student_95(blocks - 1) * jackknife, fmax(step, blind_range(w, best)));
+    return hypot(ew_student_t95(blocks - 1) * jackknife, fmax(step, blind_range(w, best)));
 }
 
 static void describe_levels(const struct work *w, double moved, const struct ew_power_series *series,
@@ -387,8 +382,8 @@ static void describe_levels(const struct work *w, double moved, const struct ew_
     for (size_t i = 0; i < series->n; i++) {
         double t = (double)(series->times_ns[i] - w->bins.begin_ns) * 1e-9 + moved;
         if (isnan(series->watts[i]) || t < 0 || t > w->pattern.length_s) continue;
-        on_until(&w->pattern, t, &at);
-        bool on = at > 0 && w->pattern.on[at - 1];
+        area_until(&w->pattern, t, &at);
+        bool on = at > 0 && w->pattern.level[at - 1] >= 0.5;
         sum[on] += series->watts[i];
         n[on]++;
     }
@@ -396,7 +391,7 @@ static void describe_levels(const struct work *w, double moved, const struct ew_
     out->on_w = n[1] > 0 ? sum[1] / n[1] : NAN;
 }
 
-static enum ew_status find(struct work *w, const struct ew_load_pattern *pattern, const struct ew_power_series *series,
+static enum ew_status find(struct work *w, const struct ew_level_pattern *pattern, const struct ew_power_series *series,
                            int64_t min_ns, int64_t max_ns, struct ew_time_shift *out, struct ew_error *err) {
     enum ew_status status = take_pattern(pattern, &w->pattern, err);
     if (status != EW_OK) return status;
@@ -425,8 +420,9 @@ static enum ew_status find(struct work *w, const struct ew_load_pattern *pattern
     return EW_OK;
 }
 
-enum ew_status ew_time_shift_find(const struct ew_load_pattern *pattern, const struct ew_power_series *series,
-                                  int64_t min_ns, int64_t max_ns, struct ew_time_shift *out, struct ew_error *err) {
+enum ew_status ew_time_shift_find_levels(const struct ew_level_pattern *pattern, const struct ew_power_series *series,
+                                         int64_t min_ns, int64_t max_ns, struct ew_time_shift *out,
+                                         struct ew_error *err) {
     if (min_ns > max_ns) return ew_error_set(err, EW_ERR_ARGUMENT, "time shift: the lowest is above the highest");
     if (series->n < 8)
         return ew_error_set(err, EW_ERR_NOT_FOUND, "time shift: %zu samples are too few to find a pattern in",
@@ -436,6 +432,25 @@ enum ew_status ew_time_shift_find(const struct ew_load_pattern *pattern, const s
     enum ew_status status = find(&work, pattern, series, min_ns, max_ns, &found, err);
     free_work(&work);
     if (status == EW_OK) *out = found;
+    return status;
+}
+
+enum ew_status ew_time_shift_find(const struct ew_load_pattern *pattern, const struct ew_power_series *series,
+                                  int64_t min_ns, int64_t max_ns, struct ew_time_shift *out, struct ew_error *err) {
+    int64_t *times = malloc((pattern->n + 1) * sizeof *times);
+    double *levels = malloc((pattern->n + 1) * sizeof *levels);
+    enum ew_status status = times && levels ? EW_OK : no_memory(err);
+    for (size_t i = 0; status == EW_OK && i < pattern->n; i++) {
+        times[i] = pattern->edges[i].time_ns;
+        levels[i] = pattern->edges[i].on;
+        if (pattern->edges[i].on != (i % 2 == 0))
+            status = ew_error_set(err, EW_ERR_ARGUMENT, "time shift: edge %zu of the pattern changes nothing", i);
+    }
+    struct ew_level_pattern same = {
+        .times_ns = times, .levels = levels, .n = pattern->n, .begin_ns = pattern->begin_ns, .end_ns = pattern->end_ns};
+    if (status == EW_OK) status = ew_time_shift_find_levels(&same, series, min_ns, max_ns, out, err);
+    free(times);
+    free(levels);
     return status;
 }
 

@@ -35,6 +35,17 @@ enum { EW_SHIFT_ANY = 0 }; /* for both limits: wherever the trace holds the patt
 enum ew_status ew_time_shift_find(const struct ew_load_pattern *pattern, const struct ew_power_series *series,
                                   int64_t min_ns, int64_t max_ns, struct ew_time_shift *out, struct ew_error *err);
 
+/* The same for a load of several levels: from times_ns[i] on levels[i] (any unit, finite), 0 before the first. */
+struct ew_level_pattern {
+    const int64_t *times_ns; /* [n], rising */
+    const double *levels;    /* [n] */
+    size_t n;
+    int64_t begin_ns, end_ns;
+};
+enum ew_status ew_time_shift_find_levels(const struct ew_level_pattern *pattern, const struct ew_power_series *series,
+                                         int64_t min_ns, int64_t max_ns, struct ew_time_shift *out,
+                                         struct ew_error *err);
+
 /* A line through one or two shifts. */
 struct ew_clock_map {
     int64_t shift_ns, error_ns, middle_ns; /* of the first shift */
