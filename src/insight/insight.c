@@ -206,7 +206,7 @@ static enum ew_status summarise(const double *values, size_t n, struct ew_figure
     *out = (struct ew_figure){.value = NAN, .low = NAN, .high = NAN};
     if (!n) return EW_OK;
     struct ew_stat_summary stat;
-    enum ew_status status = ew_stat_summarise(values, n, 1, &stat, err);
+    enum ew_status status = ew_stat_summarise(values, n, &stat, err);
     if (status != EW_OK) return status;
     *out = (struct ew_figure){stat.median, stat.low, stat.high, n, stat.is_range};
     return EW_OK;

@@ -3,7 +3,7 @@
 #include "insight/measure.h"
 
 #include "base/error.h"
-#include "study/statistics.h"
+#include "study/quantiles.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -39,7 +39,7 @@ static enum ew_status gather(const struct ew_report *report, size_t index, bool 
         t.per_s[t.n++] = value;
     }
     struct ew_stat_summary summary = {0};
-    enum ew_status status = t.n ? ew_stat_summarise(t.per_s, t.n, 1, &summary, err) : EW_OK;
+    enum ew_status status = t.n ? ew_stat_summarise(t.per_s, t.n, &summary, err) : EW_OK;
     if (status != EW_OK) {
         free(t.per_s);
         return status;

@@ -1,7 +1,7 @@
 /* Owns the bookkeeping of a running study. Knows nothing of processes or stores. */
 #include "study/study_slots.h"
 #include "base/error.h"
-#include "study/statistics.h"
+#include "study/stopping.h"
 #include "study/trial_speed.h"
 
 #include <math.h>
@@ -53,13 +53,6 @@ void ew_study_slots_note(struct ew_study_slots *slots, size_t index, const struc
                                                  .seconds = (double)(record->end_ns - record->begin_ns) * 1e-9};
 }
 
-/* A speed is precise when its interval is, and n allows one. */
-static bool is_precise(const double *values, size_t n, double until) {
-    struct ew_stat_summary s;
-    if (n < 2 || ew_stat_summarise(values, n, 1, &s, NULL) != EW_OK) return false;
-    return ew_stat_relative_interval(&s) <= until;
-}
-
 static bool is_enough(const struct ew_study_slots *s, const struct ew_study_file *study, size_t config) {
     double prefill[1000], decode[1000]; /* repeats are at most 1000 */
     size_t n = 0;
@@ -68,8 +61,8 @@ static bool is_enough(const struct ew_study_slots *s, const struct ew_study_file
         prefill[n] = s->slots[i].prefill_tokens_per_s;
         decode[n++] = s->slots[i].decode_tokens_per_s;
     }
-    return n >= (size_t)study->repeats_min && is_precise(prefill, n, study->until_interval) &&
-           is_precise(decode, n, study->until_interval);
+    return n >= (size_t)study->repeats_min && ew_stat_is_settled(prefill, n, study->until_interval) &&
+           ew_stat_is_settled(decode, n, study->until_interval);
 }
 
 static bool is_hopeless(const struct ew_study_slots *s, size_t config) {

@@ -1,4 +1,5 @@
 /* Statistics against values worked out by hand or published. */
+#include "study/quantiles.h"
 #include "study/seeded_random.h"
 #include "study/statistics.h"
 
@@ -19,7 +20,7 @@ static void summary_by_hand(void **state) {
     /* Mean 5, squares 9+1+1+1+0+0+4+16 = 32, so the deviation of a sample is sqrt(32 / 7). */
     static const double values[] = {9, 2, 4, 4, 5, 4, 7, 5};
     struct ew_stat_summary s;
-    assert_int_equal(ew_stat_summarise(values, 8, 1, &s, NULL), EW_OK);
+    assert_int_equal(ew_stat_summarise(values, 8, &s, NULL), EW_OK);
     near(s.mean, 5, 1e-15);
     near(s.stddev, 2.1380899352993952, 1e-14);
     near(s.median, 4.5, 0);
@@ -27,7 +28,8 @@ static void summary_by_hand(void **state) {
     near(s.max, 9, 0);
     assert_int_equal(s.n, 8);
     assert_false(s.is_range);
-    assert_true(s.low >= 4 && s.low <= 4.5 && s.high >= 5 && s.high <= 7);
+    near(s.mad, 0.5, 0); /* distances 0.5 (five times), 2.5, 2.5, 4.5 */
+    assert_true(s.low > 2 && s.low <= 4 && s.high >= 7 && s.high < 9 && s.coverage == 0.95);
     near(values[0], 9, 0); /* the input stays as it was */
 }
 
@@ -35,15 +37,17 @@ static void few_values(void **state) {
     (void)state;
     struct ew_stat_summary s;
     static const double values[] = {3, 1, 2};
-    assert_int_equal(ew_stat_summarise(values, 0, 1, &s, NULL), EW_OK);
+    assert_int_equal(ew_stat_summarise(values, 0, &s, NULL), EW_OK);
     assert_true(isnan(s.mean) && isnan(s.median) && isnan(s.low) && isnan(s.stddev));
-    assert_int_equal(ew_stat_summarise(values, 1, 1, &s, NULL), EW_OK);
+    assert_int_equal(ew_stat_summarise(values, 1, &s, NULL), EW_OK);
     near(s.median, 3, 0);
     assert_true(isnan(s.stddev) && isnan(s.low) && isnan(s.high) && isnan(ew_stat_relative_interval(&s)));
-    assert_int_equal(ew_stat_summarise(values, 3, 1, &s, NULL), EW_OK);
+    assert_int_equal(ew_stat_summarise(values, 3, &s, NULL), EW_OK);
     near(s.median, 2, 0);
     near(s.stddev, 1, 1e-15);
     assert_true(s.is_range && s.low == 1 && s.high == 3);
+    near(s.coverage, 0.75, 1e-15); /* all three on one side of the median: 2 / 8 */
+    near(s.mad, 1, 0);
     near(ew_stat_relative_interval(&s), 0.5, 1e-15);
 }
 
@@ -71,32 +75,38 @@ static void quantiles_need_enough_values(void **state) {
     assert_true(isnan(ew_stat_quantile(sorted, 100, 1.5)) && isnan(ew_stat_quantile(sorted, 100, NAN)));
 }
 
-/* The interval must cover the true median of a known distribution about 95 times in 100 (n = 25: the bootstrap of a
- * median is a little off; 90 to 99 is what the literature finds). */
-static void interval_covers(void **state) {
+/* Five values: all on one side of the median in 2 of 32 cases. Six reach 95 %. The input is never reordered. */
+static void range_says_what_it_covers(void **state) {
     (void)state;
-    uint64_t random = 42;
-    int covered = 0;
-    for (int run = 0; run < 400; run++) {
-        double values[25];
-        for (int i = 0; i < 25; i++) { /* exponential with median ln 2 */
-            double u = ((double)(ew_random_next(&random) >> 11) + 0.5) / 9007199254740992.0;
-            values[i] = -log(u);
-        }
-        struct ew_stat_summary s;
-        assert_int_equal(ew_stat_summarise(values, 25, (uint64_t)run, &s, NULL), EW_OK);
-        covered += s.low <= 0.6931471805599453 && 0.6931471805599453 <= s.high;
-    }
-    assert_in_range(covered, 360, 396);
+    static const double values[] = {5, 1, 4, 2, 3, 6};
+    struct ew_stat_summary s;
+    assert_int_equal(ew_stat_summarise(values, 5, &s, NULL), EW_OK);
+    assert_true(!s.is_range && s.low == 1 && s.high == 5);
+    near(s.coverage, 0.9375, 1e-15);
+    assert_int_equal(ew_stat_summarise(values, 6, &s, NULL), EW_OK);
+    assert_true(s.low > 1 && s.low < 2 && s.high > 5 && s.high < 6 && s.coverage == 0.95);
+    static const double same[] = {7, 7, 7, 7, 7, 7, 7};
+    assert_int_equal(ew_stat_summarise(same, 7, &s, NULL), EW_OK);
+    assert_true(s.low == 7 && s.high == 7 && s.mad == 0 && s.stddev == 0);
 }
 
-static void same_seed_same_interval(void **state) {
+/* P(largest of n < p99) = 0.99^n, at most 2.5 % from 368 on; p50 from 6 on. */
+static void tails_without_enough_values_stay_open(void **state) {
     (void)state;
-    static const double values[] = {1, 5, 2, 8, 3, 9, 4, 7};
-    struct ew_stat_summary a, b;
-    assert_int_equal(ew_stat_summarise(values, 8, 7, &a, NULL), EW_OK);
-    assert_int_equal(ew_stat_summarise(values, 8, 7, &b, NULL), EW_OK);
-    assert_true(a.low == b.low && a.high == b.high);
+    double sorted[400];
+    for (int i = 0; i < 400; i++) sorted[i] = i;
+    assert_int_equal(ew_stat_quantile_fewest(0.99, 0.95), 368);
+    assert_int_equal(ew_stat_quantile_fewest(0.5, 0.95), 6);
+    assert_int_equal(ew_stat_quantile_fewest(1, 0.95), 0);
+    struct ew_stat_interval open = ew_stat_quantile_interval(sorted, 367, 0.99, 0.95);
+    assert_true(isfinite(open.low) && isnan(open.high) && open.coverage >= 0.975);
+    struct ew_stat_interval closed = ew_stat_quantile_interval(sorted, 368, 0.99, 0.95);
+    assert_true(isfinite(closed.low) && closed.high == 367 && closed.coverage >= 0.95);
+    struct ew_stat_interval low = ew_stat_quantile_interval(sorted, 368, 0.01, 0.95);
+    assert_true(low.low == 0 && low.high == 367 - closed.low);
+    assert_int_equal(ew_stat_quantile_interval(sorted, 3, 0.5, 0.95).method, EW_INTERVAL_NONE);
+    assert_int_equal(ew_stat_quantile_interval(sorted, 0, 0.5, 0.95).method, EW_INTERVAL_NONE);
+    assert_int_equal(ew_stat_quantile_interval(sorted, 10, 1, 0.95).method, EW_INTERVAL_NONE);
 }
 
 /* First outputs for seed 1234567, as published with the generator (prng.di.unimi.it/splitmix64.c). */
@@ -113,9 +123,9 @@ static void generator_is_splitmix64(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(summary_by_hand),         cmocka_unit_test(few_values),
-        cmocka_unit_test(quantiles_type_7),        cmocka_unit_test(quantiles_need_enough_values),
-        cmocka_unit_test(interval_covers),         cmocka_unit_test(same_seed_same_interval),
+        cmocka_unit_test(summary_by_hand),           cmocka_unit_test(few_values),
+        cmocka_unit_test(quantiles_type_7),          cmocka_unit_test(quantiles_need_enough_values),
+        cmocka_unit_test(range_says_what_it_covers), cmocka_unit_test(tails_without_enough_values_stay_open),
         cmocka_unit_test(generator_is_splitmix64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,13 +153,14 @@ static size_t wanted(struct ew_study_slots *slots, const struct ew_study_file *s
 static void repeats_end_when_precise_or_hopeless(void **state) {
     (void)state;
     struct world w;
-    open_world(&w, "sweep: {threads: 1}\nmeasure: {repeats: {min: 3, max: 6, until_interval: 2 %}}\n");
+    open_world(&w, "sweep: {threads: 1}\nmeasure: {repeats: {min: 3, max: 9, until_interval: 2 %}}\n");
     struct ew_study_plan plan = make(&w, 1);
     const struct ew_study_sink sink = {.trial_states = no_states};
     struct ew_study_slots slots;
     assert_int_equal(ew_study_slots_open(&plan, &sink, 1, &slots, NULL), EW_OK);
-    for (size_t c = 0; c < 3; c++) assert_int_equal(wanted(&slots, w.study, c), 6);
-    for (int64_t r = 0; r < 3; r++) {
+    for (size_t c = 0; c < 3; c++) assert_int_equal(wanted(&slots, w.study, c), 9);
+    for (int64_t r = 0; r < 6; r++) {
+        assert_int_equal(wanted(&slots, w.study, 0), 9 - r); /* six runs before anything is settled */
         end_trial(&slots, 0, r, EW_TRIAL_OK, 1000000000 + r * 1000000, 500000000);   /* within 0.1 % */
         end_trial(&slots, 1, r, EW_TRIAL_OK, 1000000000 + r * 100000000, 500000000); /* 10 % apart */
     }
@@ -168,8 +169,8 @@ static void repeats_end_when_precise_or_hopeless(void **state) {
     assert_int_equal(wanted(&slots, w.study, 1), 3);
     assert_int_equal(wanted(&slots, w.study, 2), 0);
     struct ew_slots_estimate left = ew_study_slots_estimate(&slots);
-    assert_int_equal(left.done, 7);
-    assert_int_equal(left.total, 3 + 6 + 1);
+    assert_int_equal(left.done, 13);
+    assert_int_equal(left.total, 6 + 9 + 1);
     assert_true(fabs(left.seconds_left - 3 * 2.0) < 1e-9); /* two seconds each, as seen */
     ew_study_slots_close(&slots);
     ew_study_plan_close(&plan);
