@@ -41,5 +41,17 @@ void ew_facts_read_memory(struct ew_machine *m, const char *root);     /* memory
 void ew_facts_read_cgroup(struct ew_machine *m, const char *root);  /* cgroup_limits.c: quota, cpuset, memory limit */
 bool ew_facts_read_heat(struct ew_machine *m, const char *root);    /* heat_facts.c: temperatures, once */
 void ew_facts_refresh_heat(struct ew_machine *m, const char *root); /* heat_facts.c: their values, throttle counts */
+void ew_facts_read_pi_firmware(struct ew_machine *m, const char *root); /* pi_firmware.c: version */
+void ew_facts_read_gpu(struct ew_machine *m, const char *root);         /* gpu_facts.c */
+void ew_facts_refresh_gpu(struct ew_machine *m, const char *root);      /* gpu_facts.c: clock and load */
+
+/* Whether the device tree names a board or chip that begins like this, "nvidia,tegra" (gpu_facts.c). */
+bool ew_facts_is_compatible(const char *root, const char *chip);
+
+/* The flags as the firmware itself gives them (pi_firmware.c); -1 unknown. */
+int64_t ew_facts_ask_pi_flags(const char *root);
+
+/* "throttled=0x50005". false = it is not of that form. */
+bool ew_pi_parse_throttled(const char *answer, int64_t *out);
 
 #endif

@@ -131,6 +131,7 @@ static void read_throttle(struct ew_machine *m, const char *root) {
     }
     struct scan s = {.m = m, .root = root, .ok = true};
     ew_facts_each_entry(root, "/sys/devices/platform", "soc", visit_firmware, &s);
+    if (m->throttle.pi_flags < 0) m->throttle.pi_flags = ew_facts_ask_pi_flags(root);
 }
 
 void ew_facts_refresh_heat(struct ew_machine *m, const char *root) {

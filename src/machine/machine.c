@@ -25,6 +25,8 @@ enum ew_status ew_machine_open(const char *root, struct ew_machine **out, struct
     ew_facts_read_clocks(m, root);
     ew_facts_read_memory(m, root);
     ew_facts_read_cgroup(m, root);
+    ew_facts_read_pi_firmware(m, root);
+    ew_facts_read_gpu(m, root);
     count_usable(m);
     *out = m;
     return EW_OK;
@@ -46,6 +48,7 @@ void ew_machine_refresh(struct ew_machine *m, const char *root) {
     count_usable(m);
     ew_facts_refresh_heat(m, root);
     ew_facts_read_power_mode(m, root);
+    ew_facts_refresh_gpu(m, root);
 }
 
 /* Whether a should get a thread before b. */

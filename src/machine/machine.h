@@ -64,6 +64,18 @@ struct ew_machine_throttle {
     int64_t pi_flags;       /* Raspberry Pi get_throttled: bits 0-3 now, 16-19 since boot; -1 unknown */
 };
 
+/* A graphics processor on the same chip as the CPU. Cards on a bus are not listed here. */
+struct ew_machine_gpu {
+    char name[48];           /* of its clock: "17000000.gpu"; "" = none found */
+    char governor[24];       /* of that clock */
+    double min_mhz, max_mhz; /* limits in force */
+    double now_mhz;
+    double load;        /* share of the time that it was busy, 0 to 1; NAN unknown */
+    int shares_memory;  /* 1 = its memory is the system's; -1 unknown */
+    char load_path[96]; /* file that load comes from, below the root; "" = none */
+    double load_scale;  /* from that file's number to a share */
+};
+
 struct ew_machine {
     char board[EW_MACHINE_TEXT];  /* "Raspberry Pi 5 Model B Rev 1.0", "Dell Inc. Latitude E4310" */
     char vendor[EW_MACHINE_TEXT]; /* of the processor: "GenuineIntel", "ARM" */
@@ -72,6 +84,7 @@ struct ew_machine {
     char os[EW_MACHINE_TEXT];         /* PRETTY_NAME of os-release */
     char architecture[16];            /* "x86_64", "aarch64"; "" unknown */
     char hypervisor[32];              /* "kvm" or the like where the machine says it is virtual; "" = not said */
+    char firmware[EW_MACHINE_TEXT];   /* Raspberry Pi: date and version; "" elsewhere */
     char power_mode[EW_MACHINE_TEXT]; /* Jetson nvpmodel "1 25W", or ACPI platform_profile "balanced" */
 
     int packages; /* sockets */
@@ -89,6 +102,7 @@ struct ew_machine {
     struct ew_machine_temperature *temperatures; /* owned */
     struct ew_machine_memory memory;
     struct ew_machine_throttle throttle;
+    struct ew_machine_gpu gpu;
 };
 
 /* root: where /proc, /sys and /etc are looked for; NULL or "" = this machine. With a root this process's own affinity
@@ -114,5 +128,11 @@ void ew_machine_refresh(struct ew_machine *machine, const char *root);
 
 /* The processor's temperature, or NAN. */
 double ew_machine_cpu_temperature_c(const struct ew_machine *machine);
+
+/* What a bit of throttle.pi_flags says, "under-voltage now"; NULL for a bit without meaning. */
+const char *ew_machine_pi_flag_name(int bit);
+
+/* All bits that are set, in words, joined by ", "; "" when none is, or when the flags are unknown (-1). */
+void ew_machine_pi_flags_text(int64_t pi_flags, char *buf, size_t capacity);
 
 #endif
