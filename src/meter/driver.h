@@ -78,6 +78,12 @@ enum ew_status ew_meter_probe_heat(struct ew_meter_list *list, const struct ew_m
                                    struct ew_error *err);
 enum ew_status ew_meter_probe_time(struct ew_meter_list *list, const struct ew_meter_config *config,
                                    struct ew_error *err);
+enum ew_status ew_meter_probe_pmic(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                   struct ew_error *err);
+enum ew_status ew_meter_probe_gpu_clock(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                        struct ew_error *err);
+enum ew_status ew_meter_probe_nvml(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                   struct ew_error *err);
 enum ew_status ew_meter_probe_sources(struct ew_meter_list *list, const struct ew_meter_config *config,
                                       struct ew_error *err);
 

@@ -126,6 +126,8 @@ const char *ew_meter_quantity_name(enum ew_meter_quantity quantity) {
     case EW_METER_TEMPERATURE: return "temperature";
     case EW_METER_FREQUENCY: return "frequency";
     case EW_METER_TIME: return "time";
+    case EW_METER_VOLTAGE: return "voltage";
+    case EW_METER_STATE: return "state";
     }
     return "unknown";
 }
@@ -146,6 +148,8 @@ const char *ew_meter_unit_name(const struct ew_meter_info *info) {
     case EW_METER_TEMPERATURE: return "celsius";
     case EW_METER_FREQUENCY: return "Hz";
     case EW_METER_TIME: return "s";
+    case EW_METER_VOLTAGE: return "V";
+    case EW_METER_STATE: return "1";
     }
     return "1";
 }

@@ -43,14 +43,19 @@ static char *dump(json_t *root) {
     return out;
 }
 
+static json_t *gpu_json(const struct ew_machine_gpu *gpu) {
+    json_t *shares = gpu->shares_memory < 0 ? json_null() : json_boolean(gpu->shares_memory);
+    return json_pack("{s:o, s:o}", "name", text(gpu->name), "shares_memory", shares);
+}
+
 static char *facts_json(const struct ew_machine *m) {
-    return dump(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
-                          "board", text(m->board), "vendor", text(m->vendor), "cpu_model", text(m->cpu_model), "kernel",
-                          text(m->kernel), "os", text(m->os), "architecture", text(m->architecture), "hypervisor",
-                          text(m->hypervisor), "packages", m->packages, "cores", m->cores, "threads", m->threads,
-                          "kinds", m->kinds, "usable", m->usable, "quota", number(m->quota), "memory_bytes",
-                          count(m->memory.total_bytes), "swap_bytes", count(m->memory.swap_total_bytes), "cpus",
-                          cpus_json(m), "caches", caches_json(m)));
+    return dump(json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "board",
+        text(m->board), "vendor", text(m->vendor), "cpu_model", text(m->cpu_model), "kernel", text(m->kernel), "os",
+        text(m->os), "architecture", text(m->architecture), "hypervisor", text(m->hypervisor), "firmware",
+        text(m->firmware), "gpu", gpu_json(&m->gpu), "packages", m->packages, "cores", m->cores, "threads", m->threads,
+        "kinds", m->kinds, "usable", m->usable, "quota", number(m->quota), "memory_bytes", count(m->memory.total_bytes),
+        "swap_bytes", count(m->memory.swap_total_bytes), "cpus", cpus_json(m), "caches", caches_json(m)));
 }
 
 static void fingerprint(const struct ew_machine *m, char out[17]) {

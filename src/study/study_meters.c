@@ -40,7 +40,8 @@ enum ew_status ew_study_meters_open(const struct ew_meter_config *config, const 
     for (size_t i = 0; i < ew_meter_list_count(m.list); i++) {
         struct ew_meter *meter = ew_meter_list_at(m.list, i);
         const struct ew_meter_info *info = ew_meter_info(meter);
-        bool wanted = info->quantity == EW_METER_TEMPERATURE || info->quantity == EW_METER_FREQUENCY;
+        /* Memory of the list is that of graphics cards; a process's own meter belongs to its trial. */
+        bool wanted = info->quantity != EW_METER_ENERGY && info->quantity != EW_METER_TIME;
         if (wanted && info->reason == EW_METER_USABLE) use(&m, meter);
     }
     *out = m;
