@@ -133,6 +133,9 @@ struct ew_meter *ew_meter_list_find(const struct ew_meter_list *list, const char
 enum ew_status ew_meter_list_choose_energy(struct ew_meter_list *list, const char *selector, struct ew_meter **out,
                                            struct ew_error *err);
 
+/* The energy meter that "auto" would take, or try first where none has proved itself yet; NULL = none. */
+const struct ew_meter *ew_meter_list_best(const struct ew_meter_list *list);
+
 const struct ew_meter_info *ew_meter_info(const struct ew_meter *meter);
 void ew_meter_close(struct ew_meter **meter); /* only for meters opened singly */
 

@@ -107,6 +107,8 @@ static struct ew_meter *best_candidate(const struct ew_meter_list *list) {
     return best;
 }
 
+const struct ew_meter *ew_meter_list_best(const struct ew_meter_list *list) { return best_candidate(list); }
+
 /* "no RAPL (…); no power sensor (…)": every refused energy meter in one line. */
 static enum ew_status explain_absence(const struct ew_meter_list *list, struct ew_error *err) {
     char text[EW_ERROR_MESSAGE_SIZE - 32] = "";

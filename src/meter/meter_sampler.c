@@ -273,6 +273,22 @@ bool ew_meter_sampler_latest(struct ew_meter_sampler *s, size_t i, int64_t *time
     return any;
 }
 
+size_t ew_meter_sampler_copy(struct ew_meter_sampler *s, size_t i, size_t first, int64_t *times_ns, double *values,
+                             size_t capacity) {
+    if (i >= s->n) return 0;
+    struct track *t = &s->tracks[i];
+    size_t width = t->trace.n_channels;
+    pthread_mutex_lock(&s->lock);
+    size_t n = first < t->trace.n ? t->trace.n - first : 0;
+    if (n > capacity) n = capacity;
+    if (n > 0) {
+        memcpy(times_ns, t->times_ns + first, n * sizeof *times_ns);
+        memcpy(values, t->values + first * width, n * width * sizeof *values);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
 const struct ew_meter_trace *ew_meter_sampler_trace(const struct ew_meter_sampler *s, size_t i) {
     return i < s->n ? &s->tracks[i].trace : NULL;
 }

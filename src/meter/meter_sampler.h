@@ -46,6 +46,11 @@ enum ew_status ew_meter_sampler_run(struct ew_meter_sampler *sampler, int64_t en
  */
 bool ew_meter_sampler_latest(struct ew_meter_sampler *sampler, size_t i, int64_t *time_ns, double *values);
 
+/* Samples [first, …) of meter i so far, while the thread runs: at most capacity of them into times_ns and values
+ * [capacity][n_channels]. Returns how many. Thread-safe. */
+size_t ew_meter_sampler_copy(struct ew_meter_sampler *sampler, size_t i, size_t first, int64_t *times_ns,
+                             double *values, size_t capacity);
+
 /* After stop or run. */
 const struct ew_meter_trace *ew_meter_sampler_trace(const struct ew_meter_sampler *sampler, size_t i);
 struct ew_sampler_cost ew_meter_sampler_cost(const struct ew_meter_sampler *sampler);

@@ -89,14 +89,14 @@ static bool read_comment(struct ew_meter *m, struct replay_state *state, char *l
     return read_key(m, state, trim(text), trim(colon + 1));
 }
 
+/* Further columns, as `edgewise meter watch --csv` writes them, are not read. */
 static bool read_head(struct ew_meter *m, const char *line) {
-    if (strcmp(line, "time_s,power_w") == 0)
-        m->info.kind = EW_METER_POWER;
-    else if (strcmp(line, "time_s,energy_j") == 0)
-        m->info.kind = EW_METER_COUNTER;
-    else
-        return false;
-    return true;
+    static const char power[] = "time_s,power_w", energy[] = "time_s,energy_j";
+    bool is_power = strncmp(line, power, sizeof power - 1) == 0;
+    if (!is_power && strncmp(line, energy, sizeof energy - 1) != 0) return false;
+    m->info.kind = is_power ? EW_METER_POWER : EW_METER_COUNTER;
+    char after = line[is_power ? sizeof power - 1 : sizeof energy - 1];
+    return !after || after == ',';
 }
 
 /* NULL = fine, otherwise the rule that the line breaks. An empty value is a sample that the recorder missed. */
@@ -107,6 +107,8 @@ static const char *read_sample(struct replay_state *state, char *line) {
     double time_s, value = NAN;
     if (!parse_number(line, &time_s) || time_s < 0 || time_s > 1e9)
         return "time is not a number of seconds from 0 to 1e9";
+    char *further = strchr(comma + 1, ',');
+    if (further) *further = 0;
     char *text = trim(comma + 1);
     if (*text && (!parse_number(text, &value) || fabs(value) > 1e15)) return "value is not a number";
     int64_t time_ns = (int64_t)llround(time_s * 1e9);
@@ -133,7 +135,7 @@ static enum ew_status read_line(struct ew_meter *m, char *line, size_t number, b
         if (!read_comment(m, m->state, line)) rule = "value of this key is not one of those documented";
     } else if (*line && !*head_seen) {
         *head_seen = read_head(m, line);
-        if (!*head_seen) rule = "the head must be time_s,power_w or time_s,energy_j";
+        if (!*head_seen) rule = "the head must begin with time_s,power_w or time_s,energy_j";
     } else if (*line) {
         rule = read_sample(m->state, line);
     }
