@@ -1,6 +1,7 @@
 /* edgewise report: reads a store, prints tables, writes files. What they contain is src/report's. */
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/terminal_style.h"
 #include "report/report.h"
 #include "study/study_value.h"
 
@@ -9,7 +10,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,16 +131,6 @@ static const struct argp argp = {
     NULL,
     NULL};
 
-static struct ew_text_style choose_style(bool plain) {
-    struct ew_text_style style = {0};
-    if (plain || !isatty(STDOUT_FILENO)) return style;
-    const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
-    struct winsize size;
-    style.width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 100;
-    style.colour = !(no_colour && *no_colour) && !(term && strcmp(term, "dumb") == 0);
-    return style;
-}
-
 typedef enum ew_status (*writer)(const struct ew_report *report, FILE *out, struct ew_error *err);
 
 /* Whole or not at all: written beside its place, then renamed. */
@@ -180,7 +170,7 @@ static writer llama_bench_writer(const char *path) {
 
 /* The terminal gets what no file was asked for; with files, the answer and their names. */
 static enum ew_status show(const struct options *o, const struct ew_report *report, struct ew_error *err) {
-    struct ew_text_style style = choose_style(o->plain);
+    struct ew_text_style style = ew_terminal_style(STDOUT_FILENO, o->plain);
     if (o->common.json) return ew_report_write_json(report, stdout, err);
     if (o->markdown) return ew_report_write_markdown(report, stdout, err);
     const char *const files[] = {o->html, o->csv, o->jsonl, o->llama_bench};

@@ -14,6 +14,7 @@ enum { EW_EXIT_OK = 0, EW_EXIT_FAILED = 1, EW_EXIT_USAGE = 2 };
 int ew_cmd_bench(int argc, char **argv);
 int ew_cmd_info(int argc, char **argv);
 int ew_cmd_logits(int argc, char **argv);
+int ew_cmd_meter(int argc, char **argv);
 int ew_cmd_report(int argc, char **argv);
 int ew_cmd_run(int argc, char **argv);
 int ew_cmd_study(int argc, char **argv);
@@ -33,6 +34,9 @@ extern const struct argp ew_cli_common_argp;
  * the command's own parser gets as state->input; its parser must set state->child_inputs[0] = common on
  * ARGP_KEY_INIT. Wrong use exits the program with EW_EXIT_USAGE and a message, as argp does. */
 void ew_cli_parse(const struct argp *argp, int argc, char **argv, struct ew_cli_common *common, void *input);
+
+/* The same for commands that run another program: options end with the first word that is none, or with --. */
+void ew_cli_parse_in_order(const struct argp *argp, int argc, char **argv, struct ew_cli_common *common, void *input);
 
 /* Parses an option's number in [min, max]; wrong use exits as argp does, naming option, value and range. */
 uint32_t ew_cli_u32(const struct argp_state *state, const char *option, const char *text, uint32_t min, uint32_t max);

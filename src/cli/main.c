@@ -16,6 +16,7 @@ static const struct {
     {"bench", ew_cmd_bench, "load, prefill, decode, memory, energy: one table"},
     {"study", ew_cmd_study, "a whole sweep from a study file, resumable, into a store"},
     {"report", ew_cmd_report, "tables and one HTML page from a store"},
+    {"meter", ew_cmd_meter, "list, watch, calibrate meters; run any program under them"},
     {"synth", ew_cmd_synth, "write a model file of a well-known shape with random weights"},
     {"info", ew_cmd_info, "metadata, tensors and memory needs of a model file"},
     {"tokenize", ew_cmd_tokenize, "token ids of a text"},
@@ -57,10 +58,19 @@ static const struct argp_option common_options[] = {
 };
 const struct argp ew_cli_common_argp = {.options = common_options, .parser = parse_common};
 
-void ew_cli_parse(const struct argp *argp, int argc, char **argv, struct ew_cli_common *common, void *input) {
+static void parse_with(const struct argp *argp, int argc, char **argv, unsigned flags, struct ew_cli_common *common,
+                       void *input) {
     *common = (struct ew_cli_common){.cpu_mask = ew_cpu_features(), .root = ""};
     argp_err_exit_status = EW_EXIT_USAGE;
-    argp_parse(argp, argc, argv, 0, NULL, input);
+    argp_parse(argp, argc, argv, flags, NULL, input);
+}
+
+void ew_cli_parse(const struct argp *argp, int argc, char **argv, struct ew_cli_common *common, void *input) {
+    parse_with(argp, argc, argv, 0, common, input);
+}
+
+void ew_cli_parse_in_order(const struct argp *argp, int argc, char **argv, struct ew_cli_common *common, void *input) {
+    parse_with(argp, argc, argv, ARGP_IN_ORDER, common, input);
 }
 
 uint32_t ew_cli_u32(const struct argp_state *state, const char *option, const char *text, uint32_t min, uint32_t max) {

@@ -1,0 +1,136 @@
+/* Owns the JSON of `edgewise meter run`; docs/meter.md describes it, and `edgewise meter attach` reads it. */
+#include "cli/meter_json.h"
+#include "cli/meter_run_view.h"
+#include "study/statistics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+enum { SUMMARY_SEED = 1 };
+
+static void put_number(json_t *o, const char *key, double value) {
+    json_object_set_new(o, key, ew_meter_json_number(value));
+}
+
+static void put_bytes(json_t *o, const char *key, double bytes) {
+    json_object_set_new(o, key, isnan(bytes) ? json_null() : json_integer((json_int_t)bytes));
+}
+
+static void put_integer(json_t *o, const char *key, int64_t value) {
+    json_object_set_new(o, key, value == EW_MISSING ? json_null() : json_integer(value));
+}
+
+static void put_window(json_t *o, const struct ew_command_window *w) {
+    put_integer(o, "begin_ns", w->begin_ns);
+    put_integer(o, "end_ns", w->end_ns);
+    put_number(o, "wall_s", (double)(w->end_ns - w->begin_ns) * 1e-9);
+    json_object_set_new(o, "energy", ew_meter_json_energy(&w->energy));
+    put_bytes(o, "peak_pss_bytes", w->peak_pss_bytes);
+    put_bytes(o, "peak_rss_bytes", w->peak_rss_bytes);
+}
+
+static json_t *gauge_json(const struct ew_gauge_window *g) {
+    json_t *o = json_object();
+    put_number(o, "first", g->first);
+    put_number(o, "last", g->last);
+    put_number(o, "mean", g->mean);
+    put_number(o, "max", g->max);
+    return o;
+}
+
+static json_t *phases_json(const struct ew_command_once *once) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < once->n_phases; i++) {
+        json_t *o = json_object();
+        json_object_set_new(o, "name", ew_meter_json_text(once->phases[i].name));
+        put_window(o, &once->phases[i].window);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *once_json(const struct ew_command_once *once) {
+    json_t *o = json_object();
+    bool killed = WIFSIGNALED(once->wait_status);
+    json_object_set_new(o, "warm_up", json_boolean(once->warm_up));
+    json_object_set_new(o, "exit_status", killed ? json_null() : json_integer(WEXITSTATUS(once->wait_status)));
+    json_object_set_new(o, "signal", killed ? json_integer(WTERMSIG(once->wait_status)) : json_null());
+    put_window(o, &once->window);
+    put_number(o, "user_s", once->user_s);
+    put_number(o, "system_s", once->system_s);
+    put_bytes(o, "largest_process_bytes", once->largest_bytes);
+    put_bytes(o, "peak_anon_bytes", once->peak_anon_bytes);
+    put_bytes(o, "peak_file_bytes", once->peak_file_bytes);
+    put_bytes(o, "peak_swap_bytes", once->peak_swap_bytes);
+    put_integer(o, "most_processes", once->most_processes);
+    put_integer(o, "left_running", once->left_running);
+    put_integer(o, "minor_faults", once->minor_faults);
+    put_integer(o, "major_faults", once->major_faults);
+    put_integer(o, "throttle_events", once->throttle_events);
+    json_object_set_new(o, "temperature_c", gauge_json(&once->temperature_c));
+    json_object_set_new(o, "frequency_hz", gauge_json(&once->frequency_hz));
+    json_object_set_new(o, "phases", phases_json(once));
+    json_object_set_new(o, "broken_phase_lines", json_integer(once->broken_lines));
+    return o;
+}
+
+static json_t *summary_json(const struct ew_command_result *result) {
+    json_t *o = json_object();
+    double *values = calloc(result->n_runs + 1, sizeof *values);
+    for (int f = 0; values && f < EW_RUN_FIGURES; f++) {
+        struct ew_stat_summary s;
+        size_t n = ew_meter_run_figures(result, (enum ew_run_figure)f, values);
+        json_t *one = json_null();
+        if (n > 0 && ew_stat_summarise(values, n, SUMMARY_SEED, &s, NULL) == EW_OK) {
+            one = json_object();
+            put_number(one, "median", s.median);
+            put_number(one, "low", s.low);
+            put_number(one, "high", s.high);
+            put_number(one, "mean", s.mean);
+            put_number(one, "stddev", s.stddev);
+            json_object_set_new(one, "n", json_integer((json_int_t)s.n));
+            json_object_set_new(one, "is_range", json_boolean(s.is_range));
+        }
+        json_object_set_new(o, ew_run_figure_names[f].key, one);
+    }
+    free(values);
+    return o;
+}
+
+static json_t *idle_json(const struct ew_command_result *result) {
+    if (!result->has_idle) return json_null();
+    json_t *o = json_object();
+    put_number(o, "power_w", result->idle.power_w);
+    put_number(o, "error_w", result->idle.error_w);
+    put_number(o, "drift_w", result->idle.drift_w);
+    json_object_set_new(o, "before", ew_meter_json_energy(&result->idle_before));
+    json_object_set_new(o, "after", ew_meter_json_energy(&result->idle_after));
+    return o;
+}
+
+json_t *ew_meter_run_json(const struct ew_meter_run *run) {
+    const struct ew_command_result *result = run->result;
+    json_t *o = json_object(), *command = json_array(), *runs = json_array();
+    if (!o || !command || !runs) return NULL;
+    for (const char *const *word = run->argv; *word; word++) json_array_append_new(command, ew_meter_json_text(*word));
+    const struct ew_command_once *last = &result->runs[result->n_runs - 1];
+    json_object_set_new(o, "format", json_string("edgewise-meter-run-1"));
+    json_object_set_new(o, "command", command);
+    json_object_set_new(o, "exit_status", json_integer(ew_meter_run_exit_status(last->wait_status)));
+    json_object_set_new(o, "interrupted", result->interrupted ? json_integer(result->interrupted) : json_null());
+    put_integer(o, "begin_ns", result->begin_ns);
+    put_integer(o, "begin_unix_ns", result->begin_unix_ns);
+    const struct ew_meter *energy = run->meters->energy;
+    json_object_set_new(o, "meter", energy ? ew_meter_json_info(ew_meter_info(energy)) : json_null());
+    json_object_set_new(o, "energy_none", energy ? json_null() : ew_meter_json_text(run->meters->energy_none));
+    json_object_set_new(o, "idle", idle_json(result));
+    for (size_t i = 0; i < result->n_runs; i++) json_array_append_new(runs, once_json(&result->runs[i]));
+    json_object_set_new(o, "runs", runs);
+    json_object_set_new(o, "summary", summary_json(result));
+    json_t *cost = json_object();
+    put_number(cost, "cpu_s", (double)result->cost.cpu_ns * 1e-9);
+    put_number(cost, "wall_s", (double)result->cost.wall_ns * 1e-9);
+    json_object_set_new(o, "sampler", cost);
+    return o;
+}

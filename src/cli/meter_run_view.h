@@ -1,0 +1,45 @@
+/* What `edgewise meter run` says afterwards: text for people, one JSON object for machines. docs/meter.md. */
+#ifndef EW_CLI_METER_RUN_VIEW_H
+#define EW_CLI_METER_RUN_VIEW_H
+
+#include "study/command_run.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+struct ew_meter_run {
+    const char *const *argv;
+    const struct ew_command_result *result;
+    const struct ew_study_meters *meters;
+    int cores; /* usable ones; 0 unknown */
+};
+
+/* Errors: MEMORY. */
+enum ew_status ew_meter_run_print(const struct ew_meter_run *run, FILE *out, struct ew_error *err);
+
+/* The caller's: json_decref. NULL = out of memory. */
+json_t *ew_meter_run_json(const struct ew_meter_run *run);
+
+/* What a shell would say: the exit status, or 128 + signal. */
+int ew_meter_run_exit_status(int wait_status);
+
+/* One figure of each good run that counts, for the median of repeats. */
+enum ew_run_figure {
+    EW_RUN_TIME = 0,
+    EW_RUN_ENERGY,
+    EW_RUN_NET,
+    EW_RUN_AVERAGE,
+    EW_RUN_CPU,
+    EW_RUN_MEMORY,
+    EW_RUN_FIGURES
+};
+struct ew_run_figure_name {
+    const char *key, *words, *unit;
+    double scale; /* from the value to the shown unit */
+};
+extern const struct ew_run_figure_name ew_run_figure_names[EW_RUN_FIGURES];
+
+/* Values into values [n_runs]; returns how many there are (0 where one of the runs has none). */
+size_t ew_meter_run_figures(const struct ew_command_result *result, enum ew_run_figure figure, double *values);
+
+#endif

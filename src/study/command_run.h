@@ -1,0 +1,82 @@
+/* A program under the meters: energy, memory of all its processes, heat, phases; once or several times. */
+#ifndef EW_STUDY_COMMAND_RUN_H
+#define EW_STUDY_COMMAND_RUN_H
+
+#include "meter/integrate.h"
+#include "meter/meter_sampler.h"
+#include "study/command_process.h"
+#include "study/study_meters.h"
+
+enum ew_command_stage {
+    EW_STAGE_IDLE_BEFORE,
+    EW_STAGE_SIGNATURE_BEFORE,
+    EW_STAGE_WARM_UP,
+    EW_STAGE_RUN,
+    EW_STAGE_SIGNATURE_AFTER,
+    EW_STAGE_IDLE_AFTER
+};
+
+struct ew_command_setup {
+    const char *const *argv;        /* NULL-terminated */
+    struct ew_study_meters *meters; /* which are used */
+    double idle_s;                  /* rest before and after; 0 = none */
+    uint32_t warm_ups, repeats;     /* repeats >= 1 */
+    bool signature;                 /* play a load pattern before and after, for meters that write a log of their own */
+    void (*stage)(void *context, enum ew_command_stage stage, uint32_t number, double seconds); /* NULL = silent */
+    void *context;
+};
+
+/* A figure of a gauge over a window; NAN where it gave nothing. */
+struct ew_gauge_window {
+    double first, last, mean, max;
+};
+
+struct ew_command_window {
+    int64_t begin_ns, end_ns;
+    struct ew_energy energy;               /* grade NONE and a reason where there is no figure */
+    double peak_rss_bytes, peak_pss_bytes; /* of all processes together; NAN unknown */
+};
+
+struct ew_command_phase_result {
+    char name[EW_PHASE_NAME_SIZE];
+    struct ew_command_window window;
+};
+
+struct ew_command_once {
+    bool warm_up;
+    struct ew_command_window window;
+    int wait_status;
+    double user_s, system_s;                                  /* processor time of all processes that were waited for */
+    double largest_bytes;                                     /* largest resident set of a single process */
+    double peak_swap_bytes, peak_anon_bytes, peak_file_bytes; /* of all processes together */
+    uint32_t most_processes, left_running;
+    int64_t minor_faults, major_faults;
+    struct ew_gauge_window temperature_c, frequency_hz;
+    int64_t throttle_events;                /* EW_MISSING unknown */
+    struct ew_command_phase_result *phases; /* [n_phases] in order of begin */
+    size_t n_phases;
+    uint32_t broken_lines;
+    char first_broken[EW_PHASE_LINE_SIZE];
+};
+
+struct ew_command_result {
+    struct ew_command_once *runs; /* [n_runs] warm-ups first; stops after the first that fails */
+    size_t n_runs;
+    int interrupted; /* signal number; 0 = none */
+    bool has_idle;
+    struct ew_energy idle_before, idle_after; /* NAN figures where not measured */
+    struct ew_idle_baseline idle;
+    int64_t begin_ns, begin_unix_ns;                 /* the same moment on both clocks */
+    int64_t signature_before_ns, signature_after_ns; /* when the patterns began; EW_MISSING = not played */
+    const struct ew_meter_trace *energy_trace;       /* NULL without an energy meter */
+    struct ew_sampler_cost cost;
+    struct ew_meter_sampler *sampler; /* owns energy_trace */
+};
+
+/* Errors: those of ew_command_execute; MEMORY; CANCELLED when a signal came before the first run. The exit status of
+ * the command is a result, not an error. *out: ew_command_result_close. */
+enum ew_status ew_command_run(const struct ew_command_setup *setup, struct ew_command_result **out,
+                              struct ew_error *err);
+void ew_command_result_close(struct ew_command_result **result);
+
+#endif
