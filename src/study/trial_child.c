@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+static const int64_t sustained_window_ns = 1000000000;
 enum { WARMUP_PREFILL = 64, WARMUP_DECODE = 4, WARMUP_BATCH = 512, SAMPLE_BYTES_PER_TOKEN = 64 };
 static const double warmup_agreement = 0.05;
 
@@ -120,6 +121,7 @@ static enum ew_status load(struct child *c) {
     c->n_vocab = ew_model_info(c->model).n_vocab;
     struct ew_session_params params = ew_session_default_params();
     params.n_ctx = s->context;
+    params.n_batch = s->batch;
     params.threads_prefill = s->threads_prefill;
     params.threads_decode = s->threads_decode;
     params.layout = s->layout;
@@ -235,6 +237,61 @@ static enum ew_status decode(struct child *c, int32_t token) {
     return EW_OK;
 }
 
+/* ---- sustained ---- */
+
+/* Decode speed over a long run, in windows of about a second of decoding; prompts are read again in between. */
+struct windows {
+    json_t *ends_ns, *tokens, *decode_ns;
+    int64_t open_tokens, open_ns;
+};
+
+static void close_window(struct windows *w, int64_t end_ns) {
+    if (w->open_tokens == 0) return;
+    json_array_append_new(w->ends_ns, json_integer((json_int_t)end_ns));
+    json_array_append_new(w->tokens, json_integer((json_int_t)w->open_tokens));
+    json_array_append_new(w->decode_ns, json_integer((json_int_t)w->open_ns));
+    w->open_tokens = w->open_ns = 0;
+}
+
+/* One prompt and its answer, after the same depth as before. */
+static enum ew_status sustain_once(struct child *c, int64_t until_ns, struct windows *w, uint64_t *tokens) {
+    const struct ew_trial_spec *s = c->spec;
+    ew_session_reset(c->session);
+    enum ew_status status = ew_session_prefill(c->session, c->ids, (size_t)s->depth + s->prompt_tokens, c->err);
+    *tokens += s->depth + s->prompt_tokens;
+    int64_t before = ew_clock_now_ns();
+    for (uint32_t i = 1; status == EW_OK && i < s->generate_tokens && before < until_ns; i++) {
+        int32_t token = ew_sampler_sample(c->sampler, ew_session_logits(c->session));
+        status = ew_session_decode(c->session, token, c->err);
+        int64_t now = ew_clock_now_ns();
+        w->open_ns += now - before;
+        w->open_tokens++;
+        before = now;
+        ++*tokens;
+        if (w->open_ns >= sustained_window_ns) close_window(w, now);
+    }
+    return status;
+}
+
+static enum ew_status sustain(struct child *c) {
+    if (c->spec->sustained_ms == 0) return EW_OK;
+    struct windows w = {.ends_ns = json_array(), .tokens = json_array(), .decode_ns = json_array()};
+    uint64_t tokens = 0;
+    int64_t begin = begin_phase(c, "sustained"), end = begin + (int64_t)c->spec->sustained_ms * 1000000;
+    enum ew_status status = EW_OK;
+    while (status == EW_OK && ew_clock_now_ns() < end) status = sustain_once(c, end, &w, &tokens);
+    int64_t ended = ew_clock_now_ns();
+    close_window(&w, ended);
+    if (status == EW_OK) end_phase(c, "sustained", begin, ended, tokens);
+    json_t *event = json_pack("{s:s, s:I, s:o, s:o, s:o}", "event", "windows", "t", (json_int_t)ended, "ends_ns",
+                              w.ends_ns, "tokens", w.tokens, "decode_ns", w.decode_ns);
+    if (status == EW_OK)
+        emit(c->out, event);
+    else
+        json_decref(event);
+    return status;
+}
+
 /* ---- sample text ---- */
 
 /* Cuts an unfinished UTF-8 character at the end and replaces bytes that are none, so that the text is JSON. */
@@ -317,6 +374,7 @@ enum ew_status ew_trial_child_run(const struct ew_trial_spec *spec, const char *
     if (status == EW_OK) status = fill_depth(&c);
     if (status == EW_OK) status = prefill(&c, &token);
     if (status == EW_OK) status = decode(&c, token);
+    if (status == EW_OK) status = sustain(&c);
     if (status == EW_OK) status = sample(&c);
     if (status == EW_OK)
         emit(out, json_pack("{s:s, s:I}", "event", "done", "t", (json_int_t)ew_clock_now_ns()));

@@ -22,13 +22,14 @@ bool ew_layout_by_name(const char *name, enum ew_weights_layout *out) {
 
 enum ew_status ew_trial_spec_write(const struct ew_trial_spec *spec, char **out, struct ew_error *err) {
     json_t *root = json_pack(
-        "{s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:s?, s:I}", "protocol", EW_TRIAL_PROTOCOL,
-        "model", spec->model, "context", (json_int_t)spec->context, "depth", (json_int_t)spec->depth, "prompt_tokens",
-        (json_int_t)spec->prompt_tokens, "generate_tokens", (json_int_t)spec->generate_tokens, "threads_prefill",
-        (json_int_t)spec->threads_prefill, "threads_decode", (json_int_t)spec->threads_decode, "layout",
-        ew_layout_name(spec->layout), "cpu_mask", (json_int_t)spec->cpu_mask, "seed", (json_int_t)spec->seed,
+        "{s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:s?, s:I, s:I, s:I}", "protocol",
+        EW_TRIAL_PROTOCOL, "model", spec->model, "context", (json_int_t)spec->context, "depth", (json_int_t)spec->depth,
+        "prompt_tokens", (json_int_t)spec->prompt_tokens, "generate_tokens", (json_int_t)spec->generate_tokens,
+        "threads_prefill", (json_int_t)spec->threads_prefill, "threads_decode", (json_int_t)spec->threads_decode,
+        "layout", ew_layout_name(spec->layout), "cpu_mask", (json_int_t)spec->cpu_mask, "seed", (json_int_t)spec->seed,
         "warmup_limit_ms", (json_int_t)spec->warmup_limit_ms, "idle_gap_ms", (json_int_t)spec->idle_gap_ms,
-        "sample_prompt", spec->sample_prompt, "sample_tokens", (json_int_t)spec->sample_tokens);
+        "sample_prompt", spec->sample_prompt, "sample_tokens", (json_int_t)spec->sample_tokens, "batch",
+        (json_int_t)spec->batch, "sustained_ms", (json_int_t)spec->sustained_ms);
     if (!root) return ew_error_set(err, EW_ERR_ARGUMENT, "%s: the path or prompt is not UTF-8", spec->model);
     char *text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
@@ -73,6 +74,8 @@ static enum ew_status get_numbers(const json_t *root, struct ew_trial_spec *s, s
         {"warmup_limit_ms", 0, 3600000, 0, &s->warmup_limit_ms},
         {"idle_gap_ms", 0, 3600000, 0, &s->idle_gap_ms},
         {"sample_tokens", 0, MAX_TOKENS, 0, &s->sample_tokens},
+        {"batch", 0, MAX_TOKENS, 0, &s->batch},
+        {"sustained_ms", 0, 24 * 3600000, 0, &s->sustained_ms},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         int64_t number = 0;
