@@ -39,11 +39,21 @@ static void close_pipes(struct pipes *p) {
     }
 }
 
+/* Tells the parent errno, and ends. */
+__attribute__((noreturn)) static void fail_child(const struct pipes *p) {
+    int failure = errno;
+    ssize_t ignored = write(p->exec[1], &failure, sizeof failure);
+    (void)ignored;
+    _exit(127);
+}
+
 /* In the child, between fork and exec: only async-signal-safe calls. */
-__attribute__((noreturn)) static void become_child(const char *const *argv, const struct pipes *p, pid_t parent) {
+__attribute__((noreturn)) static void become_child(const char *const *argv, const struct pipes *p, pid_t parent,
+                                                   const cpu_set_t *cpus) {
     setpgid(0, 0); /* the terminal's Ctrl-C is for the parent, which lets the trial finish */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(127); /* it died before prctl */
+    if (cpus && sched_setaffinity(0, sizeof *cpus, cpus) != 0) fail_child(p);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -53,13 +63,10 @@ __attribute__((noreturn)) static void become_child(const char *const *argv, cons
     dup2(p->out[1], 1);
     dup2(p->error[1], 2);
     execvp(argv[0], (char *const *)argv);
-    int failure = errno;
-    ssize_t ignored = write(p->exec[1], &failure, sizeof failure);
-    (void)ignored;
-    _exit(127);
+    fail_child(p);
 }
 
-enum ew_status ew_trial_process_start(const char *const *argv, const char *input, size_t size,
+enum ew_status ew_trial_process_start(const char *const *argv, const char *input, size_t size, const cpu_set_t *cpus,
                                       struct ew_trial_process *out, struct ew_error *err) {
     struct pipes p;
     if (!open_pipes(&p)) {
@@ -68,7 +75,7 @@ enum ew_status ew_trial_process_start(const char *const *argv, const char *input
         return ew_error_errno(err, EW_ERR_IO, failure, "%s: cannot make pipes", argv[0]);
     }
     pid_t parent = getpid(), pid = fork();
-    if (pid == 0) become_child(argv, &p, parent);
+    if (pid == 0) become_child(argv, &p, parent, cpus);
     if (pid < 0) {
         int failure = errno;
         close_pipes(&p);

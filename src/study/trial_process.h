@@ -3,6 +3,7 @@
 #define EW_STUDY_TRIAL_PROCESS_H
 
 #include "edgewise/status.h"
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,8 +22,9 @@ struct ew_trial_process {
 };
 
 /* argv: NULL-terminated, argv[0] is looked up in PATH where it has no slash. input [size] must outlive the process;
- * stdin is closed after it. Errors: NOT_FOUND, PERMISSION (the program), MEMORY, IO. */
-enum ew_status ew_trial_process_start(const char *const *argv, const char *input, size_t size,
+ * stdin is closed after it. cpus: the cores it may run on, with all that it starts; NULL = as this process. Errors:
+ * NOT_FOUND, PERMISSION (the program), MEMORY, IO. */
+enum ew_status ew_trial_process_start(const char *const *argv, const char *input, size_t size, const cpu_set_t *cpus,
                                       struct ew_trial_process *out, struct ew_error *err);
 
 /* Waits at most timeout_ms for bytes on stdout and gives at most capacity of them; feeds stdin and gathers stderr

@@ -87,7 +87,7 @@ static enum ew_status start(struct run *run, struct ew_error *err) {
     run->free_before = free_bytes();
     run->begin_ns = ew_clock_now_ns();
     run->deadline_ns = run->begin_ns + (int64_t)(setup->timeout_s * 1e9);
-    return ew_trial_process_start(setup->engine, run->spec, strlen(run->spec), &run->result->process, err);
+    return ew_trial_process_start(setup->engine, run->spec, strlen(run->spec), setup->cpus, &run->result->process, err);
 }
 
 /* One step of reading. *ended once stdout is closed. */

@@ -7,9 +7,12 @@
 #include "study/trial_judge.h"
 #include "study/trial_spec.h"
 
+#include <sched.h>
+
 struct ew_trial_setup {
     const char *const *engine; /* command, NULL-terminated */
     struct ew_trial_spec spec;
+    const cpu_set_t *cpus; /* cores it may run on; NULL = all of ours */
     double timeout_s;
     struct ew_study_meters *meters;                 /* may be NULL: no samples */
     const volatile int *stop;                       /* becomes non-zero: kill the child and give up. May be NULL */
