@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-enum { SUMMARY_SEED = 1 };
-
 static void put_number(json_t *o, const char *key, double value) {
     json_object_set_new(o, key, ew_meter_json_number(value));
 }
@@ -82,7 +80,7 @@ static json_t *summary_json(const struct ew_command_result *result) {
         struct ew_stat_summary s;
         size_t n = ew_meter_run_figures(result, (enum ew_run_figure)f, values);
         json_t *one = json_null();
-        if (n > 0 && ew_stat_summarise(values, n, SUMMARY_SEED, &s, NULL) == EW_OK) {
+        if (n > 0 && ew_stat_summarise(values, n, &s, NULL) == EW_OK) {
             one = json_object();
             put_number(one, "median", s.median);
             put_number(one, "low", s.low);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { INDENT = 10, TEXT_SIZE = 1536, SUMMARY_SEED = 1 };
+enum { INDENT = 10, TEXT_SIZE = 1536 };
 
 __attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, const char *format, ...) {
     size_t used = strlen(text);
@@ -192,7 +192,7 @@ static bool print_medians(FILE *out, const struct ew_text_style *style, const st
         char value[EW_NUMBER_SIZE], low[EW_NUMBER_SIZE], high[EW_NUMBER_SIZE];
         const struct ew_run_figure_name *name = &ew_run_figure_names[f];
         size_t n = ew_meter_run_figures(result, (enum ew_run_figure)f, values);
-        if (n == 0 || ew_stat_summarise(values, n, SUMMARY_SEED, &s, NULL) != EW_OK) continue;
+        if (n == 0 || ew_stat_summarise(values, n, &s, NULL) != EW_OK) continue;
         int decimals = ew_words_decimals(s.median * name->scale, n > 1 ? (s.high - s.low) / 2 * name->scale : NAN);
         ew_words_number(value, s.median * name->scale, decimals);
         ew_words_number(low, s.low * name->scale, decimals);

@@ -145,7 +145,8 @@ static enum ew_status judge_line(const struct line *line, const struct ew_calibr
         min_r_squared);
 }
 
-/* Where the staircase lies in a trace: the middle of its edges by the trace's stamps, against the load's. */
+/* Where the staircase lies in a trace that is not empty: the middle of its edges by the trace's stamps, against the
+ * load's. */
 static bool find_delay(const struct ew_energy_trace *trace, const double *means, const struct ew_load_step *steps,
                        size_t n, struct ew_time_shift *out) {
     int64_t begin = steps[0].begin_ns, end = steps[n - 1].end_ns, edges[EW_CALIBRATION_MAX_STEPS];
@@ -156,12 +157,13 @@ static bool find_delay(const struct ew_energy_trace *trace, const double *means,
     }
     struct ew_level_pattern pattern = {
         .times_ns = edges, .levels = levels, .n = n - 1, .begin_ns = begin, .end_ns = end};
-    size_t count = ew_energy_power_points(trace, EW_ENERGY_TOTAL, INT64_MIN, INT64_MAX, NULL, NULL, 0);
+    int64_t first = trace->times_ns[0], last = trace->times_ns[trace->n - 1];
+    size_t count = ew_energy_power_points(trace, EW_ENERGY_TOTAL, first, last, NULL, NULL, 0);
     int64_t *times = malloc((count + 1) * sizeof *times);
     double *watts = malloc((count + 1) * sizeof *watts);
     bool found = times && watts;
     if (found) {
-        count = ew_energy_power_points(trace, EW_ENERGY_TOTAL, INT64_MIN, INT64_MAX, times, watts, count);
+        count = ew_energy_power_points(trace, EW_ENERGY_TOTAL, first, last, times, watts, count);
         struct ew_power_series series = {.times_ns = times, .watts = watts, .n = count};
         int64_t reach = (end - begin) / (int64_t)n;
         found = ew_time_shift_find_levels(&pattern, &series, -reach, reach, out, NULL) == EW_OK;
