@@ -97,7 +97,7 @@ int main(int argc, char **argv) {
         {.name = "memory of a process, 1 kHz", .period_s = 1e-3, .memory = true},
         {.name = "sensors, own periods", .sensors = true},
         {.name = "sensors, 1 kHz", .period_s = 1e-3, .sensors = true},
-        {.name = "as a trial: sensors and memory", .memory = true, .sensors = true},
+        {.name = "both", .memory = true, .sensors = true},
     };
     size_t n = sizeof cases / sizeof *cases;
     bool ok = true;
