@@ -6,5 +6,7 @@
 int ew_meter_command_list(int argc, char **argv);
 int ew_meter_command_watch(int argc, char **argv);
 int ew_meter_command_run(int argc, char **argv);
+int ew_meter_command_calibrate(int argc, char **argv);
+int ew_meter_command_calibrations(int argc, char **argv);
 
 #endif
