@@ -28,6 +28,18 @@ void ew_calibration_date(int64_t taken_at_s, char *out, size_t size) {
     if (!gmtime_r(&at, &tm) || !strftime(out, size, "%Y-%m-%d %H:%M UTC", &tm)) snprintf(out, size, "unknown date");
 }
 
+void ew_calibration_note(const struct ew_meter_info *info, const char *board, char *out, size_t size) {
+    struct ew_calibration c;
+    char date[32];
+    out[0] = 0;
+    bool in_use = false; /* then the offset is a channel */
+    for (size_t i = 0; i < info->n_channels; i++) in_use |= strcmp(info->channels[i].name, "calibration") == 0;
+    if (in_use || info->quantity != EW_METER_ENERGY || info->reason != EW_METER_USABLE) return;
+    if (ew_calibration_find(NULL, info->name, board, &c, NULL) != EW_OK || strcmp(c.board, board) != 0) return;
+    ew_calibration_date(c.taken_at_s, date, sizeof date);
+    snprintf(out, size, "a calibration of %s against %s is kept: --calibration auto", date, c.reference);
+}
+
 static enum ew_status apply_kept(struct ew_meter_list *list, const char *board, struct ew_error *err) {
     size_t applied = 0;
     for (size_t i = 0; i < ew_meter_list_count(list); i++) {
