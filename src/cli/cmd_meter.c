@@ -13,6 +13,8 @@ static const struct {
     {"list", ew_meter_command_list, "all meters of this machine: usable ones, and why others are not"},
     {"watch", ew_meter_command_watch, "power, joules, heat, clocks and memory, live"},
     {"run", ew_meter_command_run, "any program: its energy, memory and time"},
+    {"attach", ew_meter_command_attach, "the energy of a run that is over, from the log of another meter"},
+    {"signature", ew_meter_command_signature, "play a load pattern that other meters' logs can be found by"},
     {"calibrate", ew_meter_command_calibrate, "one meter against another, over a staircase of load"},
     {"calibrations", ew_meter_command_calibrations, "the calibrations that are kept"},
 };
