@@ -240,12 +240,12 @@ static enum ew_status take_own_clock(struct ew_meter *meter, const struct ew_tim
     struct log_state *s = meter->state;
     char text[EW_METER_TEXT_SIZE];
     int64_t epoch = ew_clock_epoch_ns();
-    double apart = 1e-9 * (double)(found->shift_ns - epoch), error = 1e-9 * (double)found->error_ns;
+    double apart = 1e-9 * (double)(found->shift_ns + s->half_ns - epoch), error = 1e-9 * (double)found->error_ns;
     if (s->log->clock != EW_LOG_CLOCK_EPOCH)
         return refuse(meter, EW_METER_UNSUPPORTED, "clock=here needs stamps with the day (ISO 8601, or s since 1970)",
                       "leave clock=here out: the offset is then found by the load", err);
     if (fabs(apart) > fmax(1, 2 * meter->info.period_s) + error) {
-        ew_meter_text(text, sizeof text, "clock=here, but its stamps are %.3g s %s", fabs(apart),
+        ew_meter_text(text, sizeof text, "clock=here, but its stamps are %.1f s %s", fabs(apart),
                       apart > 0 ? "early" : "late");
         return refuse(meter, EW_METER_IMPLAUSIBLE, text, "leave clock=here out, or set the logger's clock", err);
     }
