@@ -78,6 +78,17 @@ class Writer(threading.Thread):
     def stop(self):
         self.ends.set()
         self.join()
+        for meter in self.meters:
+            meter.file.close()
+
+
+    def energy_j(self, meter, begin_ns, end_ns):
+        """What the meter's line took in a window, in the plainest way there is."""
+        total = 0.0
+        for begin, end, cores in self.moments:
+            covered = max(0.0, min(end, end_ns * 1e-9) - max(begin, begin_ns * 1e-9))
+            total += covered * (meter.base_w + meter.per_core_w * cores)
+        return total
 
 
 def run_beside(writer, command, **more):
