@@ -1,6 +1,7 @@
 /* edgewise meter list: every meter of the machine with what it covers, and every refused one with its reason. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/calibration_choice.h"
 #include "cli/command.h"
 #include "cli/meter_commands.h"
 #include "cli/meter_json.h"
@@ -59,6 +60,7 @@ struct listing {
     struct ew_meter *memory; /* belongs to a process: shown with our own as the example */
     struct entry *entries;
     size_t n;
+    char board[EW_METER_TEXT_SIZE]; /* which calibrations are this machine's */
 };
 
 /* Energy first, in each kind the usable ones first, otherwise as found. */
@@ -211,7 +213,7 @@ static void channel_words(const struct ew_meter_info *info, char *text, size_t s
     add(text, size, ")");
 }
 
-static void print_usable(const struct entry *e, const struct ew_text_style *style) {
+static void print_usable(const struct entry *e, const char *board, const struct ew_text_style *style) {
     const struct ew_meter_info *info = ew_meter_info(e->meter);
     char head[256], text[1024];
     snprintf(head, sizeof head, "✓ %s", info->name);
@@ -246,6 +248,8 @@ static void print_usable(const struct entry *e, const struct ew_text_style *styl
         snprintf(text, sizeof text, "according to %s", info->documented);
         ew_text_paragraph(stdout, style, INDENT, "", text);
     }
+    ew_calibration_note(info, board, text, sizeof text);
+    if (text[0]) ew_text_paragraph(stdout, style, INDENT, "", text);
 }
 
 static void print_refused(const struct ew_meter_info *info, const struct ew_text_style *style) {
@@ -271,7 +275,7 @@ static void print_text(const struct listing *l) {
         quantity = (int)info->quantity;
         any_auto |= l->entries[i].is_auto;
         if (info->reason == EW_METER_USABLE)
-            print_usable(&l->entries[i], &style);
+            print_usable(&l->entries[i], l->board, &style);
         else
             print_refused(info, &style);
     }
@@ -292,6 +296,9 @@ static bool print_json(const struct listing *l) {
         json_t *o = ew_meter_json_info(info);
         json_object_set_new(o, "auto", json_boolean(e->is_auto));
         if (l->o->prove) json_object_set_new(o, "now", ew_meter_json_number(e->now));
+        char note[EW_METER_TEXT_SIZE];
+        ew_calibration_note(info, l->board, note, sizeof note);
+        json_object_set_new(o, "calibration_kept", note[0] ? ew_meter_json_text(note) : json_null());
         if (e->is_auto) chosen = ew_meter_json_text(info->name);
         json_array_append_new(meters, o);
     }
@@ -321,6 +328,7 @@ int ew_meter_command_list(int argc, char **argv) {
     struct ew_meter_config config = ew_meter_options_config(&o.meters, o.common.root);
     enum ew_status status = ew_meter_list_probe(&config, &l.list, &err);
     if (status == EW_OK) ew_meter_open_process_memory(NULL, (int32_t)getpid(), &l.memory, NULL);
+    ew_calibration_board(o.common.root, l.board, sizeof l.board);
     if (status == EW_OK && o.prove) prove_all(&l);
     if (status == EW_OK && !add_entries(&l))
         status = ew_error_set(&err, EW_ERR_MEMORY, "list of meters: out of memory");

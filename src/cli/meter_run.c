@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 enum { EXIT_OWN_FAILURE = 125, EXIT_NOT_STARTED = 126, EXIT_NOT_FOUND = 127 };
-enum { KEY_IDLE = 2001, KEY_WARM_UP, KEY_TRACE, KEY_QUIET };
+enum { KEY_IDLE = 2001, KEY_WARM_UP, KEY_TRACE, KEY_QUIET, KEY_SIGNATURE, KEY_PERIOD };
 
 struct options {
     struct ew_cli_common common;
@@ -28,7 +28,8 @@ struct options {
     double idle_s;
     uint32_t repeats;
     int warm_ups; /* -1: not said */
-    bool quiet;
+    bool quiet, signature;
+    double signature_period_s;
     const char **command; /* NULL-terminated, in argv */
 };
 
@@ -39,6 +40,11 @@ static const struct argp_option options[] = {
     {"warm-up", KEY_WARM_UP, "N", 0, "Runs before those that count (1 with --repeat, otherwise 0)", 2},
     {"output", 'o', "FILE", 0, "Write the summary as JSON to FILE", 3},
     {"trace", KEY_TRACE, "FILE", 0, "Write the samples of the energy meter as a trace file", 3},
+    {"signature", KEY_SIGNATURE, 0, 0,
+     "Play a load pattern before and after, by which `edgewise meter attach` finds the run in the log of another meter",
+     4},
+    {"signature-period", KEY_PERIOD, "TIME", 0,
+     "How often that meter writes (0.05s); slower ones need a longer pattern", 4},
     {"quiet", KEY_QUIET, 0, 0, "Print no summary", 3},
     {0},
 };
@@ -55,6 +61,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'r': o->repeats = ew_cli_u32(state, "--repeat", arg, 1, 10000); return 0;
     case KEY_TRACE: o->trace = arg; return 0;
     case KEY_QUIET: o->quiet = true; return 0;
+    case KEY_SIGNATURE: o->signature = true; return 0;
+    case KEY_PERIOD:
+        o->signature = true;
+        if (!ew_value_parse_duration(arg, &o->signature_period_s) || o->signature_period_s > 60)
+            argp_error(state, "--signature-period: `%s` is not a time of at most 60s", arg);
+        return 0;
     case KEY_WARM_UP: o->warm_ups = (int)ew_cli_u32(state, "--warm-up", arg, 0, 1000); return 0;
     case KEY_IDLE:
         if (!ew_value_parse_duration(arg, &o->idle_s) || o->idle_s > 86400)
@@ -185,6 +197,8 @@ static int execute(const struct options *o) {
         .idle_s = o->idle_s,
         .warm_ups = o->warm_ups >= 0 ? (uint32_t)o->warm_ups : o->repeats > 1,
         .repeats = o->repeats,
+        .signature = o->signature,
+        .signature_period_s = o->signature_period_s,
         .stage = on_stage,
         .context = (void *)o,
     };

@@ -20,6 +20,9 @@ enum ew_status ew_meter_run_print(const struct ew_meter_run *run, FILE *out, str
 /* The caller's: json_decref. NULL = out of memory. */
 json_t *ew_meter_run_json(const struct ew_meter_run *run);
 
+/* A load pattern with its edges. The caller's: json_decref. */
+json_t *ew_meter_signature_json(const struct ew_played_signature *played);
+
 /* What a shell would say: the exit status, or 128 + signal. */
 int ew_meter_run_exit_status(int wait_status);
 
