@@ -17,7 +17,8 @@ enum { MOST_COSTS = 32 };
 
 struct options {
     struct ew_cli_common common;
-    const char *store, *study, *html, *csv, *jsonl, *llama_bench;
+    const char *store, *against, *study, *against_study, *html, *csv, *jsonl, *llama_bench;
+    double margin;
     bool markdown, plain;
     const char *costs[MOST_COSTS], *prices;
     size_t n_costs;
@@ -36,6 +37,7 @@ enum {
     KEY_PRICES,
     KEY_PREFER,
     KEY_LLAMA_BENCH,
+    KEY_MARGIN,
     KEY_LIMIT
 };
 
@@ -47,7 +49,9 @@ static const struct argp_option options[] = {
      "Write what llama-bench would: JSON, or by its ending .jsonl or .md; - is the terminal", 1},
     {"markdown", KEY_MARKDOWN, 0, 0, "Print Markdown", 2},
     {"plain", KEY_PLAIN, 0, 0, "Print without colour and without folding", 2},
-    {"study", KEY_STUDY, "NAME", 0, "Which study, where the store has several (the newest)", 3},
+    {"study", KEY_STUDY, "NAME", 0,
+     "Which study, where the store has several (the newest); given twice: of the first and of the second store", 3},
+    {"margin", KEY_MARGIN, "PERCENT", 0, "Two stores: up to which a difference does not count ('2 %')", 3},
     {"max-memory", KEY_LIMIT + EW_LIMIT_MEMORY, "SIZE", 0, "Recommend within this peak memory, such as 4GiB", 4},
     {"max-ttft", KEY_LIMIT + EW_LIMIT_TTFT, "TIME", 0, "… with the first token after this time at most, such as 2s", 4},
     {"min-speed", KEY_LIMIT + EW_LIMIT_SPEED, "N", 0, "… writing at least so many tokens per second", 4},
@@ -87,6 +91,19 @@ static void set_preference(struct options *o, const char *arg, const struct argp
     argp_error(state, "--prefer: `%s` is none of quality, speed, energy, memory", arg);
 }
 
+static void check(const struct options *o, const struct argp_state *state) {
+    if (!o->store) argp_error(state, "which store? Such as: edgewise report demo.db --html report.html");
+    if (o->markdown && o->common.json) argp_error(state, "--markdown and --json: choose one");
+    if (!o->against && (o->margin > 0 || o->against_study))
+        argp_error(state, "%s: only where two stores are compared", o->margin > 0 ? "--margin" : "a second --study");
+    if (o->against && (o->llama_bench || o->n_costs || o->prices || o->wished))
+        argp_error(state, "%s: for one store, and here are two",
+                   o->llama_bench ? "--llama-bench"
+                   : o->n_costs   ? "--cost"
+                   : o->prices    ? "--prices"
+                                  : "limits");
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     if (key >= KEY_LIMIT && key < KEY_LIMIT + EW_LIMITS) {
@@ -107,15 +124,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_JSONL: o->jsonl = arg; return 0;
     case KEY_MARKDOWN: o->markdown = true; return 0;
     case KEY_PLAIN: o->plain = true; return 0;
-    case KEY_STUDY: o->study = arg; return 0;
+    case KEY_STUDY: *(o->study ? &o->against_study : &o->study) = arg; return 0;
+    case KEY_MARGIN:
+        if (!ew_value_parse_percent(arg, &o->margin) || !(o->margin > 0 && o->margin <= 1))
+            argp_error(state, "--margin: `%s` is not a percentage above 0 such as '2 %%'", arg);
+        return 0;
     case ARGP_KEY_ARG:
-        if (o->store) argp_error(state, "one store at a time: `%s` is a second", arg);
-        o->store = arg;
+        if (o->against) argp_error(state, "two stores at most: `%s` is a third", arg);
+        *(o->store ? &o->against : &o->store) = arg;
         return 0;
-    case ARGP_KEY_END:
-        if (!o->store) argp_error(state, "which store? Such as: edgewise report demo.db --html report.html");
-        if (o->markdown && o->common.json) argp_error(state, "--markdown and --json: choose one");
-        return 0;
+    case ARGP_KEY_END: check(o, state); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -124,9 +142,12 @@ static const struct argp_child children[] = {{&ew_cli_common_argp, 0, "Every com
 static const struct argp argp = {
     options,
     parse,
-    "STORE",
-    "Shows what a study measured: the answer in words, the table of configurations, what failed.\v"
-    "Example: edgewise report demo/demo.db --html report.html --csv configurations.csv",
+    "STORE [STORE]",
+    "Shows what a study measured: the answer in words, the table of configurations, what failed. With two stores: what "
+    "changed from the first to the second, figure by figure, with a verdict.\v"
+    "Examples:\n"
+    "  edgewise report demo/demo.db --html report.html --csv configurations.csv\n"
+    "  edgewise report before.db after.db --margin '2 %'",
     children,
     NULL,
     NULL};
@@ -171,8 +192,12 @@ static writer llama_bench_writer(const char *path) {
 /* The terminal gets what no file was asked for; with files, the answer and their names. */
 static enum ew_status show(const struct options *o, const struct ew_report *report, struct ew_error *err) {
     struct ew_text_style style = ew_terminal_style(STDOUT_FILENO, o->plain);
-    if (o->common.json) return ew_report_write_json(report, stdout, err);
-    if (o->markdown) return ew_report_write_markdown(report, stdout, err);
+    bool two = report->versus != NULL;
+    if (o->common.json)
+        return two ? ew_report_write_versus_json(report, stdout, err) : ew_report_write_json(report, stdout, err);
+    if (o->markdown)
+        return two ? ew_report_write_versus_markdown(report, stdout, err)
+                   : ew_report_write_markdown(report, stdout, err);
     const char *const files[] = {o->html, o->csv, o->jsonl, o->llama_bench};
     bool any = false, to_terminal = false;
     for (int i = 0; i < 4; i++) {
@@ -180,10 +205,24 @@ static enum ew_status show(const struct options *o, const struct ew_report *repo
         to_terminal |= files[i] && strcmp(files[i], "-") == 0;
     }
     if (to_terminal) return EW_OK;
+    if (two && !any) return ew_report_write_versus_terminal(report, stdout, &style, err);
     if (!any) return ew_report_write_terminal(report, stdout, &style, err);
-    enum ew_status status = ew_report_write_answer(report, stdout, &style, err);
+    enum ew_status status = two ? EW_OK : ew_report_write_answer(report, stdout, &style, err);
     for (int i = 0; i < 4 && status == EW_OK; i++)
         if (files[i]) printf("%s%s\n", i == 0 || !any ? "\nwritten: " : "written: ", files[i]);
+    return status;
+}
+
+static enum ew_status write_files(const struct options *o, const struct ew_report *report, struct ew_error *err) {
+    bool two = report->versus != NULL;
+    enum ew_status status = EW_OK;
+    if (o->html) status = write_file(report, o->html, two ? ew_report_write_versus_html : ew_report_write_html, err);
+    if (status == EW_OK && o->csv)
+        status = write_file(report, o->csv, two ? ew_report_write_versus_csv : ew_report_write_csv, err);
+    if (status == EW_OK && o->jsonl)
+        status = write_file(report, o->jsonl, two ? ew_report_write_versus_jsonl : ew_report_write_jsonl, err);
+    if (status == EW_OK && o->llama_bench)
+        status = write_file(report, o->llama_bench, llama_bench_writer(o->llama_bench), err);
     return status;
 }
 
@@ -197,13 +236,12 @@ int ew_cmd_report(int argc, char **argv) {
                                               .costs = o.costs,
                                               .n_costs = o.n_costs,
                                               .prices = o.prices,
-                                              .wishes = o.wished ? &o.wishes : NULL};
+                                              .wishes = o.wished ? &o.wishes : NULL,
+                                              .against = o.against,
+                                              .against_study = o.against_study ? o.against_study : o.study,
+                                              .margin = o.margin};
     enum ew_status status = ew_report_open(o.store, &request, &report, &err);
-    if (status == EW_OK && o.html) status = write_file(report, o.html, ew_report_write_html, &err);
-    if (status == EW_OK && o.csv) status = write_file(report, o.csv, ew_report_write_csv, &err);
-    if (status == EW_OK && o.jsonl) status = write_file(report, o.jsonl, ew_report_write_jsonl, &err);
-    if (status == EW_OK && o.llama_bench)
-        status = write_file(report, o.llama_bench, llama_bench_writer(o.llama_bench), &err);
+    if (status == EW_OK) status = write_files(&o, report, &err);
     if (status == EW_OK) status = show(&o, report, &err);
     ew_report_close(&report);
     if (status == EW_OK) return EW_EXIT_OK;

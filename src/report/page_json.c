@@ -170,7 +170,7 @@ static void add_object(json_t *facts, const char *text) {
     json_decref(root);
 }
 
-static json_t *machine_json(const struct ew_report *report) {
+json_t *ew_report_machine_json(const struct ew_report *report) {
     const struct ew_stored_study *study = report->study;
     const struct ew_machine_record *m = study->n_machines ? &study->machines[study->n_machines - 1] : NULL;
     const struct ew_invocation_record *v = study->n_invocations ? &study->invocations[study->n_invocations - 1] : NULL;
@@ -319,7 +319,7 @@ static json_t *samples_json(const struct ew_insight *insight) {
 
 /* ---- the whole ---- */
 
-static json_t *study_json(const struct ew_report *report) {
+json_t *ew_report_study_json(const struct ew_report *report) {
     const struct ew_study_record *s = &report->study->study;
     const struct ew_insight *insight = report->insight;
     int64_t ended = EW_MISSING;
@@ -332,8 +332,7 @@ static json_t *study_json(const struct ew_report *report) {
                      (json_int_t)insight->n_failed, "left", (json_int_t)insight->n_left);
 }
 
-/* A word for a POSIX shell. */
-static void put_quoted(FILE *out, const char *text) {
+void ew_json_put_quoted(FILE *out, const char *text) {
     if (*text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-")]) {
         fputs(text, out);
         return;
@@ -350,9 +349,9 @@ static json_t *command_json(const char *before, const char *file, const char *mi
     FILE *out = open_memstream(&text, &size);
     if (!out) return NULL;
     fputs(before, out);
-    if (file) put_quoted(out, file);
+    if (file) ew_json_put_quoted(out, file);
     fputs(middle, out);
-    put_quoted(out, store);
+    ew_json_put_quoted(out, store);
     fputs(after, out);
     fclose(out);
     json_t *value = ew_json_text(text);
@@ -380,10 +379,10 @@ enum ew_status ew_report_make_json(const struct ew_report *report, struct json_t
     json_t *document = json_pack(
         "{s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
         "edgewise-report", "version", 1, "made_up", 0, "title", ew_json_text(report->study->study.name), "study",
-        study_json(report), "repeat_commands", repeat_json(report), "answers", answers_json(insight), "caveats",
-        caveats_json(insight), "energy", energy_json(report), "machine", machine_json(report), "method",
-        method_json(report), "thresholds", thresholds_json(), "samples", samples_json(insight), "configurations",
-        configurations, "trials", trials, "traces", traces_json(insight), "power", power, "money",
+        ew_report_study_json(report), "repeat_commands", repeat_json(report), "answers", answers_json(insight),
+        "caveats", caveats_json(insight), "energy", energy_json(report), "machine", ew_report_machine_json(report),
+        "method", method_json(report), "thresholds", thresholds_json(), "samples", samples_json(insight),
+        "configurations", configurations, "trials", trials, "traces", traces_json(insight), "power", power, "money",
         ew_money_json(report), "recommended", ew_recommended_json(report));
     if (!document) return ew_error_set(err, EW_ERR_MEMORY, "report: out of memory");
     *out = document;

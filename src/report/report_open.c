@@ -89,6 +89,15 @@ static enum ew_status take_costs(struct ew_report *report, const struct ew_repor
     return status == EW_OK ? ew_money_case_resolve(&report->money, report->prices, err) : status;
 }
 
+static enum ew_status open_against(struct ew_report *report, const struct ew_report_request *request,
+                                   struct ew_error *err) {
+    const struct ew_report_request other = {.study = request->against_study};
+    enum ew_status status = ew_report_open(request->against, &other, &report->against, err);
+    if (status != EW_OK) return status;
+    double margin = request->margin > 0 ? request->margin : EW_VERSUS_MARGIN;
+    return ew_versus_build(report->insight, report->against->insight, margin, &report->versus, err);
+}
+
 enum ew_status ew_report_open(const char *path, const struct ew_report_request *request, struct ew_report **out,
                               struct ew_error *err) {
     static const struct ew_report_request nothing = {0};
@@ -110,6 +119,7 @@ enum ew_status ew_report_open(const char *path, const struct ew_report_request *
     if (status == EW_OK) status = take_costs(report, request, err);
     if (status == EW_OK && request->wishes)
         status = ew_recommend(report->insight, request->wishes, &report->recommendation, err);
+    if (status == EW_OK && request->against) status = open_against(report, request, err);
     if (status != EW_OK) {
         ew_report_close(&report);
         return status;
@@ -120,6 +130,8 @@ enum ew_status ew_report_open(const char *path, const struct ew_report_request *
 
 void ew_report_close(struct ew_report **report) {
     if (!*report) return;
+    ew_versus_close(&(*report)->versus);
+    ew_report_close(&(*report)->against);
     ew_insight_close(&(*report)->insight);
     ew_prices_close(&(*report)->prices);
     free((*report)->energies);
