@@ -18,6 +18,7 @@ enum { MOST_COSTS = 32 };
 struct options {
     struct ew_cli_common common;
     const char *store, *against, *study, *against_study, *html, *csv, *jsonl, *llama_bench;
+    const char *compare[2];
     double margin;
     bool markdown, plain;
     const char *costs[MOST_COSTS], *prices;
@@ -38,6 +39,7 @@ enum {
     KEY_PREFER,
     KEY_LLAMA_BENCH,
     KEY_MARGIN,
+    KEY_COMPARE,
     KEY_LIMIT
 };
 
@@ -51,7 +53,8 @@ static const struct argp_option options[] = {
     {"plain", KEY_PLAIN, 0, 0, "Print without colour and without folding", 2},
     {"study", KEY_STUDY, "NAME", 0,
      "Which study, where the store has several (the newest); given twice: of the first and of the second store", 3},
-    {"margin", KEY_MARGIN, "PERCENT", 0, "Two stores: up to which a difference does not count ('2 %')", 3},
+    {"compare", KEY_COMPARE, "CONFIG", 0, "Given twice: the second configuration against the first, by id or label", 3},
+    {"margin", KEY_MARGIN, "PERCENT", 0, "Comparing: up to which a difference does not count ('2 %')", 3},
     {"max-memory", KEY_LIMIT + EW_LIMIT_MEMORY, "SIZE", 0, "Recommend within this peak memory, such as 4GiB", 4},
     {"max-ttft", KEY_LIMIT + EW_LIMIT_TTFT, "TIME", 0, "… with the first token after this time at most, such as 2s", 4},
     {"min-speed", KEY_LIMIT + EW_LIMIT_SPEED, "N", 0, "… writing at least so many tokens per second", 4},
@@ -94,10 +97,12 @@ static void set_preference(struct options *o, const char *arg, const struct argp
 static void check(const struct options *o, const struct argp_state *state) {
     if (!o->store) argp_error(state, "which store? Such as: edgewise report demo.db --html report.html");
     if (o->markdown && o->common.json) argp_error(state, "--markdown and --json: choose one");
-    if (!o->against && (o->margin > 0 || o->against_study))
-        argp_error(state, "%s: only where two stores are compared", o->margin > 0 ? "--margin" : "a second --study");
-    if (o->against && (o->llama_bench || o->n_costs || o->prices || o->wished))
-        argp_error(state, "%s: for one store, and here are two",
+    if (o->compare[0] && (!o->compare[1] || o->against)) argp_error(state, "--compare: give it twice, with one store");
+    if (!o->against && o->against_study) argp_error(state, "a second --study: only where two stores are compared");
+    if (!o->against && !o->compare[0] && o->margin > 0)
+        argp_error(state, "--margin: only where two stores or configurations are compared");
+    if ((o->against || o->compare[0]) && (o->llama_bench || o->n_costs || o->prices || o->wished))
+        argp_error(state, "%s: not where two are compared",
                    o->llama_bench ? "--llama-bench"
                    : o->n_costs   ? "--cost"
                    : o->prices    ? "--prices"
@@ -125,6 +130,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_MARKDOWN: o->markdown = true; return 0;
     case KEY_PLAIN: o->plain = true; return 0;
     case KEY_STUDY: *(o->study ? &o->against_study : &o->study) = arg; return 0;
+    case KEY_COMPARE:
+        if (o->compare[1]) argp_error(state, "--compare `%s`: two configurations at most", arg);
+        o->compare[o->compare[0] != NULL] = arg;
+        return 0;
     case KEY_MARGIN:
         if (!ew_value_parse_percent(arg, &o->margin) || !(o->margin > 0 && o->margin <= 1))
             argp_error(state, "--margin: `%s` is not a percentage above 0 such as '2 %%'", arg);
@@ -239,6 +248,7 @@ int ew_cmd_report(int argc, char **argv) {
                                               .wishes = o.wished ? &o.wishes : NULL,
                                               .against = o.against,
                                               .against_study = o.against_study ? o.against_study : o.study,
+                                              .compare = {o.compare[0], o.compare[1]},
                                               .margin = o.margin};
     enum ew_status status = ew_report_open(o.store, &request, &report, &err);
     if (status == EW_OK) status = write_files(&o, report, &err);

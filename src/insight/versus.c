@@ -229,30 +229,44 @@ static enum ew_status fill(struct ew_versus *v, struct ew_error *err) {
     return status;
 }
 
+static struct ew_versus *open_versus(const struct ew_insight *a, const struct ew_insight *b, double margin) {
+    struct ew_versus *v = calloc(1, sizeof *v);
+    if (!v) return NULL;
+    *v = (struct ew_versus){.a = a, .b = b, .margin = margin};
+    v->pairs = calloc(a->n_configs + 1, sizeof *v->pairs);
+    v->only_a = calloc(a->n_configs + 1, sizeof(*v->only_a));
+    v->only_b = calloc(b->n_configs + 1, sizeof(*v->only_b));
+    if (!v->pairs || !v->only_a || !v->only_b) ew_versus_close(&v);
+    return v;
+}
+
+static enum ew_status finish(struct ew_versus *v, enum ew_status status, struct ew_versus **out, struct ew_error *err) {
+    if (status == EW_OK) status = fill(v, err);
+    if (status == EW_OK)
+        *out = v;
+    else
+        ew_versus_close(&v);
+    return status;
+}
+
 enum ew_status ew_versus_build(const struct ew_insight *a, const struct ew_insight *b, double margin,
                                struct ew_versus **out, struct ew_error *err) {
-    struct ew_versus *v = calloc(1, sizeof *v);
+    struct ew_versus *v = open_versus(a, b, margin);
     bool *taken_a = calloc(a->n_configs + 1, sizeof *taken_a), *taken_b = calloc(b->n_configs + 1, sizeof *taken_b);
     enum ew_status status = v && taken_a && taken_b ? EW_OK : no_memory(err);
-    if (status == EW_OK) {
-        v->a = a;
-        v->b = b;
-        v->margin = margin;
-        v->pairs = calloc(a->n_configs + 1, sizeof *v->pairs);
-        v->only_a = calloc(a->n_configs + 1, sizeof(*v->only_a));
-        v->only_b = calloc(b->n_configs + 1, sizeof(*v->only_b));
-        if (!v->pairs || !v->only_a || !v->only_b) status = no_memory(err);
-    }
     if (status == EW_OK) match(v, taken_a, taken_b);
-    if (status == EW_OK) status = fill(v, err);
     free(taken_a);
     free(taken_b);
-    if (status != EW_OK) {
-        if (v) ew_versus_close(&v);
-        return status;
-    }
-    *out = v;
-    return EW_OK;
+    return finish(v, status, out, err);
+}
+
+enum ew_status ew_versus_build_two(const struct ew_insight *insight, const struct ew_insight_config *a,
+                                   const struct ew_insight_config *b, double margin, struct ew_versus **out,
+                                   struct ew_error *err) {
+    struct ew_versus *v = open_versus(insight, insight, margin);
+    if (!v) return no_memory(err);
+    v->pairs[v->n_pairs++] = (struct ew_versus_pair){.a = a, .b = b};
+    return finish(v, EW_OK, out, err);
 }
 
 void ew_versus_close(struct ew_versus **versus) {

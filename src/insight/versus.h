@@ -58,6 +58,10 @@ struct ew_versus {
  * about 5 in 100 are false. a and b must outlive it. Errors: MEMORY, LIMIT. */
 enum ew_status ew_versus_build(const struct ew_insight *a, const struct ew_insight *b, double margin,
                                struct ew_versus **out, struct ew_error *err);
+/* The same of two configurations of one study: one pair. Errors: MEMORY, LIMIT. */
+enum ew_status ew_versus_build_two(const struct ew_insight *insight, const struct ew_insight_config *a,
+                                   const struct ew_insight_config *b, double margin, struct ew_versus **out,
+                                   struct ew_error *err);
 void ew_versus_close(struct ew_versus **versus);
 
 #endif

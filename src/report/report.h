@@ -21,8 +21,8 @@ struct ew_report {
     struct ew_prices *prices;
     struct ew_money_case money;
     struct ew_recommendation recommendation; /* text NULL: nothing was wished for */
-    struct ew_report *against;               /* a second store, held against this one; NULL: none */
-    struct ew_versus *versus;                /* of both; NULL: none */
+    struct ew_report *against; /* a second store, held against this one; itself where two configurations are; NULL */
+    struct ew_versus *versus;  /* of both; NULL: none */
 };
 
 /* What a reader asks of a report beyond the store. NULL members = nothing. */
@@ -35,6 +35,7 @@ struct ew_report_request {
     const struct ew_wishes *wishes; /* limits under which to recommend */
     const char *against;            /* a second store to compare with */
     const char *against_study;      /* its study; NULL = the newest */
+    const char *compare[2];         /* two configurations of this store, by id or label; NULL = none */
     double margin;                  /* up to which a difference does not count; 0 = EW_VERSUS_MARGIN */
 };
 

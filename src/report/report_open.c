@@ -98,6 +98,32 @@ static enum ew_status open_against(struct ew_report *report, const struct ew_rep
     return ew_versus_build(report->insight, report->against->insight, margin, &report->versus, err);
 }
 
+/* By id or by label. */
+static const struct ew_insight_config *find_config(const struct ew_insight *insight, const char *text) {
+    char id[32];
+    for (size_t i = 0; i < insight->n_configs; i++) {
+        snprintf(id, sizeof id, "%lld", (long long)insight->configs[i].record->id);
+        if (strcmp(id, text) == 0 || strcmp(insight->configs[i].label, text) == 0) return &insight->configs[i];
+    }
+    return NULL;
+}
+
+static enum ew_status compare_two(struct ew_report *report, const struct ew_report_request *request,
+                                  struct ew_error *err) {
+    const struct ew_insight_config *two[2];
+    for (int k = 0; k < 2; k++) {
+        two[k] = find_config(report->insight, request->compare[k]);
+        if (!two[k])
+            return ew_error_set(err, EW_ERR_NOT_FOUND,
+                                "--compare `%.100s`: no configuration has this id or label (`configurations` of --json "
+                                "lists them)",
+                                request->compare[k]);
+    }
+    report->against = report;
+    double margin = request->margin > 0 ? request->margin : EW_VERSUS_MARGIN;
+    return ew_versus_build_two(report->insight, two[0], two[1], margin, &report->versus, err);
+}
+
 enum ew_status ew_report_open(const char *path, const struct ew_report_request *request, struct ew_report **out,
                               struct ew_error *err) {
     static const struct ew_report_request nothing = {0};
@@ -120,6 +146,7 @@ enum ew_status ew_report_open(const char *path, const struct ew_report_request *
     if (status == EW_OK && request->wishes)
         status = ew_recommend(report->insight, request->wishes, &report->recommendation, err);
     if (status == EW_OK && request->against) status = open_against(report, request, err);
+    if (status == EW_OK && request->compare[1]) status = compare_two(report, request, err);
     if (status != EW_OK) {
         ew_report_close(&report);
         return status;
@@ -131,7 +158,7 @@ enum ew_status ew_report_open(const char *path, const struct ew_report_request *
 void ew_report_close(struct ew_report **report) {
     if (!*report) return;
     ew_versus_close(&(*report)->versus);
-    ew_report_close(&(*report)->against);
+    if ((*report)->against != *report) ew_report_close(&(*report)->against);
     ew_insight_close(&(*report)->insight);
     ew_prices_close(&(*report)->prices);
     free((*report)->energies);

@@ -36,12 +36,14 @@ static json_t *figure_json(const struct ew_versus_figure *f) {
     return out;
 }
 
-static json_t *pair_json(const struct ew_versus_pair *pair) {
+static json_t *pair_json(const struct ew_versus *v, const struct ew_versus_pair *pair) {
     json_t *figures = json_object();
     for (int m = 0; m < EW_MEASURES; m++)
         if (pair->figure[m].n_a && pair->figure[m].n_b)
             json_object_set_new(figures, ew_measure_info((enum ew_measure)m)->key, figure_json(&pair->figure[m]));
-    return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:I, s:I, s:o}", "label", ew_json_text(pair->a->label), "model",
+    json_t *label = v->a == v->b ? json_sprintf("%s → %s", pair->a->label, pair->b->label) : NULL;
+    if (!label) label = ew_json_text(pair->a->label);
+    return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:I, s:I, s:o}", "label", label, "model",
                      ew_json_text(pair->a->name), "type", ew_json_text(pair->a->model->file_type), "synthetic",
                      pair->a->model->synthetic, "alike", pair->alike, "differs",
                      pair->alike ? json_string(pair->differs) : json_null(), "before", (json_int_t)pair->a->record->id,
@@ -77,8 +79,16 @@ static json_t *commands_json(const struct ew_report *report) {
     if (!out) return NULL;
     fputs("edgewise report ", out);
     ew_json_put_quoted(out, ew_store_path(report->store));
-    fputc(' ', out);
-    ew_json_put_quoted(out, ew_store_path(report->against->store));
+    const struct ew_versus *v = report->versus;
+    if (v->a == v->b) {
+        fputs(" --compare ", out);
+        ew_json_put_quoted(out, v->pairs[0].a->label);
+        fputs(" --compare ", out);
+        ew_json_put_quoted(out, v->pairs[0].b->label);
+    } else {
+        fputc(' ', out);
+        ew_json_put_quoted(out, ew_store_path(report->against->store));
+    }
     fprintf(out, " --margin '%g %%' --html comparison.html", 100 * report->versus->margin);
     fclose(out);
     json_t *list = json_pack("[o]", ew_json_text(text));
@@ -86,17 +96,21 @@ static json_t *commands_json(const struct ew_report *report) {
     return list;
 }
 
+static json_t *title_json(const struct ew_report *report) {
+    const struct ew_versus *v = report->versus;
+    if (v->a == v->b) return json_sprintf("%.200s against %.200s", v->pairs[0].b->label, v->pairs[0].a->label);
+    return json_sprintf("%.100s against %.100s", ew_store_path(report->against->store), ew_store_path(report->store));
+}
+
 static enum ew_status make_document(const struct ew_report *report, json_t **out, struct ew_error *err) {
     const struct ew_versus *v = report->versus;
     json_t *pairs = json_array();
-    for (size_t i = 0; i < v->n_pairs; i++) json_array_append_new(pairs, pair_json(&v->pairs[i]));
+    for (size_t i = 0; i < v->n_pairs; i++) json_array_append_new(pairs, pair_json(v, &v->pairs[i]));
     json_t *document = json_pack(
         "{s:s, s:i, s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o}", "format", "edgewise-comparison", "version", 1,
-        "title",
-        json_sprintf("%.100s against %.100s", ew_store_path(report->store), ew_store_path(report->against->store)),
-        "before", side_json(report), "after", side_json(report->against), "margin", v->margin, "measures",
-        measures_json(v), "pairs", pairs, "only_before", labels_json(v->only_a, v->n_only_a), "only_after",
-        labels_json(v->only_b, v->n_only_b), "repeat_commands", commands_json(report));
+        "title", title_json(report), "before", side_json(report), "after", side_json(report->against), "margin",
+        v->margin, "measures", measures_json(v), "pairs", pairs, "only_before", labels_json(v->only_a, v->n_only_a),
+        "only_after", labels_json(v->only_b, v->n_only_b), "repeat_commands", commands_json(report));
     if (!document) return ew_error_set(err, EW_ERR_MEMORY, "report: out of memory");
     *out = document;
     return EW_OK;
@@ -119,7 +133,7 @@ enum ew_status ew_report_write_versus_json(const struct ew_report *report, FILE 
 
 enum ew_status ew_report_write_versus_jsonl(const struct ew_report *report, FILE *out, struct ew_error *err) {
     for (size_t i = 0; i < report->versus->n_pairs; i++) {
-        json_t *pair = pair_json(&report->versus->pairs[i]);
+        json_t *pair = pair_json(report->versus, &report->versus->pairs[i]);
         int failed = pair ? json_dumpf(pair, out, JSON_COMPACT | JSON_REAL_PRECISION(9)) : -1;
         json_decref(pair);
         if (failed && !ferror(out)) return ew_error_set(err, EW_ERR_MEMORY, "report: out of memory");

@@ -11,7 +11,8 @@
 
 #define RATIO_NOTE                                                                                                     \
     "Ratio: median after ÷ median before, with its 95 % interval. Effect: Cliff's delta, the share of pairs of runs " \
-    "in which after is higher less the share in which it is lower. Verdicts are adjusted for the number of "           \
+    "in which after is higher less the share in which it is lower. Verdicts on two stores are adjusted for the "       \
+    "number of "                                                                                                       \
     "configurations; \"not known\" is not \"no difference\"."
 
 enum { INDENT = 16 };
@@ -58,7 +59,10 @@ static struct ew_text_table *make_table(const struct ew_versus *v) {
             const struct ew_measure_info *info = ew_measure_info(shown[k]);
             char text[256], low[EW_NUMBER_SIZE], high[EW_NUMBER_SIZE], spread[EW_NUMBER_SIZE], value[EW_NUMBER_SIZE];
             if (!f->n_a || !f->n_b) continue;
-            snprintf(text, sizeof text, "%.200s%s", pair->a->label, pair->alike ? " ~" : "");
+            if (v->a == v->b)
+                snprintf(text, sizeof text, "second against first");
+            else
+                snprintf(text, sizeof text, "%.200s%s", pair->a->label, pair->alike ? " ~" : "");
             ew_text_table_add(table, text, NULL);
             snprintf(text, sizeof text, "%s, %s", info->head, info->unit ? info->unit : "");
             ew_text_table_add(table, text, NULL);
@@ -108,10 +112,17 @@ static void say_only(FILE *out, const void *how, put_line put, const char *where
 
 static void say_all(const struct ew_report *report, FILE *out, const void *how, put_line put) {
     const struct ew_versus *v = report->versus;
-    char text[512], margin[EW_NUMBER_SIZE];
+    char text[512], margin[32];
+    snprintf(margin, sizeof margin, "%g", 100 * v->margin);
+    if (v->a == v->b) {
+        put(out, how, "first, before", v->pairs[0].a->label);
+        put(out, how, "second, after", v->pairs[0].b->label);
+        snprintf(text, sizeof text, "up to %s %% either way count as no difference", margin);
+        put(out, how, "margin", text);
+        return;
+    }
     say_side(report, out, how, "before", put);
     say_side(report->against, out, how, "after", put);
-    ew_words_number(margin, 100 * v->margin, -1);
     snprintf(text, sizeof text, "%zu configuration%s in both; up to %s %% either way counts as no difference",
              v->n_pairs, v->n_pairs == 1 ? "" : "s", margin);
     put(out, how, "matched", text);

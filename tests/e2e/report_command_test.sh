@@ -32,7 +32,7 @@ print(len(rows), len([r for r in rows if r['synthetic']]), '%.6f' % decode['avg_
 expect "rows of the CSV" 0 '^5$' sh -c "wc -l <'$folder/c.csv' | tr -d ' '"
 expect "rows of the JSON lines" 0 '^12$' sh -c "wc -l <'$folder/r.jsonl' | tr -d ' '"
 expect "no part files left" 1 '^$' sh -c "ls '$folder' | grep -E 'html\.|csv\.|jsonl\.' || { echo; exit 1; }"
-expect "help" 0 'Example: edgewise report' "$edgewise" report --help
+expect "help" 0 'edgewise report demo/demo.db --html' "$edgewise" report --help
 expect "recommended" 0 '^Recommended for you   Run tiny Q8_0' "$edgewise" report "$folder/s.db" --max-memory 100MiB
 expect "nothing to recommend" 0 'average power was not measured' "$edgewise" report "$folder/s.db" --max-watts 5
 expect "costs" 0 'Money in USD; rent: GPT-4o Mini at 0.15 in and 0.6 out' "$edgewise" report "$folder/s.db" --cost device_price=80 --cost lifetime_years=4 --cost api=gpt-4o-mini
@@ -42,6 +42,15 @@ expect "cost out of range" 2 'lifetime_years: `0` is not a number from 0.01 to 1
 expect "unknown country" 2 '`Atlantis` is not in the list' "$edgewise" report "$folder/s.db" --cost country=Atlantis
 expect "tariff in another currency" 2 'known in EUR and the currency is USD' "$edgewise" report "$folder/s.db" --cost country=DEU
 expect "size without unit" 2 'is not a size such as 4GiB' "$edgewise" report "$folder/s.db" --max-memory 4
+expect "two stores" 0 '^decode  *not known in 3 of 3' "$edgewise" report "$folder/s.db" "$folder/s.db"
+expect "two stores, CSV" 0 '^"big Q4_0 · 1 thread",same,peak_memory_bytes,.*no difference' "$edgewise" report "$folder/s.db" "$folder/s.db" --csv -
+expect "two stores, Markdown" 0 '^- \*\*matched:\*\* 4 configurations in both' "$edgewise" report "$folder/s.db" "$folder/s.db" --markdown
+expect "two configurations" 0 '^second against first  decode, tok/s ' "$edgewise" report "$folder/s.db" --compare 2 --compare 3
+expect "one configuration" 2 'give it twice' "$edgewise" report "$folder/s.db" --compare 2
+expect "unknown configuration" 1 'no configuration has this id or label' "$edgewise" report "$folder/s.db" --compare 2 --compare none
+expect "third store" 2 'two stores at most' "$edgewise" report "$folder/s.db" "$folder/s.db" "$folder/s.db"
+expect "margin that is none" 2 'is not a percentage' "$edgewise" report "$folder/s.db" "$folder/s.db" --margin 3
+expect "costs of two" 2 'not where two are compared' "$edgewise" report "$folder/s.db" "$folder/s.db" --cost device_price=3
 expect "no store named" 2 'which store' "$edgewise" report
 expect "unknown option" 2 'unrecognized option' "$edgewise" report "$folder/s.db" --nope
 expect "missing store" 1 'none.db' "$edgewise" report "$folder/none.db"
