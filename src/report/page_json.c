@@ -41,6 +41,17 @@ static json_t *classes_json(const struct ew_insight_config *c) {
     return classes;
 }
 
+static json_t *flags_json(const struct ew_insight_config *c) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->n_flags; i++) {
+        const struct ew_insight_flag *f = &c->flags[i];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:s}", "kind", ew_flag_key(f->kind), "figure",
+                                              ew_measure_info(f->measure)->key, "size", ew_json_number(f->size), "text",
+                                              f->text));
+    }
+    return list;
+}
+
 static json_t *config_json(const struct ew_insight_config *c) {
     const struct ew_config_record *r = c->record;
     json_t *figures = json_object();
@@ -56,7 +67,7 @@ static json_t *config_json(const struct ew_insight_config *c) {
         "depth_tokens", (json_int_t)r->depth, "context_tokens", (json_int_t)r->context, "layout",
         ew_json_text(r->layout), "kernels", ew_json_text(c->kernels));
     json_t *more = json_pack(
-        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "runs_ok", (json_int_t)c->n_ok,
+        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o}", "runs_ok", (json_int_t)c->n_ok,
         "runs_failed", (json_int_t)c->n_failed, "runs_left", (json_int_t)c->n_left, "runs_flagged",
         (json_int_t)c->n_flagged, "figures", figures, "energy_grade",
         c->grade == EW_GRADE_NONE ? json_null() : json_string(ew_trust_grade_name(c->grade)), "predicted_memory",
@@ -65,7 +76,7 @@ static json_t *config_json(const struct ew_insight_config *c) {
                                         : json_pack("{s:I, s:I}", "file_mapped", (json_int_t)c->rss_file_bytes,
                                                     "anonymous", (json_int_t)c->rss_anon_bytes),
         "classes", classes_json(c), "front", c->front, "front_of_model", c->front_of_model, "context",
-        ew_context_json(c), "quality", ew_json_number(c->quality));
+        ew_context_json(c), "quality", ew_json_number(c->quality), "flags", flags_json(c));
     if (out && more) json_object_update(out, more);
     json_decref(more);
     return out;
