@@ -249,6 +249,25 @@ enum ew_status ew_stored_energy_read(struct ew_store *store, const struct ew_sto
     return status;
 }
 
+enum ew_status ew_stored_phases_read(struct ew_store *store, const struct ew_stored_study *study,
+                                     const struct ew_trial_record *trial, size_t most, struct ew_stored_phase *out,
+                                     size_t *n, struct ew_error *err) {
+    struct loaded_trace t;
+    struct ew_idle_baseline idle;
+    bool has_idle = false;
+    *n = 0;
+    enum ew_status status = load_trace(store, study, trial->id, EW_MISSING, &t, err);
+    if (status != EW_OK || !t.meter) return status;
+    status = read_idle(store, study, trial->invocation_id, &idle, &has_idle, err);
+    for (size_t i = 0; i < trial->n_phases && *n < most && status == EW_OK; i++) {
+        out[*n].phase = &trial->phases[i];
+        status = phase_energy(&t, out[*n].phase, has_idle ? &idle : NULL, &out[*n].energy, err);
+        *n += status == EW_OK;
+    }
+    free_trace(&t);
+    return status;
+}
+
 /* ---- power over time ---- */
 
 /* Every k-th point; the peaks between are lost, which a plot of this width cannot show anyway. */

@@ -2,9 +2,9 @@
 #include "report/report.h"
 
 #include "base/error.h"
-#include "insight/stored_energy.h"
 #include "insight/words.h"
 #include "report/money_json.h"
+#include "report/power_json.h"
 #include "report/run_json.h"
 
 #include <jansson.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Long traces are for looking at: the store has the rest. */
-enum { TRACED_RUNS = 3, TRACED_TOKENS = 4096, POWER_POINTS = 400, MOST_FACTS = 80 };
+enum { TRACED_RUNS = 3, TRACED_TOKENS = 4096, MOST_FACTS = 80 };
 
 /* ---- configurations ---- */
 
@@ -269,44 +269,6 @@ static json_t *traces_json(const struct ew_insight *insight) {
     return list;
 }
 
-static json_t *power_trace_json(const struct ew_trial_record *trial, const struct ew_stored_power *power) {
-    int64_t zero = power->times_ns[0];
-    json_t *times = json_array(), *watts = json_array(), *phases = json_array();
-    for (size_t i = 0; i < power->n; i++) {
-        json_array_append_new(times, json_real(round((double)(power->times_ns[i] - zero) * 1e-5) / 1e4));
-        json_array_append_new(watts, ew_json_number(round(power->watts[i] * 1e4) / 1e4));
-    }
-    for (size_t i = 0; i < trial->n_phases; i++)
-        json_array_append_new(phases, json_pack("{s:o, s:f, s:f}", "name", ew_json_text(trial->phases[i].name),
-                                                "begin_s", (double)(trial->phases[i].begin_ns - zero) * 1e-9, "end_s",
-                                                (double)(trial->phases[i].end_ns - zero) * 1e-9));
-    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "trial", (json_int_t)trial->id, "configuration",
-                     (json_int_t)trial->config_id, "meter", ew_json_text(power->meter->name), "t_s", times, "power_w",
-                     watts, "idle_w", ew_json_number(power->idle_w), "phases", phases);
-}
-
-/* The first run of each configuration. */
-static enum ew_status power_json(const struct ew_report *report, json_t **out, struct ew_error *err) {
-    json_t *list = json_array();
-    enum ew_status status = EW_OK;
-    for (size_t c = 0; c < report->insight->n_configs && report->insight->has_energy && status == EW_OK; c++) {
-        for (size_t i = 0; i < report->insight->n_runs; i++) {
-            const struct ew_insight_run *run = &report->insight->runs[i];
-            if (run->config != c || !isfinite(run->value[EW_MEASURE_DECODE_ENERGY])) continue;
-            struct ew_stored_power power;
-            status = ew_stored_power_read(report->store, report->study, run->trial, POWER_POINTS, &power, err);
-            if (status == EW_OK && power.n) json_array_append_new(list, power_trace_json(run->trial, &power));
-            if (status == EW_OK) ew_stored_power_free(&power);
-            break;
-        }
-    }
-    if (status != EW_OK)
-        json_decref(list);
-    else
-        *out = list;
-    return status;
-}
-
 /* Text of real models only: what random weights write is noise. One per model and type. */
 static json_t *samples_json(const struct ew_insight *insight) {
     json_t *list = json_array();
@@ -381,7 +343,7 @@ static json_t *repeat_json(const struct ew_report *report) {
 enum ew_status ew_report_make_json(const struct ew_report *report, struct json_t **out, struct ew_error *err) {
     const struct ew_insight *insight = report->insight;
     json_t *power = NULL;
-    enum ew_status status = power_json(report, &power, err);
+    enum ew_status status = ew_power_json(report, &power, err);
     if (status != EW_OK) return status;
     json_t *configurations = json_array(), *trials = json_array();
     for (size_t i = 0; i < insight->n_configs; i++)
