@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import unittest
+import xml.etree.ElementTree
 
 import headless_page
 import many_trials
@@ -83,6 +84,11 @@ class ReportPage(unittest.TestCase):
         text = tab.evaluate("document.querySelector('#energy').innerText")
         self.assertIn("0.080 ± 0.030", text)
         self.assertEqual(tab.evaluate("document.querySelectorAll('#energy canvas').length"), 1)
+        phases = tab.evaluate("[...document.querySelectorAll('#energy .phases tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+        self.assertEqual([row[0] for row in phases], ["load", "prefill", "decode"])
+        self.assertTrue(phases[2][2].startswith("0.250"), phases)  # 2 W for the ten gaps of 12.5 ms of the first run
+        self.assertTrue(phases[2][4].startswith("0.188"), phases)  # … and 1.5 W above the 0.5 W at rest
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#energy svg').length"), 2)
         self.assertEqual(tab.evaluate("document.querySelectorAll('#table .grade').length"), 3)
 
     def test_unfinished(self):
@@ -137,6 +143,53 @@ class ReportPage(unittest.TestCase):
                 self.assertAlmostEqual(got / wanted, 1, delta=0.006)  # three digits are shown
         self.assertEqual(tab.evaluate("document.querySelectorAll('#money svg').length"), 2)
         self.assertEqual(tab.evaluate("document.querySelectorAll('#money .dial small')[0].textContent"), "yours")
+
+    def set(self, selector, value):
+        self.tab.evaluate(f"(() => {{ const i = document.querySelector('{selector}'); i.value = '{value}'; i.dispatchEvent(new Event('input')); }})()")
+
+    def test_night_tariff_hours_and_battery(self):
+        """Against the program: a night tariff, requests in the evening only, and one charge of a battery."""
+        stated = {"device_price": 80, "lifetime_years": 4, "requests_per_day": 500, "tariff": 0.3, "idle_w": 2, "battery_wh": 50}
+        costs = [word for key, value in {**stated, "cheap_tariff": 0.1, "cheap_hours": "22-6", "use_hours": "18-23"}.items()
+                 for word in ("--cost", f"{key}={value}")]
+        said = self.said(self.make("energy").with_suffix(".db"), *costs)
+        cost = next(c for c in said["money"]["configurations"] if c["total_per_day"])
+        tab = self.show("energy")
+        for key, value in {**stated, "cheap_tariff": 0.1, "cheap_from": 22, "cheap_to": 6, "use_from": 18, "use_to": 23}.items():
+            self.set(f"#money input[data-key={key}]", value)
+        self.choose("#money", "Configuration", cost["configuration"])
+        label = next(c["label"] for c in said["configurations"] if c["id"] == cost["configuration"])
+        row = tab.evaluate("[...document.querySelectorAll('#money tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+        row = next(r for r in row if r[0] == label)
+        self.assertAlmostEqual(float(row[1].replace(",", "")) / cost["per_month"], 1, delta=0.006)
+        words = tab.evaluate("document.querySelector('#money .battery').textContent")
+        shown = [float(number.replace(",", "")) for number in re.findall(r"[0-9][0-9,.]*(?= )", words)]
+        for value in (cost["battery_answers"], cost["battery_hours"], cost["battery_day_hours"], cost["battery_idle_hours"]):
+            self.assertTrue(any(abs(number / value - 1) < 0.006 for number in shown), (value, words))
+
+    def test_thresholds_of_ones_own(self):
+        tab = self.show()
+        heads = "[...document.querySelectorAll('#pleasant thead th')].map(e => e.textContent)"
+        self.assertNotIn("Yours", tab.evaluate(heads))
+        self.set("#pleasant input[data-own=ttft]", 2)
+        self.set("#pleasant input[data-own=speed]", 20)
+        self.assertIn("Yours", tab.evaluate(heads))
+        self.assertEqual(tab.evaluate("[...document.querySelectorAll('#pleasant tbody tr')].map(r => r.cells[r.cells.length - 1].textContent)"),
+                         ["yes", "no", "yes"])  # 0.1 s and 100/s; 2.5 s and 12.8/s; 1.25 s and 25/s
+        self.assertIn("2 of 3 configurations", tab.evaluate("document.querySelector('#pleasant').innerText"))
+
+    def test_flags_are_shown(self):
+        """Five runs of which one took half as long again: it stands apart, is said so, and stays."""
+        store = self.grown("flagged.db", 3, odd=(1, 3))
+        said = self.said(store)
+        flagged = [c for c in said["configurations"] if any(f["kind"] == "outlier" for f in c["flags"])]
+        self.assertEqual(len(flagged), 1)
+        self.assertEqual(flagged[0]["figures"]["prefill_tokens_per_s"]["n"], 5)
+        tab = self.open_page("flagged.html", store)
+        self.choose("#table", "Show", "flagged")
+        self.assertEqual(tab.evaluate(f"{ROWS}.filter(r => r.innerText.includes('stands apart')).length"), 1)
+        tab.evaluate("document.querySelector('.flags summary').click()")
+        self.assertIn("1 of 5 runs stands apart", tab.evaluate("document.querySelector('.flags').innerText"))
 
     def test_wishes_are_what_the_program_says(self):
         store = self.make("energy").with_suffix(".db")
@@ -274,6 +327,14 @@ class ReportPage(unittest.TestCase):
         tab = self.show()
         with tempfile.TemporaryDirectory() as folder:
             tab.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=folder)
+            tab.evaluate("[...document.querySelectorAll('#speed figure:last-of-type .plot-bar button')].find(b => b.textContent === 'SVG').click()")
+            trace = pathlib.Path(folder) / "token-gaps.svg"
+            end = time.monotonic() + 30
+            while not trace.exists() and time.monotonic() < end:
+                tab.evaluate("1")
+                time.sleep(0.1)
+            drawn = xml.etree.ElementTree.fromstring(trace.read_text(encoding="utf-8"))
+            self.assertGreaterEqual(len([e for e in drawn.iter() if e.tag.endswith("path") and "L" in e.get("d", "")]), 1)
             for kind in ("SVG", "PNG", "CSV"):
                 tab.evaluate(f"[...document.querySelectorAll('#picture .plot-bar button')].find(b => b.textContent === '{kind}').click()")
                 path = pathlib.Path(folder) / f"trade-off.{kind.lower()}"
