@@ -167,6 +167,16 @@ class ReportPage(unittest.TestCase):
         for value in (cost["battery_answers"], cost["battery_hours"], cost["battery_day_hours"], cost["battery_idle_hours"]):
             self.assertTrue(any(abs(number / value - 1) < 0.006 for number in shown), (value, words))
 
+    def test_context_slider_says_what_fits(self):
+        """The big models' KV cache is a quarter of 606 and 1,100 MiB at 128 tokens; the board has 1,024 MiB."""
+        tab = self.show()
+        self.assertIn("As measured: 2 of 3 fit; too large for 1.0 GiB: big (synthetic) Q8_0",
+                      tab.evaluate("document.querySelector('#memory .why').textContent"))
+        self.set("#memory input[type=range]", 1)  # 512 tokens: four times the cache, so 1,060 MiB of big Q4_0
+        words = tab.evaluate("document.querySelector('#memory .why').textContent")
+        self.assertIn("At 512 tokens: 1 of 3 fit", words)
+        self.assertIn("The KV cache is larger than the weights of", words)
+
     def test_thresholds_of_ones_own(self):
         tab = self.show()
         heads = "[...document.querySelectorAll('#pleasant thead th')].map(e => e.textContent)"

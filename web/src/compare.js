@@ -4,7 +4,7 @@ import { button, choice, copy, h, save, section } from './dom.js';
 import { measures, valueOf } from './figures.js';
 import { csv, figureText, markdown, number } from './format.js';
 import { pins } from './pins.js';
-import { plot } from './plot.js';
+import { plot, rowAxis } from './plot.js';
 import { colour } from './theme.js';
 import { compareRuns, effectWord } from './verdict.js';
 
@@ -27,16 +27,17 @@ export function forest(options) {
     spec: (width) => {
       const rows = options.rows().filter((r) => Number.isFinite(r.ratio) && r.ratio > 0), names = rows.map((r) => r.name), narrow = width < 500;
       const low = Math.min(0.97, ...rows.map((r) => (r.low > 0 ? r.low : r.ratio))), high = Math.max(1.03, ...rows.map((r) => (Number.isFinite(r.high) ? r.high : r.ratio)));
-      const y = { field: 'name', type: 'nominal', sort: names, title: null, axis: { labelLimit: narrow ? 110 : 320, grid: true, gridDash: [1, 4] } };
+      const y = { field: 'name', type: 'nominal', sort: names, title: null, axis: { ...rowAxis(narrow, width, 14), grid: !narrow, gridDash: [1, 4] } };
       const x = { field: 'ratio', type: 'quantitative', scale: { type: 'log', domain: [low, high], nice: false, padding: 8 }, title: narrow ? 'second ÷ first' : options.axis, axis: { tickCount: narrow ? 3 : 7, format: '~r' } };
-      const verdict = { field: 'verdict', type: 'nominal', title: null, scale: { domain: kinds, range: [colour('good'), colour('warn'), colour('accent'), colour('ink-soft')] } };
+      const legend = { columns: narrow ? 2 : 4 };
+      const verdict = { field: 'verdict', type: 'nominal', title: null, legend, scale: { domain: kinds, range: [colour('good'), colour('warn'), colour('accent'), colour('ink-soft')] } };
       return {
-        width, height: Math.max(1, rows.length) * 24 + 10, autosize: { type: 'fit-x', contains: 'padding' },
+        width, height: Math.max(1, rows.length) * (narrow ? 44 : 24) + 10, autosize: { type: 'fit-x', contains: 'padding' },
         layer: [
           { data: { values: [{ one: 1 - options.margin(), end: 1 + options.margin() }] }, mark: { type: 'rect', color: colour('shade-1') }, encoding: { x: { field: 'one', type: 'quantitative' }, x2: { field: 'end' } } },
           { data: { values: [{ one: 1 }] }, mark: { type: 'rule', color: colour('ink-soft') }, encoding: { x: { field: 'one', type: 'quantitative' } } },
           { data: { values: rows.filter((r) => Number.isFinite(r.low)) }, mark: { type: 'rule', strokeWidth: 1.6 }, encoding: { y, x: { ...x, field: 'low' }, x2: { field: 'high' }, color: verdict } },
-          { data: { values: rows }, mark: { type: 'point', filled: true, size: 90, opacity: 1 }, encoding: { y, x, color: verdict, shape: { field: 'verdict', type: 'nominal', title: null, scale: { domain: kinds, range: shapes } }, tooltip: { field: 'name' } } },
+          { data: { values: rows }, mark: { type: 'point', filled: true, size: 90, opacity: 1 }, encoding: { y, x, color: verdict, shape: { field: 'verdict', type: 'nominal', title: null, legend, scale: { domain: kinds, range: shapes } }, tooltip: { field: 'name' } } },
         ],
       };
     },

@@ -2,7 +2,7 @@
 import { choice, h, pagedTable, plainTable, section } from './dom.js';
 import { measures, valueOf } from './figures.js';
 import { figureText, number } from './format.js';
-import { plot } from './plot.js';
+import { plot, rowAxis, rowScale } from './plot.js';
 import { colour } from './theme.js';
 import { trace } from './trace.js';
 
@@ -38,11 +38,11 @@ function perToken(data, usable) {
   const picture = plot({
     name: 'energy-per-token', title: 'Joules per token',
     spec: (width) => {
-      const narrow = width < 500, y = { field: 'label', type: 'nominal', sort: null, title: null, axis: { labelLimit: narrow ? 110 : 260 } }, yOffset = { field: 'kind', scale: { domain: names } };
+      const narrow = width < 500, y = { field: 'label', type: 'nominal', sort: null, title: null, axis: rowAxis(narrow, width, 24), scale: rowScale(narrow) }, yOffset = { field: 'kind', scale: { domain: names } };
       return {
         width, height: [...new Set(rows.map((r) => r.label))].length * 46 + 20, autosize: { type: 'fit-x', contains: 'padding' }, data: { values: rows },
         layer: [
-          { mark: { type: 'bar', height: { band: 0.8 } }, encoding: { y, yOffset, x: { field: 'joules', type: 'quantitative', title: 'J/token → worse', axis: { tickCount: narrow ? 4 : 8 } }, color: { field: 'kind', type: 'nominal', title: null, scale: { domain: names, range: [colour('bar-2'), colour('bar-1'), colour('bar-4')] } }, tooltip: { field: 'kind' } } },
+          { mark: { type: 'bar', height: { band: 0.8 } }, encoding: { y, yOffset, x: { field: 'joules', type: 'quantitative', title: 'J/token → worse', axis: { tickCount: narrow ? 4 : 8 } }, color: { field: 'kind', type: 'nominal', title: null, scale: { domain: names, range: [colour('bar-2'), colour('bar-1'), colour('bar-4')] }, legend: { columns: narrow ? 2 : 4 } }, tooltip: { field: 'kind' } } },
           { mark: { type: 'rule', strokeWidth: 1.4, color: colour('ink') }, encoding: { y, yOffset, x: { field: 'low', type: 'quantitative' }, x2: { field: 'high' } } },
         ],
       };

@@ -70,7 +70,7 @@ export function moneySection(data) {
 
   function speak() {
     const c = usable.find((one) => one.id === chosen), { r, cost, even, rentMonth } = row(c), a = api();
-    const total = Number.isFinite(cost.perMonth) ? `${money(cost.perMonth)} ${state.currency} a month` : `${money(cost.deviceMonth)} ${state.currency} a month for the device alone; its energy is not known`;
+    const total = Number.isFinite(cost.perMonth) ? `${money(cost.perMonth)} ${state.currency} a month` : `${money(cost.deviceMonth)} ${state.currency} a month for the device alone; ${Number.isFinite(r.decodeJ) ? 'the joules of its prompt were not measured' : 'its energy is not known'}`;
     const versus = a && Number.isFinite(rentMonth) ? ` ${a[2]} would ask ${money(rentMonth)}.` : '';
     const busy = cost.utilisation > 1 ? ` One board cannot answer that many: it manages ${number(cost.most, 0)} a day.` : ` It would work ${number(cost.utilisation * 100)} % of the time.`;
     say.textContent = `${c.label} costs ${total}.${versus}${busy}`;
@@ -80,7 +80,7 @@ export function moneySection(data) {
     batteryLine.textContent = !life ? 'State the watt-hours of a battery (under More) for how long one charge lasts.'
       : Number.isFinite(life.answers) ? `One charge of ${number(state.battery_wh)} Wh: ${number(life.answers, 0)} answers or ${number(life.hours)} h of answering without a pause${Number.isFinite(life.dayHours) ? `; ${number(life.dayHours)} h at ${number(state.requests_per_day, 0)} requests a day, ${number(life.idleHours)} h at rest` : ''}.` : 'How long a battery lasts needs joules: measured, or the power at work stated.';
     const place = carbonOf();
-    carbonLine.textContent = place && Number.isFinite(cost.carbon) ? `${number(cost.carbon * 365.25 / 12 / 1000)} kg CO₂e a month with the grid of ${place[1]} (${number(place[2], 0)} g/kWh, ${place[3]}).` : 'Choose a country for the carbon of its grid.';
+    carbonLine.textContent = place && Number.isFinite(cost.carbon) ? `${number(cost.carbon * 365.25 / 12 / 1000)} kg CO₂e a month with the grid of ${place[1]} (${number(place[2], 0)} g/kWh, ${place[3]}).` : place ? `${place[1]}’s grid emits ${number(place[2], 0)} g/kWh (${place[3]}); carbon needs the energy of prompt and answer.` : 'Choose a country for the carbon of its grid.';
   }
 
   function list() {
@@ -144,7 +144,7 @@ export function moneySection(data) {
   const refresh = () => { speak(); list(); sensitivityPlot.element.hidden = !moves().length; clearTimeout(waiting); waiting = setTimeout(() => { volumePlot.draw(); sensitivityPlot.draw(); }, 60); };
 
   function field([key, label, unit, min, max, step]) {
-    const origin = h('small', null, state.origin[key]), shown = Number.isFinite(state[key]) ? state[key] : '';
+    const origin = h('small', null, state.origin[key]), shown = Number.isFinite(state[key]) ? Number(state[key].toPrecision(4)) : '';
     const take = (from, to) => { state[key] = from.value === '' ? NaN : Number(from.value); to.value = from.value; state.origin[key] = 'yours'; origin.textContent = 'yours'; refresh(); };
     const exact = h('input', { type: 'number', min, step: 'any', value: shown, 'aria-label': `${label} (${unit(state)})`, 'data-key': key, oninput: () => take(exact, slider) });
     const slider = h('input', { type: 'range', min, max, step, value: shown === '' ? min : shown, 'aria-label': `${label} (${unit(state)}), slider`, oninput: () => take(slider, exact) });
