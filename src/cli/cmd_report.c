@@ -48,7 +48,7 @@ static const struct argp_option options[] = {
     {"csv", KEY_CSV, "FILE", 0, "Write one row per configuration; - is the terminal", 1},
     {"jsonl", KEY_JSONL, "FILE", 0, "Write one JSON object per run; - is the terminal", 1},
     {"llama-bench", KEY_LLAMA_BENCH, "FILE", 0,
-     "Write what llama-bench would: JSON, or by its ending .jsonl or .md; - is the terminal", 1},
+     "Write what llama-bench would: JSON, or by its ending .jsonl, .csv or .md; - is the terminal", 1},
     {"markdown", KEY_MARKDOWN, 0, 0, "Print Markdown", 2},
     {"plain", KEY_PLAIN, 0, 0, "Print without colour and without folding", 2},
     {"study", KEY_STUDY, "NAME", 0,
@@ -195,6 +195,7 @@ static enum ew_status write_file(const struct ew_report *report, const char *pat
 static writer llama_bench_writer(const char *path) {
     const char *ending = strrchr(path, '.');
     if (ending && strcmp(ending, ".jsonl") == 0) return ew_report_write_llama_bench_lines;
+    if (ending && strcmp(ending, ".csv") == 0) return ew_report_write_llama_bench_csv;
     return ending && strcmp(ending, ".md") == 0 ? ew_report_write_llama_bench_table : ew_report_write_llama_bench;
 }
 

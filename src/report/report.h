@@ -55,9 +55,10 @@ enum ew_status ew_report_write_csv(const struct ew_report *report, FILE *out,
                                    struct ew_error *err); /* configurations */
 enum ew_status ew_report_write_jsonl(const struct ew_report *report, FILE *out, struct ew_error *err); /* runs */
 
-/* As llama-bench -o json, jsonl and md would say it: mean and standard deviation, not median and interval. */
+/* As llama-bench -o json, jsonl, csv and md would say it: mean and standard deviation, not median and interval. */
 enum ew_status ew_report_write_llama_bench(const struct ew_report *report, FILE *out, struct ew_error *err);
 enum ew_status ew_report_write_llama_bench_lines(const struct ew_report *report, FILE *out, struct ew_error *err);
+enum ew_status ew_report_write_llama_bench_csv(const struct ew_report *report, FILE *out, struct ew_error *err);
 enum ew_status ew_report_write_llama_bench_table(const struct ew_report *report, FILE *out, struct ew_error *err);
 
 /* The document of docs/report-data.md, which the page shows and --json prints. The caller's: json_decref. */
