@@ -23,6 +23,8 @@ struct options {
     bool markdown, plain;
     const char *costs[MOST_COSTS], *prices;
     size_t n_costs;
+    const char *uses[EW_MOST_OWN_USES];
+    size_t n_uses;
     struct ew_wishes wishes;
     bool wished;
 };
@@ -40,6 +42,7 @@ enum {
     KEY_LLAMA_BENCH,
     KEY_MARGIN,
     KEY_COMPARE,
+    KEY_USE,
     KEY_LIMIT
 };
 
@@ -62,6 +65,8 @@ static const struct argp_option options[] = {
     {"max-joules", KEY_LIMIT + EW_LIMIT_JOULES, "J", 0, "… within these joules per generated token", 4},
     {"min-quality", KEY_LIMIT + EW_LIMIT_QUALITY, "Q", 0, "… with at least this quality score", 4},
     {"prefer", KEY_PREFER, "WHAT", 0, "… and of those the best in quality, speed, energy or memory (quality)", 4},
+    {"use", KEY_USE, "NAME=FIRST,PER_TOKEN", 0,
+     "A class of your own, such as kiosk=1s,200ms: first token within 1 s, then 200 ms per token. Repeatable", 4},
     {"cost", KEY_COST, "KEY=VALUE", 0,
      "State what a sum needs: device_price=80, lifetime_years=4, tariff=0.3, requests_per_day=500, api=NAME …; "
      "docs/report.md lists all. Repeatable",
@@ -101,7 +106,7 @@ static void check(const struct options *o, const struct argp_state *state) {
     if (!o->against && o->against_study) argp_error(state, "a second --study: only where two stores are compared");
     if (!o->against && !o->compare[0] && o->margin > 0)
         argp_error(state, "--margin: only where two stores or configurations are compared");
-    if ((o->against || o->compare[0]) && (o->llama_bench || o->n_costs || o->prices || o->wished))
+    if ((o->against || o->compare[0]) && (o->llama_bench || o->n_costs || o->prices || o->wished || o->n_uses))
         argp_error(state, "%s: not where two are compared",
                    o->llama_bench ? "--llama-bench"
                    : o->n_costs   ? "--cost"
@@ -123,6 +128,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_COST:
         if (o->n_costs == MOST_COSTS) argp_error(state, "--cost %s: more than %d of them", arg, MOST_COSTS);
         o->costs[o->n_costs++] = arg;
+        return 0;
+    case KEY_USE:
+        if (o->n_uses == EW_MOST_OWN_USES) argp_error(state, "--use %s: more than %d of them", arg, EW_MOST_OWN_USES);
+        o->uses[o->n_uses++] = arg;
         return 0;
     case KEY_HTML: o->html = arg; return 0;
     case KEY_CSV: o->csv = arg; return 0;
@@ -247,6 +256,8 @@ int ew_cmd_report(int argc, char **argv) {
                                               .n_costs = o.n_costs,
                                               .prices = o.prices,
                                               .wishes = o.wished ? &o.wishes : NULL,
+                                              .uses = o.uses,
+                                              .n_uses = o.n_uses,
                                               .against = o.against,
                                               .against_study = o.against_study ? o.against_study : o.study,
                                               .compare = {o.compare[0], o.compare[1]},
@@ -257,6 +268,6 @@ int ew_cmd_report(int argc, char **argv) {
     ew_report_close(&report);
     if (status == EW_OK) return EW_EXIT_OK;
     ew_cli_fail(&err);
-    /* A store that cannot be read is no wrong use of the command; a cost that cannot be is. */
-    return err.status == EW_ERR_ARGUMENT && o.n_costs ? EW_EXIT_USAGE : EW_EXIT_FAILED;
+    /* A store that cannot be read is no wrong use of the command; a cost or a class that cannot be is. */
+    return err.status == EW_ERR_ARGUMENT && (o.n_costs || o.n_uses) ? EW_EXIT_USAGE : EW_EXIT_FAILED;
 }

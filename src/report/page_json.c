@@ -32,12 +32,22 @@ static json_t *ledger_json(const struct ew_ledger_record *l) {
                      ew_json_integer(l->total));
 }
 
-static json_t *classes_json(const struct ew_insight_config *c) {
+/* Keys of the reader's own classes cannot meet those of the list. */
+static void own_key(const struct ew_own_use *use, char out[48]) { snprintf(out, 48, "own:%s", use->name); }
+
+static json_t *classes_json(const struct ew_report *report, const struct ew_insight_config *c) {
     if (!c->n_ok) return json_null();
     json_t *classes = json_object();
     for (int u = 0; u < EW_USE_CLASSES; u++)
         json_object_set_new(classes, ew_use_threshold((enum ew_use_class)u)->key,
                             c->use[u] < 0 ? json_null() : json_boolean(c->use[u]));
+    for (size_t i = 0; i < report->n_uses; i++) {
+        char key[48];
+        own_key(&report->uses[i], key);
+        int met =
+            ew_use_meets_own(&report->uses[i], c->figure[EW_MEASURE_TTFT].value, c->figure[EW_MEASURE_DECODE].value);
+        json_object_set_new(classes, key, met < 0 ? json_null() : json_boolean(met));
+    }
     return classes;
 }
 
@@ -52,7 +62,7 @@ static json_t *flags_json(const struct ew_insight_config *c) {
     return list;
 }
 
-static json_t *config_json(const struct ew_insight_config *c) {
+static json_t *config_json(const struct ew_report *report, const struct ew_insight_config *c) {
     const struct ew_config_record *r = c->record;
     json_t *figures = json_object();
     for (int m = 0; m < EW_MEASURES; m++)
@@ -75,7 +85,7 @@ static json_t *config_json(const struct ew_insight_config *c) {
         c->rss_file_bytes == EW_MISSING ? json_null()
                                         : json_pack("{s:I, s:I}", "file_mapped", (json_int_t)c->rss_file_bytes,
                                                     "anonymous", (json_int_t)c->rss_anon_bytes),
-        "classes", classes_json(c), "front", c->front, "front_of_model", c->front_of_model, "context",
+        "classes", classes_json(report, c), "front", c->front, "front_of_model", c->front_of_model, "context",
         ew_context_json(c), "quality", ew_json_number(c->quality), "flags", flags_json(c));
     if (out && more) json_object_update(out, more);
     json_decref(more);
@@ -106,12 +116,19 @@ static json_t *caveats_json(const struct ew_insight *insight) {
     return list;
 }
 
-static json_t *thresholds_json(void) {
+static json_t *thresholds_json(const struct ew_report *report) {
     json_t *list = json_array();
     for (int u = 0; u < EW_USE_CLASSES; u++) {
         const struct ew_use_threshold *t = ew_use_threshold((enum ew_use_class)u);
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "key", t->key, "name", t->name, "rule", t->rule,
                                               "source", t->source));
+    }
+    for (size_t i = 0; i < report->n_uses; i++) {
+        char key[48];
+        own_key(&report->uses[i], key);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:o, s:s, s:s}", "key", key, "name", ew_json_text(report->uses[i].name),
+                                        "rule", report->uses[i].rule, "source", "yours"));
     }
     return list;
 }
@@ -347,14 +364,14 @@ enum ew_status ew_report_make_json(const struct ew_report *report, struct json_t
     if (status != EW_OK) return status;
     json_t *configurations = json_array(), *trials = json_array();
     for (size_t i = 0; i < insight->n_configs; i++)
-        json_array_append_new(configurations, config_json(&insight->configs[i]));
+        json_array_append_new(configurations, config_json(report, &insight->configs[i]));
     for (size_t i = 0; i < insight->n_runs; i++) json_array_append_new(trials, ew_run_json(insight, i));
     json_t *document = json_pack(
         "{s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
         "edgewise-report", "version", 1, "made_up", 0, "title", ew_json_text(report->study->study.name), "study",
         ew_report_study_json(report), "repeat_commands", repeat_json(report), "answers", answers_json(insight),
         "caveats", caveats_json(insight), "energy", energy_json(report), "machine", ew_report_machine_json(report),
-        "method", method_json(report), "thresholds", thresholds_json(), "samples", samples_json(insight),
+        "method", method_json(report), "thresholds", thresholds_json(report), "samples", samples_json(insight),
         "configurations", configurations, "trials", trials, "traces", traces_json(insight), "power", power, "money",
         ew_money_json(report), "recommended", ew_recommended_json(report));
     if (!document) return ew_error_set(err, EW_ERR_MEMORY, "report: out of memory");

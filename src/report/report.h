@@ -20,7 +20,9 @@ struct ew_report {
     double measured_idle_w; /* of the energy meter, between the runs; NAN: none */
     struct ew_prices *prices;
     struct ew_money_case money;
-    struct ew_recommendation recommendation; /* text NULL: nothing was wished for */
+    struct ew_recommendation recommendation;  /* text NULL: nothing was wished for */
+    struct ew_own_use uses[EW_MOST_OWN_USES]; /* classes of the reader's own */
+    size_t n_uses;
     struct ew_report *against; /* a second store, held against this one; itself where two configurations are; NULL */
     struct ew_versus *versus;  /* of both; NULL: none */
 };
@@ -33,10 +35,12 @@ struct ew_report_request {
     size_t n_costs;
     const char *prices;             /* a price list of one's own, in the form of data/api_prices.json */
     const struct ew_wishes *wishes; /* limits under which to recommend */
-    const char *against;            /* a second store to compare with */
-    const char *against_study;      /* its study; NULL = the newest */
-    const char *compare[2];         /* two configurations of this store, by id or label; NULL = none */
-    double margin;                  /* up to which a difference does not count; 0 = EW_VERSUS_MARGIN */
+    const char *const *uses;        /* [n_uses] as ew_use_parse reads them, EW_MOST_OWN_USES at most */
+    size_t n_uses;
+    const char *against;       /* a second store to compare with */
+    const char *against_study; /* its study; NULL = the newest */
+    const char *compare[2];    /* two configurations of this store, by id or label; NULL = none */
+    double margin;             /* up to which a difference does not count; 0 = EW_VERSUS_MARGIN */
 };
 
 /* request NULL: nothing asked. Errors: as ew_store_open and ew_store_read_study; NOT_FOUND for a study of that name

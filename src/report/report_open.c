@@ -89,6 +89,19 @@ static enum ew_status take_costs(struct ew_report *report, const struct ew_repor
     return status == EW_OK ? ew_money_case_resolve(&report->money, report->prices, err) : status;
 }
 
+static enum ew_status take_uses(struct ew_report *report, const struct ew_report_request *request,
+                                struct ew_error *err) {
+    enum ew_status status = EW_OK;
+    for (size_t i = 0; i < request->n_uses && status == EW_OK; i++) {
+        if (report->n_uses == EW_MOST_OWN_USES)
+            return ew_error_set(err, EW_ERR_ARGUMENT, "--use `%.60s`: more than %d of them", request->uses[i],
+                                EW_MOST_OWN_USES);
+        status = ew_use_parse(request->uses[i], &report->uses[report->n_uses], err);
+        report->n_uses += status == EW_OK;
+    }
+    return status;
+}
+
 static enum ew_status open_against(struct ew_report *report, const struct ew_report_request *request,
                                    struct ew_error *err) {
     const struct ew_report_request other = {.study = request->against_study};
@@ -143,6 +156,7 @@ enum ew_status ew_report_open(const char *path, const struct ew_report_request *
     if (status == EW_OK) status = ew_prices_open(request->prices, NULL, &report->prices, err);
     if (status == EW_OK) report->measured_idle_w = find_idle_w(report);
     if (status == EW_OK) status = take_costs(report, request, err);
+    if (status == EW_OK) status = take_uses(report, request, err);
     if (status == EW_OK && request->wishes)
         status = ew_recommend(report->insight, request->wishes, &report->recommendation, err);
     if (status == EW_OK && request->against) status = open_against(report, request, err);

@@ -36,6 +36,11 @@ expect "rows of the JSON lines" 0 '^12$' sh -c "wc -l <'$folder/r.jsonl' | tr -d
 expect "no part files left" 1 '^$' sh -c "ls '$folder' | grep -E 'html\.|csv\.|jsonl\.' || { echo; exit 1; }"
 expect "help" 0 'edgewise report demo/demo.db --html' "$edgewise" report --help
 expect "recommended" 0 '^Recommended for you   Run tiny Q8_0' "$edgewise" report "$folder/s.db" --max-memory 100MiB
+# First token after 0.1, 2.5 and 1.25 s; 100, 12.8 and 25 tokens/s.
+expect "a class of one's own" 0 '^kiosk  *first token within 2 s, then 50 ms per token or less: 2 of 3 configurations: tiny' "$edgewise" report "$folder/s.db" --use kiosk=2s,50ms
+expect "half a class" 0 '^slow  *100 ms per token or less: 3 of 3' "$edgewise" report "$folder/s.db" --use slow=,100ms
+expect "class on the page" 0 '"own:kiosk": false' "$edgewise" report "$folder/s.db" --use kiosk=2s,50ms --json
+expect "class that is none" 2 'is not NAME=FIRST,PER_TOKEN' "$edgewise" report "$folder/s.db" --use kiosk=2
 expect "nothing to recommend" 0 'average power was not measured' "$edgewise" report "$folder/s.db" --max-watts 5
 expect "costs" 0 'Money in USD; rent: GPT-4o Mini at 0.15 in and 0.6 out' "$edgewise" report "$folder/s.db" --cost device_price=80 --cost lifetime_years=4 --cost api=gpt-4o-mini
 expect "what was not stated" 0 'power at work was neither measured nor stated' "$edgewise" report "$folder/s.db" --cost device_price=80 --cost lifetime_years=4
