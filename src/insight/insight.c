@@ -281,6 +281,7 @@ static enum ew_status build(struct ew_insight *insight, const struct ew_trial_en
     for (size_t i = 0; i < insight->n_configs && status == EW_OK; i++) status = fill_figures(insight, i, scratch, err);
     free(scratch);
     if (status == EW_OK) status = mark_fronts(insight, err);
+    if (status == EW_OK) status = ew_flags_find(insight, err);
     if (status == EW_OK) status = ew_advice_warn(insight, err);
     if (status == EW_OK) status = ew_advice_answer(insight, err);
     return status;

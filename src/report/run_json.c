@@ -37,6 +37,9 @@ json_t *ew_run_json(const struct ew_insight *insight, size_t run_index) {
     json_t *flags = json_array();
     if (run->swapped) json_array_append_new(flags, json_string("swapped"));
     if (run->begun_again) json_array_append_new(flags, json_string("begun again"));
+    for (int m = 0; m < EW_MEASURES; m++)
+        if (run->outlier & 1u << m)
+            json_array_append_new(flags, json_sprintf("%s stands apart", ew_measure_info((enum ew_measure)m)->head));
     bool has_energy = run->energy && run->energy->grade != EW_GRADE_NONE;
     json_t *out =
         json_pack("{s:I, s:I, s:o, s:b, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "id", (json_int_t)trial->id,

@@ -169,6 +169,23 @@ static void print_head(const struct ew_report *report, FILE *out, const struct e
     fputc('\n', out);
 }
 
+/* "first token within 1 s …: 2 of 6 configurations: A; B". */
+static void say_own_use(const struct ew_report *report, const struct ew_own_use *use, char *out, size_t size) {
+    const struct ew_insight *insight = report->insight;
+    size_t met = 0, all = 0, n = 0;
+    char names[512] = "";
+    for (size_t i = 0; i < insight->n_configs; i++) {
+        const struct ew_insight_config *c = &insight->configs[i];
+        all += c->n_ok > 0;
+        if (!c->n_ok ||
+            ew_use_meets_own(use, c->figure[EW_MEASURE_TTFT].value, c->figure[EW_MEASURE_DECODE].value) != 1)
+            continue;
+        if (met++ < 4) n += (size_t)snprintf(names + n, sizeof names - n, "%s%.100s", n ? "; " : "", c->label);
+    }
+    snprintf(out, size, "%s: %zu of %zu configurations%s%s%s", use->rule, met, all, met ? ": " : "", names,
+             met > 4 ? " …" : "");
+}
+
 static void print_words(const struct ew_report *report, FILE *out, const struct ew_text_style *style) {
     const struct ew_insight *insight = report->insight;
     if (report->recommendation.text) {
@@ -178,6 +195,11 @@ static void print_words(const struct ew_report *report, FILE *out, const struct 
     for (size_t i = 0; i < insight->n_answers; i++) {
         ew_text_paragraph(out, style, INDENT, insight->answers[i].heading, insight->answers[i].text);
         if (insight->answers[i].reason) ew_text_paragraph(out, style, INDENT, "", insight->answers[i].reason);
+    }
+    for (size_t i = 0; i < report->n_uses; i++) {
+        char text[768];
+        say_own_use(report, &report->uses[i], text, sizeof text);
+        ew_text_paragraph(out, style, INDENT, report->uses[i].name, text);
     }
     if (!insight->n_answers) fputs("No run has ended well yet, so there is no answer.\n", out);
     for (size_t i = 0; i < insight->n_caveats; i++) {
@@ -259,6 +281,15 @@ enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *ou
     for (size_t i = 0; i < insight->n_answers; i++) {
         fprintf(out, "- **%s:** ", insight->answers[i].heading);
         print_escaped(out, insight->answers[i].text);
+        fputc('\n', out);
+    }
+    for (size_t i = 0; i < report->n_uses; i++) {
+        char text[768];
+        say_own_use(report, &report->uses[i], text, sizeof text);
+        fputs("- **", out);
+        print_escaped(out, report->uses[i].name);
+        fputs(":** ", out);
+        print_escaped(out, text);
         fputc('\n', out);
     }
     for (size_t i = 0; i < insight->n_caveats; i++) {
