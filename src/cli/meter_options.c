@@ -1,5 +1,6 @@
 /* Owns --meter-source, --power-trace and EDGEWISE_METERS. */
 #include "cli/meter_options.h"
+#include "meter/plug_http.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,8 @@ enum { KEY_SOURCE = 2901, KEY_TRACE };
 
 static const struct argp_option options[] = {
     {"meter-source", KEY_SOURCE, "SOURCE", 0,
-     "Add a meter that cannot be found by itself: replay:FILE; docs/meters.md lists all kinds. Repeatable; "
-     "$EDGEWISE_METERS gives more, separated by spaces",
+     "Add a meter that cannot be found by itself: replay:FILE, shelly:HOST, tasmota:HOST, assumed:WATTS; "
+     "docs/meters.md lists all kinds. Repeatable; $EDGEWISE_METERS gives more, separated by spaces",
      8},
     {"power-trace", KEY_TRACE, "FILE", 0, "Play a recorded power trace as the energy meter (replay:FILE)", 8},
     {0},
@@ -51,7 +52,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 const struct argp ew_meter_options_argp = {.options = options, .parser = parse};
 
 struct ew_meter_config ew_meter_options_config(const struct ew_meter_options *o, const char *root) {
-    return (struct ew_meter_config){.root = root, .sources = o->sources, .n_sources = o->n_sources};
+    return (struct ew_meter_config){
+        .root = root, .sources = o->sources, .n_sources = o->n_sources, .plugs = &ew_plugs_over_http};
 }
 
 void ew_meter_options_close(struct ew_meter_options *o) {

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 64, FIRST_CAPACITY = 256, MIN_PERIOD_NS = 100000 };
+enum { BATCH = 64, FIRST_CAPACITY = 256, MIN_PERIOD_NS = 100000, TAIL_STEP_NS = 5000000 };
+static const int64_t tail_periods = 3, max_tail_ns = 4000000000;
 
 struct track {
     struct ew_meter *meter;
@@ -185,11 +186,29 @@ static void wait_real(struct ew_meter_sampler *s, int64_t due_ns) {
     pthread_mutex_unlock(&s->lock);
 }
 
+/* A meter whose stamps lag (a plug is asked once a second, by its own thread) has not yet told of the moment of
+ * stopping: it is listened to until it has, or has gone on for a few of its periods. A sensor that is read now is past
+ * that moment with its first reading. */
+static void listen_on(struct ew_meter_sampler *s, int64_t stop_ns) {
+    for (size_t i = 0; i < s->n; i++) {
+        struct track *t = &s->tracks[i];
+        int64_t wait = tail_periods * t->period_ns < max_tail_ns ? tail_periods * t->period_ns : max_tail_ns;
+        struct timespec nap = {.tv_nsec = TAIL_STEP_NS};
+        sample(s, t);
+        if (t->trace.info->quantity != EW_METER_ENERGY) continue;
+        for (int64_t waited = 0; waited < wait && !t->trace.ended; waited += TAIL_STEP_NS) {
+            if (t->trace.n > 0 && t->times_ns[t->trace.n - 1] >= stop_ns) break;
+            clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+            sample(s, t);
+        }
+    }
+}
+
 static void *thread_main(void *argument) {
     struct ew_meter_sampler *s = argument;
     int64_t cpu0 = thread_cpu_ns(), wall0 = now_ns(s);
     while (!atomic_load(&s->stopping)) wait_real(s, sample_due(s));
-    for (size_t i = 0; i < s->n; i++) sample(s, &s->tracks[i]);
+    listen_on(s, now_ns(s));
     s->cost.cpu_ns = thread_cpu_ns() - cpu0;
     s->cost.wall_ns = now_ns(s) - wall0;
     return NULL;
