@@ -1,6 +1,7 @@
 /* Owns --meter-source, --power-trace, --calibration and their variables; calibration_choice.c applies the last. */
 #include "cli/meter_options.h"
 #include "cli/calibration_choice.h"
+#include "meter/plug_http.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,8 @@ enum { KEY_SOURCE = 2901, KEY_TRACE, KEY_CALIBRATION };
 
 static const struct argp_option options[] = {
     {"meter-source", KEY_SOURCE, "SOURCE", 0,
-     "Add a meter that cannot be found by itself: log:FILE, replay:FILE; docs/meters.md lists all kinds. Repeatable; "
-     "$EDGEWISE_METERS gives more, separated by spaces",
+     "Add a meter that cannot be found by itself: replay:FILE, log:FILE, shelly:HOST, tasmota:HOST, assumed:WATTS; "
+     "docs/meters.md lists all kinds. Repeatable; $EDGEWISE_METERS gives more, separated by spaces",
      8},
     {"power-trace", KEY_TRACE, "FILE", 0, "Play a recorded power trace as the energy meter (replay:FILE)", 8},
     {"calibration", KEY_CALIBRATION, "FILE", 0,
@@ -64,6 +65,7 @@ struct ew_meter_config ew_meter_options_config(const struct ew_meter_options *o,
     return (struct ew_meter_config){.root = root,
                                     .sources = o->sources,
                                     .n_sources = o->n_sources,
+                                    .plugs = &ew_plugs_over_http,
                                     .found = ew_calibration_choice_apply,
                                     .found_context = o->calibration};
 }

@@ -82,6 +82,8 @@ enum ew_status ew_meter_probe_rapl_perf(struct ew_meter_list *list, const struct
                                         struct ew_error *err);
 enum ew_status ew_meter_probe_hwmon(struct ew_meter_list *list, const struct ew_meter_config *config,
                                     struct ew_error *err);
+enum ew_status ew_meter_probe_battery(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                      struct ew_error *err);
 enum ew_status ew_meter_probe_heat(struct ew_meter_list *list, const struct ew_meter_config *config,
                                    struct ew_error *err);
 enum ew_status ew_meter_probe_time(struct ew_meter_list *list, const struct ew_meter_config *config,
@@ -101,5 +103,11 @@ enum ew_status ew_meter_source_replay(struct ew_meter_list *list, const struct e
                                       const char *path, struct ew_error *err);
 enum ew_status ew_meter_source_log(struct ew_meter_list *list, const struct ew_meter_config *config, const char *text,
                                    struct ew_error *err);
+enum ew_status ew_meter_source_shelly(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                      const char *address, struct ew_error *err);
+enum ew_status ew_meter_source_tasmota(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                       const char *address, struct ew_error *err);
+enum ew_status ew_meter_source_assumed(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                       const char *watts, struct ew_error *err);
 
 #endif

@@ -185,7 +185,8 @@ static void wait_real(struct ew_meter_sampler *s, int64_t due_ns) {
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Readings that arrive late (a log which another program writes) are waited for until they reach the end. */
+/* Readings that arrive late (a log which another program writes, a plug that is asked once a second) are waited for
+ * until they reach the end. */
 static void catch_up(struct ew_meter_sampler *s, struct track *t, int64_t end_ns) {
     double late_s = ew_meter_late_s(t->meter);
     int64_t limit = end_ns + (int64_t)(late_s * 1e9), nap = t->period_ns < MAX_NAP_NS ? t->period_ns : MAX_NAP_NS;
@@ -198,7 +199,8 @@ static void catch_up(struct ew_meter_sampler *s, struct track *t, int64_t end_ns
     }
     if (!reached)
         ew_meter_text(t->trace.error, sizeof t->trace.error,
-                      "its readings had not reached the end %.3g s after it: the meter's logger is late or has stopped",
+                      "its readings had not reached the end %.3g s after it: the meter, or what writes for it, is late "
+                      "or has stopped",
                       late_s);
 }
 

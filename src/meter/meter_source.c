@@ -11,6 +11,9 @@ static const struct {
 } kinds[] = {
     {"replay", ew_meter_source_replay},
     {"log", ew_meter_source_log},
+    {"shelly", ew_meter_source_shelly},
+    {"tasmota", ew_meter_source_tasmota},
+    {"assumed", ew_meter_source_assumed},
 };
 
 enum { KINDS = sizeof kinds / sizeof *kinds };
