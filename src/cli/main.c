@@ -1,5 +1,6 @@
 /* The command table. Each command owns its options, help and output in cmd_NAME.c. */
 #include "cli/command.h"
+#include "cli/device_options.h"
 #include "machine/cpu_features.h"
 
 #include <errno.h>
@@ -115,6 +116,7 @@ int main(int argc, char **argv) {
         char name[64];
         snprintf(name, sizeof name, "edgewise %s", commands[i].name);
         argv[1] = name;
+        ew_device_restore_left_over();
         return commands[i].run(argc - 1, argv + 1);
     }
     fprintf(stderr, "edgewise: `%s` is not a command; edgewise --help lists them\n", argv[1]);

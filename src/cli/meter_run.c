@@ -3,6 +3,7 @@
  * they are not taken for the program's. */
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/device_options.h"
 #include "cli/meter_commands.h"
 #include "cli/meter_json.h"
 #include "cli/meter_options.h"
@@ -24,6 +25,7 @@ enum { KEY_IDLE = 2001, KEY_WARM_UP, KEY_TRACE, KEY_QUIET, KEY_SIGNATURE, KEY_PE
 struct options {
     struct ew_cli_common common;
     struct ew_meter_options meters;
+    struct ew_device_options device;
     const char *meter, *file, *trace;
     double idle_s;
     uint32_t repeats;
@@ -55,6 +57,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->common;
         state->child_inputs[1] = &o->meters;
+        state->child_inputs[2] = &o->device;
         return 0;
     case 'm': o->meter = arg; return 0;
     case 'o': o->file = arg; return 0;
@@ -182,18 +185,12 @@ static int report(const struct options *o, const struct ew_meter_run *run) {
     return status;
 }
 
-static int execute(const struct options *o) {
+static int measure(const struct options *o, struct ew_study_meters *meters) {
     struct ew_error err = {0};
-    struct ew_study_meters meters = {0};
     struct ew_command_result *result = NULL;
-    struct ew_meter_config config = ew_meter_options_config(&o->meters, o->common.root);
-    if (ew_study_meters_open(&config, o->meter, &meters, &err) != EW_OK) {
-        ew_cli_fail(&err);
-        return EXIT_OWN_FAILURE;
-    }
     const struct ew_command_setup setup = {
         .argv = o->command,
-        .meters = &meters,
+        .meters = meters,
         .idle_s = o->idle_s,
         .warm_ups = o->warm_ups >= 0 ? (uint32_t)o->warm_ups : o->repeats > 1,
         .repeats = o->repeats,
@@ -204,21 +201,43 @@ static int execute(const struct options *o) {
     };
     int exit_status;
     if (ew_command_run(&setup, &result, &err) == EW_OK) {
-        const struct ew_meter_run run = {
-            .argv = o->command, .result = result, .meters = &meters, .cores = usable_cores()};
+        const struct ew_meter_run run = {.argv = o->command,
+                                         .result = result,
+                                         .meters = meters,
+                                         .cores = usable_cores(),
+                                         .settings = o->device.list,
+                                         .n_settings = o->device.n};
         exit_status = report(o, &run);
     } else {
         exit_status = err.status == EW_ERR_CANCELLED ? 128 + SIGINT : fail(&err);
         if (err.status == EW_ERR_CANCELLED) ew_cli_fail(&err);
     }
     ew_command_result_close(&result);
+    return exit_status;
+}
+
+/* Settings come first and go last: their guardian wants to be started before there are threads. */
+static int execute(const struct options *o) {
+    struct ew_error err = {0};
+    struct ew_study_meters meters = {0};
+    struct ew_device_settings *settings = NULL;
+    struct ew_meter_config config = ew_meter_options_config(&o->meters, o->common.root);
+    int exit_status = EXIT_OWN_FAILURE;
+    if (ew_device_options_apply(&o->device, o->common.root, &settings, &err) != EW_OK ||
+        ew_study_meters_open(&config, o->meter, &meters, &err) != EW_OK)
+        ew_cli_fail(&err);
+    else
+        exit_status = measure(o, &meters);
     ew_study_meters_close(&meters);
+    if (!ew_device_options_close(&settings) && exit_status == 0) exit_status = EXIT_OWN_FAILURE;
     return exit_status;
 }
 
 int ew_meter_command_run(int argc, char **argv) {
-    static const struct argp_child children[] = {
-        {&ew_cli_common_argp, 0, NULL, 0}, {&ew_meter_options_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {{&ew_cli_common_argp, 0, NULL, 0},
+                                                 {&ew_meter_options_argp, 0, NULL, 0},
+                                                 {&ew_device_options_argp, 0, NULL, 0},
+                                                 {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse,

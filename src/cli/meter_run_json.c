@@ -140,6 +140,11 @@ json_t *ew_meter_run_json(const struct ew_meter_run *run) {
     json_object_set_new(o, "interrupted", result->interrupted ? json_integer(result->interrupted) : json_null());
     put_integer(o, "begin_ns", result->begin_ns);
     put_integer(o, "begin_unix_ns", result->begin_unix_ns);
+    json_t *settings = json_object();
+    for (size_t i = 0; i < run->n_settings; i++)
+        json_object_set_new(settings, ew_setting_kind_name(run->settings[i].kind),
+                            ew_meter_json_text(run->settings[i].value));
+    json_object_set_new(o, "settings", settings);
     const struct ew_meter *energy = run->meters->energy;
     json_object_set_new(o, "meter", energy ? ew_meter_json_info(ew_meter_info(energy)) : json_null());
     json_object_set_new(o, "energy_none", energy ? json_null() : ew_meter_json_text(run->meters->energy_none));
