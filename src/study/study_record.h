@@ -64,6 +64,16 @@ struct ew_config_record {
     int64_t cpu_mask;   /* 0 = all */
     bool sample_text;
     const char *engine; /* command of another engine, or NULL */
+    /* Zero and NULL in what follows are the defaults, so that records of older stores mean the same. */
+    int64_t batch;        /* most tokens in flight while reading a prompt; 0 = the engine's default */
+    const char *cores;    /* CPUs it may run on: "0-3"; NULL = all */
+    int64_t sustained_ms; /* go on for so long after the measured phases; 0 = not */
+    const char *load;     /* state of the page cache: "warm", "cold"; NULL = as it came */
+    const char *backend;  /* NULL = "cpu" */
+    const char *kv_type;  /* NULL = "f16" */
+    const char *governor; /* settings of the machine; NULL and 0 = as it was found */
+    int64_t frequency_cap_hz;
+    const char *power_mode, *epp;
 };
 
 /* One start of `edgewise study`: a study that was killed and resumed has several. */
