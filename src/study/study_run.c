@@ -282,7 +282,8 @@ static enum ew_status run_all(struct runner *r, struct ew_study_outcome *out) {
     if (status == EW_OK && !out->stopped) status = rest(r, "after");
     /* Repeats that were not needed leave the plan. */
     if (status == EW_OK && r->slots.n_dropped > 0) status = put_plan(r);
-    if (status == EW_OK) status = q->sink->end_invocation(q->sink->context, r->invocation_id, unix_now_ns(), r->err);
+    const struct ew_invocation_record end = {.id = r->invocation_id, .ended_unix_ns = unix_now_ns()};
+    if (status == EW_OK) status = q->sink->end_invocation(q->sink->context, &end, r->err);
     return status;
 }
 
