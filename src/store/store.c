@@ -77,7 +77,10 @@ static enum ew_status check_schema(struct ew_store *store, enum ew_store_mode mo
 
 static enum ew_status open_database(struct ew_store *store, enum ew_store_mode mode, struct ew_error *err) {
     int flags = mode == EW_STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    int code = sqlite3_open_v2(store->path, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    /* URIs are for attaching read-only (store_merge.c); a path is never one. */
+    char name[4096];
+    snprintf(name, sizeof name, "%s%s", strncmp(store->path, "file:", 5) == 0 ? "./" : "", store->path);
+    int code = sqlite3_open_v2(name, &store->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
     if (code != SQLITE_OK) {
         int os_error = store->db ? sqlite3_system_errno(store->db) : 0;
         if (os_error == 0) return ew_store_sql_error(store, code, "cannot open", err);

@@ -29,6 +29,10 @@ int ew_store_version(const struct ew_store *store);
 /* PRAGMA integrity_check and foreign_key_check. FORMAT with the first complaint. */
 enum ew_status ew_store_check(struct ew_store *store, struct ew_error *err);
 
+/* Beyond ew_store_check: decodes every stamp and sample. *blobs: how many there are. FORMAT naming the first that is
+ * damaged. */
+enum ew_status ew_store_check_blobs(struct ew_store *store, int64_t *blobs, struct ew_error *err);
+
 /* ---- writing: record->id is ignored; *id receives the row's ---- */
 
 /* An existing study of that name keeps its seed, creation time and source: *record is what the store has then. */

@@ -31,16 +31,17 @@ static void make_old(struct fixture *f) {
     char *schema = read_schema_1();
     execute(db, schema);
     free(schema);
-    execute(db, "PRAGMA application_id = 1163356499; PRAGMA user_version = 1;"
-                "INSERT INTO study VALUES (1, 'old', 'old.yaml', 'text', '{}', 7, 100);"
-                "INSERT INTO machine VALUES (1, 'feed', 'board', 'aarch64', 4, 1000, 'neon', 'Linux', '{}');"
-                "INSERT INTO model VALUES (1, 'mk', '/m.gguf', 'M', 'llama', 'Q4_0', NULL, 0, 0, 10, 5, 6, 7, 1, 2, 3, 4);"
-                "INSERT INTO config VALUES (1, 'ck', 1, 4, 2, 16, 4, 0, 20, 'auto', 0, 0, NULL);"
-                "INSERT INTO invocation VALUES (1, 1, 1, 2, 3, NULL, 'boot', '0.1.0', 'gcc', '{}', NULL);"
-                "INSERT INTO trial (id, study_id, config_id, invocation_id, key, repeat, position, seed, status,"
-                " attempts, begin_ns, end_ns, ttft_ns) VALUES (1, 1, 1, 1, 'k0', 0, 0, 7, 'ok', 1, 10, 90, 33),"
-                " (2, 1, 1, NULL, 'k1', 1, 1, 8, 'planned', 0, NULL, NULL, NULL);"
-                "INSERT INTO phase VALUES (1, 0, 'prefill', 20, 60, 16, NULL, NULL, NULL, NULL, NULL);");
+    execute(db,
+            "PRAGMA application_id = 1163356499; PRAGMA user_version = 1;"
+            "INSERT INTO study VALUES (1, 'old', 'old.yaml', 'text', '{}', 7, 100);"
+            "INSERT INTO machine VALUES (1, 'feed', 'board', 'aarch64', 4, 1000, 'neon', 'Linux', '{}');"
+            "INSERT INTO model VALUES (1, 'mk', '/m.gguf', 'M', 'llama', 'Q4_0', NULL, 0, 0, 10, 5, 6, 7, 1, 2, 3, 4);"
+            "INSERT INTO config VALUES (1, 'ck', 1, 4, 2, 16, 4, 0, 20, 'auto', 0, 0, NULL);"
+            "INSERT INTO invocation VALUES (1, 1, 1, 2, 3, NULL, 'boot', '0.1.0', 'gcc', '{}', NULL);"
+            "INSERT INTO trial (id, study_id, config_id, invocation_id, key, repeat, position, seed, status,"
+            " attempts, begin_ns, end_ns, ttft_ns) VALUES (1, 1, 1, 1, 'k0', 0, 0, 7, 'ok', 1, 10, 90, 33),"
+            " (2, 1, 1, NULL, 'k1', 1, 1, 8, 'planned', 0, NULL, NULL, NULL);"
+            "INSERT INTO phase VALUES (1, 0, 'prefill', 20, 60, 16, NULL, NULL, NULL, NULL, NULL);");
     sqlite3_close(db);
 }
 
