@@ -14,8 +14,8 @@ enum ew_status ew_calibration_choice_apply(const struct ew_meter_config *config,
 /* What tells boards apart in calibrations: name and fingerprint of the machine. "" = it cannot be told. */
 void ew_calibration_board(const char *root, char *out, size_t size);
 
-/* "a calibration of 2026-11-25 14:03 UTC is kept: --calibration auto", where one of this meter and board is kept and not
- * in use; "" otherwise. */
+/* "a calibration of 2026-11-25 14:03 UTC is kept: --calibration auto", where one of this meter and board is kept and
+ * not in use; "" otherwise. */
 void ew_calibration_note(const struct ew_meter_info *info, const char *board, char *out, size_t size);
 
 /* "2026-11-25 14:03 UTC" */

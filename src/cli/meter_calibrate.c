@@ -98,10 +98,14 @@ static volatile sig_atomic_t stopped;
 
 static void on_stop(int number) { stopped = number; }
 
+/* What was ignored stays so: nohup, and jobs in the background. */
 static void catch_signals(void (*handler)(int)) {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        sigaction(numbers[i], &(struct sigaction){.sa_handler = handler}, NULL);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct sigaction before;
+        sigaction(numbers[i], NULL, &before);
+        if (before.sa_handler != SIG_IGN) sigaction(numbers[i], &(struct sigaction){.sa_handler = handler}, NULL);
+    }
 }
 
 static int64_t now_ns(void *context) {

@@ -123,6 +123,8 @@ static void describe(const struct ew_meter_info *info, char *text, size_t size) 
     if (info->resolution > 0) add(text, size, " · steps of %s", words);
     period_words(words, sizeof words, info->averaging_s);
     if (info->averaging_s > 0) add(text, size, " · averages over %s", words);
+    period_words(words, sizeof words, info->stamp_error_s);
+    if (info->stamp_error_s > 0) add(text, size, " · stamps ± %s", words);
     if (info->quantity == EW_METER_ENERGY) {
         if (isnan(info->error_relative))
             add(text, size, " · error not documented");

@@ -18,8 +18,8 @@ struct ew_meter_options {
 };
 extern const struct argp ew_meter_options_argp;
 
-/* The meters under root ("" or NULL = this machine), the named ones, and what calibration_choice.c corrects; points into
- * *options. */
+/* The meters under root ("" or NULL = this machine), the named ones, and what calibration_choice.c corrects; points
+ * into *options. */
 struct ew_meter_config ew_meter_options_config(const struct ew_meter_options *options, const char *root);
 void ew_meter_options_close(struct ew_meter_options *options);
 

@@ -58,6 +58,7 @@ class MeterLogs(ScratchCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         value = self.read("out.json")
         self.assertEqual((value["meter"]["name"], value["meter"]["boundary"]), ("log:usb", "board"))
+        self.assertTrue(0 < value["meter"]["stamp_error_s"] < 0.5 and value["meter"]["clock_drift"] > 0)
         once = value["runs"][0]
         self.assert_true_energy(writer, meter, once)
         self.assert_true_energy(writer, meter, once["phases"][0])
