@@ -1,4 +1,5 @@
-/* What counts as throttled; the page cache of one file. */
+/* What counts as throttled; the page cache of one file; when idle power is known. */
+#include "study/idle_settled.h"
 #include "study/page_cache.h"
 #include "study/trial_conditions.h"
 
@@ -74,7 +75,31 @@ static void cache_of_one_file(void **state) {
     assert_true(isnan(ew_page_cache_share(path)));
 }
 
+/* Ten parts of one second, each at a constant power: their means are known, and so is the interval. With p = 10 ± 1 W
+ * in turn: standard deviation sqrt(10 / 9), over sqrt(10), times t(0.975, 9) = 2.26216, over 10 W. */
+static void idle_interval_of_ten_parts(void **state) {
+    (void)state;
+    const struct ew_meter_channel channel = {.name = "all", .in_total = true, .wrap = NAN};
+    const struct ew_meter_info info = {.quantity = EW_METER_ENERGY,
+                                       .kind = EW_METER_COUNTER,
+                                       .n_channels = 1,
+                                       .channels = &channel,
+                                       .power_max_w = 100,
+                                       .period_s = 0.1};
+    int64_t times[101];
+    double joules[101] = {0};
+    for (int i = 0; i <= 100; i++) {
+        times[i] = 1000000000LL + i * 100000000LL;
+        if (i > 0) joules[i] = joules[i - 1] + ((i - 1) / 10 % 2 ? 1.1 : 0.9);
+    }
+    double interval = ew_idle_interval(&info, times, joules, 101);
+    double expected = 2.262157 * sqrt(10.0 / 9) / sqrt(10) / 10;
+    if (fabs(interval - expected) > 1e-4) fail_msg("%g, expected %g", interval, expected);
+    assert_true(isinf(ew_idle_interval(&info, times, joules, 10)));
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(throttled_or_not), cmocka_unit_test(cache_of_one_file)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(throttled_or_not), cmocka_unit_test(cache_of_one_file),
+                                       cmocka_unit_test(idle_interval_of_ten_parts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
