@@ -367,6 +367,18 @@ static void read_top(struct ew_yaml *y, void *context, const char *key, int line
     }
 }
 
+/* A run that is told to last longer than it may is a mistake, not a result. */
+static void check_sustained(struct ew_yaml *y, const struct ew_study_file *file, const struct ew_study_values *values) {
+    for (size_t i = 0; i < values->n; i++) {
+        char asked[32], most[32];
+        if ((double)values->value[i] / 1000 < file->timeout_s) continue;
+        ew_value_print_duration((double)values->value[i] / 1000, asked, sizeof asked);
+        ew_value_print_duration(file->timeout_s, most, sizeof most);
+        ew_yaml_complain(y, values->line, "sustained: %s is not less than the timeout of %s (measure: timeout)", asked,
+                         most);
+    }
+}
+
 static void check_whole(struct ew_yaml *y, struct ew_study_file *file) {
     if (y->status != EW_OK) return;
     if (!file->name)
@@ -375,6 +387,9 @@ static void check_whole(struct ew_yaml *y, struct ew_study_file *file) {
         ew_yaml_complain(y, 1, "models: is missing or empty: nothing to measure");
     else
         ew_study_complete_grids(y, file);
+    check_sustained(y, file, &file->sustained);
+    for (size_t i = 0; i < file->n_configurations; i++)
+        check_sustained(y, file, &file->configurations[i].axis[EW_AXIS_SUSTAINED]);
 }
 
 enum ew_status ew_study_file_parse(const char *path, const char *text, size_t size, struct ew_study_file **out,

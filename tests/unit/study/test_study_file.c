@@ -158,6 +158,7 @@ static void knobs_of_the_machine_and_the_protocol(void **state) {
              "  epp: balance_power\n"
              "measure:\n"
              "  cool_to: {at: 50 °C, within: 3 °C, timeout: 2 min}\n"
+             "  timeout: 2 h\n"
              "  idle: {min: 20 s, max: 90 s, until_interval: 1 %}\n"
              "budget: {time: 2 h, energy: 5 Wh, disk: 20 GB}\n"
              "exclude:\n"
@@ -205,6 +206,8 @@ static void mistakes_in_knobs(void **state) {
     bad(HEAD "sweep:\n  cores: [3-1]\n", "s.yaml:5: cores: `3-1` is not a set of cores (all, big, little, or a list");
     bad(HEAD "sweep: {frequency_cap: 1500}\n", "frequency_cap: `1500` is not a frequency (such as 1.5 GHz");
     bad(HEAD "sweep: {sustained: 10}\n", "sustained: `10` is not a duration");
+    bad(HEAD "sweep:\n  sustained: [none, 30 min]\n",
+        "s.yaml:5: sustained: 30 min 0 s is not less than the timeout of 30 min 0 s (measure: timeout)");
     bad(HEAD "sweep: {batch: [-1]}\n", "batch: `-1` is not a whole number from 0");
     bad(HEAD "measure: {cool_to: 50}\n", "cool_to: `50` is not a temperature such as 50 °C");
     bad(HEAD "measure: {cool_to: {within: 2 °C}}\n", "cool_to: has no temperature");
