@@ -132,7 +132,7 @@ static json_t *left_out_json(const struct ew_study_plan *plan) {
 
 static void say_config(const struct ew_study_drive *d, const struct ew_plan_config *config) {
     const struct ew_config_record *c = &config->record;
-    const struct ew_device_setting setting = ew_device_setting_of(c);
+    const struct ew_study_setting setting = ew_study_setting_of(c);
     char text[160];
     printf("  %s · threads %lld/%lld · prompt %lld · generate %lld · depth %lld · %s",
            d->models.models[config->model].path, (long long)c->prefill_threads, (long long)c->decode_threads,
@@ -144,8 +144,8 @@ static void say_config(const struct ew_study_drive *d, const struct ew_plan_conf
         ew_value_print_duration((double)c->sustained_ms / 1000, text, sizeof text);
         printf(" · sustained %s", text);
     }
-    ew_device_setting_text(&setting, text, sizeof text);
-    printf("%s%s\n", ew_device_setting_is_none(&setting) ? "" : " · ", ew_device_setting_is_none(&setting) ? "" : text);
+    ew_study_setting_text(&setting, text, sizeof text);
+    printf("%s%s\n", ew_study_setting_is_none(&setting) ? "" : " · ", ew_study_setting_is_none(&setting) ? "" : text);
 }
 
 static int say_dry_run(const struct options *o, const struct ew_study_drive *d, const struct ew_study_plan *plan,

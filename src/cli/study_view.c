@@ -74,10 +74,10 @@ void ew_study_view_label(const struct ew_study_file *study, const struct ew_mode
         ew_value_print_duration((double)c->sustained_ms / 1000, time, sizeof time);
         used = append(buf, capacity, used, " · sustained %s", time);
     }
-    const struct ew_device_setting setting = ew_device_setting_of(c);
-    if (ew_device_setting_is_none(&setting)) return;
+    const struct ew_study_setting setting = ew_study_setting_of(c);
+    if (ew_study_setting_is_none(&setting)) return;
     char text[160];
-    ew_device_setting_text(&setting, text, sizeof text);
+    ew_study_setting_text(&setting, text, sizeof text);
     append(buf, capacity, used, " · %s", text);
 }
 

@@ -85,10 +85,10 @@ static const struct ew_plan_left_out *find(const struct ew_study_plan *plan, con
 }
 
 static bool device_refuses(const struct candidate *c, const struct ew_study_plan *plan, struct ew_plan_left_out *one) {
-    const struct ew_device_setting setting = ew_device_setting_of(c->config);
+    const struct ew_study_setting setting = ew_study_setting_of(c->config);
     const struct ew_study_device *device = c->limits->device;
-    if (ew_device_setting_is_none(&setting)) return false;
-    ew_device_setting_text(&setting, one->what, sizeof one->what);
+    if (ew_study_setting_is_none(&setting)) return false;
+    ew_study_setting_text(&setting, one->what, sizeof one->what);
     if (find(plan, one->what)) return true;
     struct ew_error why = {0};
     if (!device)

@@ -16,7 +16,7 @@ __attribute__((format(printf, 4, 5))) static size_t add(char *buf, size_t capaci
     return used + comma + (n > 0 ? (size_t)n : 0);
 }
 
-void ew_device_setting_text(const struct ew_device_setting *s, char *buf, size_t capacity) {
+void ew_study_setting_text(const struct ew_study_setting *s, char *buf, size_t capacity) {
     size_t used = 0;
     if (s->governor) used = add(buf, capacity, used, "governor %s", s->governor);
     if (s->frequency_cap_hz > 0) used = add(buf, capacity, used, "at most %g MHz", (double)s->frequency_cap_hz / 1e6);

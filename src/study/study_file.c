@@ -14,7 +14,7 @@
 enum { MAX_FILE_BYTES = 1 << 20 };
 
 /* What a key takes. */
-enum value_kind { KIND_AXIS, KIND_INT, KIND_DURATION, KIND_TEXT, KIND_COOL, KIND_REPEATS };
+enum value_kind { KIND_AXIS, KIND_INT, KIND_DURATION, KIND_TEXT, KIND_COOL, KIND_REPEATS, KIND_IDLE };
 
 struct key {
     const char *name;
@@ -33,7 +33,7 @@ static const struct key measure_keys[] = {
     {"sustained", KIND_AXIS, EW_AXIS_SUSTAINED, 0, 0},
     {"repeats", KIND_REPEATS, FIELD(repeats_max), 1, 1000},
     {"cool_to", KIND_COOL, FIELD(cool_to), 0, 0},
-    {"idle", KIND_DURATION, FIELD(idle_s), 0, 3600},
+    {"idle", KIND_IDLE, FIELD(idle_s), 0, 3600},
     {"timeout", KIND_DURATION, FIELD(timeout_s), 0.1, 86400},
     {"warmup", KIND_DURATION, FIELD(warmup_s), 0, 600},
     {"gap", KIND_DURATION, FIELD(gap_s), 0, 60},
@@ -150,6 +150,33 @@ static void read_repeats_key(struct ew_yaml *y, void *context, const char *key, 
     }
 }
 
+static void read_idle_key(struct ew_yaml *y, void *context, const char *name, int line, yaml_node_t *node) {
+    static const struct key min = {"idle: min", KIND_DURATION, 0, 0, 3600},
+                            max = {"idle: max", KIND_DURATION, 0, 0, 3600};
+    struct ew_study_file *file = context;
+    const char *text = ew_yaml_text(node);
+    if (strcmp(name, "min") == 0)
+        read_duration(y, &min, line, node, &file->idle_s);
+    else if (strcmp(name, "max") == 0)
+        read_duration(y, &max, line, node, &file->idle_max_s);
+    else if (strcmp(name, "until_interval") != 0)
+        ew_yaml_complain(y, line, "%s: is not a key of idle (min, max, until_interval)", name);
+    else if (!text || !ew_value_parse_percent(text, &file->idle_until) || file->idle_until <= 0 || file->idle_until > 1)
+        ew_yaml_complain(y, line, "idle: until_interval: `%s` is not a share such as 2 %%", text ? text : "(a list)");
+}
+
+static void read_idle(struct ew_yaml *y, const struct key *key, int line, yaml_node_t *node,
+                      struct ew_study_file *file) {
+    if (node->type != YAML_MAPPING_NODE) {
+        read_duration(y, key, line, node, &file->idle_s);
+        return;
+    }
+    file->idle_until = 0.02;
+    ew_yaml_each_pair(y, node, "idle", read_idle_key, file);
+    if (y->status == EW_OK && file->idle_s > file->idle_max_s)
+        ew_yaml_complain(y, line, "idle: min %g s is more than max %g s", file->idle_s, file->idle_max_s);
+}
+
 static void read_repeats(struct ew_yaml *y, const struct key *key, int line, yaml_node_t *node,
                          struct ew_study_file *file) {
     if (node->type == YAML_MAPPING_NODE) {
@@ -173,6 +200,7 @@ static void read_key(struct ew_yaml *y, const struct key *key, int line, yaml_no
     case KIND_INT: read_int(y, key, line, node, to); return;
     case KIND_DURATION: read_duration(y, key, line, node, to); return;
     case KIND_COOL: read_cool(y, line, node, to); return;
+    case KIND_IDLE: read_idle(y, key, line, node, file); return;
     case KIND_REPEATS: read_repeats(y, key, line, node, file); return;
     case KIND_AXIS:
         ew_study_read_values(y, file, (enum ew_study_axis)key->offset, line, node, &file->axis[key->offset]);
@@ -339,6 +367,18 @@ static void read_top(struct ew_yaml *y, void *context, const char *key, int line
     }
 }
 
+/* A run that is told to last longer than it may is a mistake, not a result. */
+static void check_sustained(struct ew_yaml *y, const struct ew_study_file *file, const struct ew_study_values *values) {
+    for (size_t i = 0; i < values->n; i++) {
+        char asked[32], most[32];
+        if ((double)values->value[i] / 1000 < file->timeout_s) continue;
+        ew_value_print_duration((double)values->value[i] / 1000, asked, sizeof asked);
+        ew_value_print_duration(file->timeout_s, most, sizeof most);
+        ew_yaml_complain(y, values->line, "sustained: %s is not less than the timeout of %s (measure: timeout)", asked,
+                         most);
+    }
+}
+
 static void check_whole(struct ew_yaml *y, struct ew_study_file *file) {
     if (y->status != EW_OK) return;
     if (!file->name)
@@ -347,6 +387,9 @@ static void check_whole(struct ew_yaml *y, struct ew_study_file *file) {
         ew_yaml_complain(y, 1, "models: is missing or empty: nothing to measure");
     else
         ew_study_complete_grids(y, file);
+    check_sustained(y, file, &file->sustained);
+    for (size_t i = 0; i < file->n_configurations; i++)
+        check_sustained(y, file, &file->configurations[i].axis[EW_AXIS_SUSTAINED]);
 }
 
 enum ew_status ew_study_file_parse(const char *path, const char *text, size_t size, struct ew_study_file **out,

@@ -67,7 +67,8 @@ struct ew_study_file {
     int64_t repeats_min, repeats_max;
     double until_interval; /* 0.02 = stop repeating within ±2 %; 0 = always repeats_max */
     double idle_s, timeout_s, warmup_s, gap_s;
-    int64_t seed; /* of the order; 0 = chosen at the first start, and stored */
+    double idle_until, idle_max_s; /* 0.02: rest until idle power is known to ±2 %, at most so long; 0 = idle_s */
+    int64_t seed;                  /* of the order; 0 = chosen at the first start, and stored */
     char *sample_prompt;
     int64_t sample_tokens;
     char *energy; /* meter by name, "auto" or "none" */

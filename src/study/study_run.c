@@ -161,12 +161,12 @@ static enum ew_status rest(struct ew_study_runner *r, const char *place) {
     const struct ew_study_request *q = r->request;
     if (!r->meters.energy || q->study->idle_s <= 0 || ew_study_stops_soon(r)) return EW_OK;
     if (q->watcher.resting) q->watcher.resting(q->watcher.context, place, q->study->idle_s);
+    const struct ew_rest_limits limits = {q->study->idle_s, q->study->idle_max_s, q->study->idle_until};
     struct ew_baseline_record baseline = {.invocation_id = r->invocation_id, .place = place};
     struct ew_series_record *series = NULL;
     size_t n = 0;
     int64_t id = 0;
-    enum ew_status status =
-        ew_study_meters_rest(&r->meters, q->study->idle_s, q->stop_soon, &baseline, &series, &n, r->err);
+    enum ew_status status = ew_study_meters_rest(&r->meters, &limits, q->stop_soon, &baseline, &series, &n, r->err);
     if (status == EW_ERR_MEMORY) return status;
     if (status != EW_OK) { /* a meter that has gone: what was measured stays */
         ew_study_say(r, "no idle power %s the runs: %s", place, r->err->message);

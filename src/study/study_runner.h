@@ -14,10 +14,10 @@ struct ew_study_runner {
     struct ew_study_meters meters;
     bool meters_open;
     int64_t study_id, machine_id, invocation_id, seed;
-    int64_t started_ns;                      /* the monotonic clock */
-    int64_t own_cpu_ns;                      /* at the start */
-    bool device_touched;                     /* settings of the machine must be put back */
-    struct ew_device_setting device_setting; /* in force */
+    int64_t started_ns;                     /* the monotonic clock */
+    int64_t own_cpu_ns;                     /* at the start */
+    bool device_touched;                    /* settings of the machine must be put back */
+    struct ew_study_setting device_setting; /* in force */
     struct ew_study_progress progress;
 };
 

@@ -25,6 +25,7 @@ struct ew_study_file *ew_study_file_new(const char *path) {
     file->budget = (struct ew_study_budget){INFINITY, INFINITY, INFINITY};
     file->repeats_min = file->repeats_max = 5;
     file->idle_s = 30;
+    file->idle_max_s = 120;
     file->timeout_s = 1800;
     file->warmup_s = 2;
     file->gap_s = 0.25;
@@ -145,11 +146,12 @@ static void add_sweep(const struct ew_study_file *f, json_t *root) {
 }
 
 char *ew_study_file_json(const struct ew_study_file *f) {
-    json_t *root = json_pack("{s:s*, s:o, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:s, s:I, s:s}", "study", f->name,
-                             "models", models_json(f), "repeats_min", (json_int_t)f->repeats_min, "repeats_max",
-                             (json_int_t)f->repeats_max, "until_interval", f->until_interval, "idle_s", f->idle_s,
-                             "timeout_s", f->timeout_s, "warmup_s", f->warmup_s, "gap_s", f->gap_s, "sample_prompt",
-                             f->sample_prompt, "sample_tokens", (json_int_t)f->sample_tokens, "energy", f->energy);
+    json_t *root =
+        json_pack("{s:s*, s:o, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:I, s:s}", "study", f->name, "models",
+                  models_json(f), "repeats_min", (json_int_t)f->repeats_min, "repeats_max", (json_int_t)f->repeats_max,
+                  "until_interval", f->until_interval, "idle_s", f->idle_s, "idle_max_s", f->idle_max_s, "idle_until",
+                  f->idle_until, "timeout_s", f->timeout_s, "warmup_s", f->warmup_s, "gap_s", f->gap_s, "sample_prompt",
+                  f->sample_prompt, "sample_tokens", (json_int_t)f->sample_tokens, "energy", f->energy);
     if (!root) return NULL;
     add_sweep(f, root);
     json_object_set_new(root, "cool_to",

@@ -68,7 +68,7 @@ static enum ew_status cool(struct ew_study_runner *r, struct preparation *p) {
 
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
 
-static bool same_setting(const struct ew_device_setting *a, const struct ew_device_setting *b) {
+static bool same_setting(const struct ew_study_setting *a, const struct ew_study_setting *b) {
     return same_text(a->governor, b->governor) && a->frequency_cap_hz == b->frequency_cap_hz &&
            same_text(a->power_mode, b->power_mode) && same_text(a->epp, b->epp);
 }
@@ -77,7 +77,7 @@ static bool same_setting(const struct ew_device_setting *a, const struct ew_devi
 static enum ew_status set_device(struct ew_study_runner *r, const struct ew_config_record *config,
                                  struct ew_error *why) {
     const struct ew_study_device *device = r->request->limits.device;
-    const struct ew_device_setting wanted = ew_device_setting_of(config);
+    const struct ew_study_setting wanted = ew_study_setting_of(config);
     if (same_setting(&wanted, &r->device_setting)) return EW_OK;
     if (!device) return ew_error_set(why, EW_ERR_UNSUPPORTED, "this build sets nothing on the machine");
     r->device_touched = true; /* also when it fails half-way */
@@ -92,7 +92,7 @@ enum ew_status ew_study_restore_device(struct ew_study_runner *r) {
     struct ew_error why = {0};
     enum ew_status status = device->restore(device->context, &why);
     r->device_touched = status != EW_OK;
-    r->device_setting = (struct ew_device_setting){0};
+    r->device_setting = (struct ew_study_setting){0};
     if (status != EW_OK) ew_study_say(r, "the machine's settings could not be put back: %s", why.message);
     return status;
 }

@@ -189,18 +189,28 @@ static int64_t last_reading_ns(const struct ew_meter_trace *trace, int64_t begin
     return begin_ns;
 }
 
-/* Gross energy of the whole trial, for the budget; and whether the meter lasted to the end. */
-static void note_energy(struct run *run, const struct ew_meter_trace *trace) {
-    struct ew_trial_record *r = &run->result->record;
+/* Gross energy from the first to the last reading within the trial; NAN where there is none. */
+static double gross_energy_j(const struct ew_trial_record *r, const struct ew_meter_trace *trace) {
     const struct ew_energy_trace whole = {trace->info, trace->times_ns, trace->values, trace->n};
     struct ew_energy energy;
-    if (ew_energy_of_window(&whole, EW_ENERGY_TOTAL, r->begin_ns, r->end_ns, NULL, &energy, NULL) == EW_OK)
-        r->conditions.spent_j = energy.energy_j;
+    if (trace->n < 2) return NAN;
+    int64_t begin = trace->times_ns[0] > r->begin_ns ? trace->times_ns[0] : r->begin_ns;
+    int64_t last = trace->times_ns[trace->n - 1], end = last < r->end_ns ? last : r->end_ns;
+    if (begin >= end) return NAN;
+    return ew_energy_of_window(&whole, EW_ENERGY_TOTAL, begin, end, NULL, &energy, NULL) == EW_OK ? energy.energy_j
+                                                                                                  : NAN;
+}
+
+/* Whether the meter lasted to the end; if so, what the trial took, for the budget. */
+static void note_energy(struct run *run, const struct ew_meter_trace *trace) {
+    struct ew_trial_record *r = &run->result->record;
     double silent_s = (double)(r->end_ns - last_reading_ns(trace, r->begin_ns)) * 1e-9;
-    double period_s = trace->info->period_s;
-    double patience_s =
-        period_s > 0 && METER_PERIODS * period_s > METER_SECONDS ? METER_PERIODS * period_s : METER_SECONDS;
-    if (!trace->ended && silent_s <= patience_s) return;
+    double patience_s = METER_PERIODS * trace->info->period_s;
+    if (!(patience_s > METER_SECONDS)) patience_s = METER_SECONDS; /* also where the period is not known */
+    if (!trace->ended && silent_s <= patience_s) {
+        r->conditions.spent_j = gross_energy_j(r, trace);
+        return;
+    }
     snprintf(run->result->meter_lost, sizeof run->result->meter_lost,
              "%.60s gave nothing in the last %.1f s of %.1f s%s%.200s", trace->info->name, silent_s,
              (double)(r->end_ns - r->begin_ns) * 1e-9, *trace->error ? ": " : "", trace->error);

@@ -158,6 +158,8 @@ static void knobs_of_the_machine_and_the_protocol(void **state) {
              "  epp: balance_power\n"
              "measure:\n"
              "  cool_to: {at: 50 °C, within: 3 °C, timeout: 2 min}\n"
+             "  timeout: 2 h\n"
+             "  idle: {min: 20 s, max: 90 s, until_interval: 1 %}\n"
              "budget: {time: 2 h, energy: 5 Wh, disk: 20 GB}\n"
              "exclude:\n"
              "  - {threads: 1, load: cold}\n"
@@ -180,6 +182,7 @@ static void knobs_of_the_machine_and_the_protocol(void **state) {
     assert_int_equal(f->governor.value[2], EW_STUDY_AS_IS);
     assert_string_equal(ew_study_file_word(f, f->epp.value[0]), "balance_power");
     assert_true(f->cool_to.at_c == 50 && f->cool_to.within_c == 3 && f->cool_to.timeout_s == 120);
+    assert_true(f->idle_s == 20 && f->idle_max_s == 90 && f->idle_until == 0.01);
     assert_true(f->budget.time_s == 7200 && f->budget.energy_j == 18000 && f->budget.disk_bytes == 20e9);
     assert_int_equal(f->n_exclude, 2);
     assert_int_equal(f->exclude[0].axis[EW_AXIS_THREADS].value[0], 1);
@@ -203,10 +206,15 @@ static void mistakes_in_knobs(void **state) {
     bad(HEAD "sweep:\n  cores: [3-1]\n", "s.yaml:5: cores: `3-1` is not a set of cores (all, big, little, or a list");
     bad(HEAD "sweep: {frequency_cap: 1500}\n", "frequency_cap: `1500` is not a frequency (such as 1.5 GHz");
     bad(HEAD "sweep: {sustained: 10}\n", "sustained: `10` is not a duration");
+    bad(HEAD "sweep:\n  sustained: [none, 30 min]\n",
+        "s.yaml:5: sustained: 30 min 0 s is not less than the timeout of 30 min 0 s (measure: timeout)");
     bad(HEAD "sweep: {batch: [-1]}\n", "batch: `-1` is not a whole number from 0");
     bad(HEAD "measure: {cool_to: 50}\n", "cool_to: `50` is not a temperature such as 50 °C");
     bad(HEAD "measure: {cool_to: {within: 2 °C}}\n", "cool_to: has no temperature");
     bad(HEAD "measure: {cool_to: {until: 2 °C}}\n", "until: is not a key of cool_to (at, within, timeout)");
+    bad(HEAD "measure: {idle: {min: 50 s, max: 40 s}}\n", "idle: min 50 s is more than max 40 s");
+    bad(HEAD "measure: {idle: {until_interval: 2}}\n", "idle: until_interval: `2` is not a share such as 2 %");
+    bad(HEAD "measure: {idle: {long: 2 s}}\n", "long: is not a key of idle (min, max, until_interval)");
     bad(HEAD "budget: {time: 2}\n", "budget: time: `2` is not a duration");
     bad(HEAD "budget: {energy: 2 W}\n", "budget: energy: `2 W` is not an energy (such as 500 J");
     bad(HEAD "budget: {disk: lots}\n", "budget: disk: `lots` is not a size");

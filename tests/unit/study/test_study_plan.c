@@ -197,7 +197,7 @@ static void default_knobs_keep_their_keys(void **state) {
     ew_study_file_close(&w.study);
 }
 
-static enum ew_status check_device(void *context, const struct ew_device_setting *s, struct ew_error *err) {
+static enum ew_status check_device(void *context, const struct ew_study_setting *s, struct ew_error *err) {
     ++*(int *)context;
     if (!s->governor || strcmp(s->governor, "performance") != 0) return EW_OK;
     snprintf(err->message, sizeof err->message, "governor performance: needs root");
