@@ -46,6 +46,5 @@ export function runsSection(data, byId) {
 export function repeatSection(data) {
   const text = data.repeat_commands.join('\n');
   const copied = button('Copy', async () => { await copy(text); copied.textContent = 'Copied'; });
-  return section('repeat', 'How to repeat this', h('pre', { tabindex: '0' }, text), h('p', null, copied),
-    h('p', { class: 'empty' }, 'Not in this report: quality (perplexity, accuracy), unless the study states it. Parameters and bits per weight stand in for quality where an answer needs it.'));
+  return section('repeat', 'How to repeat this', h('pre', { tabindex: '0' }, text), h('p', null, copied));
 }
