@@ -16,6 +16,8 @@ static const struct {
     {"bench", ew_cmd_bench, "load, prefill, decode, memory, energy: one table"},
     {"study", ew_cmd_study, "a whole sweep from a study file, resumable, into a store"},
     {"report", ew_cmd_report, "tables and one HTML page from a store"},
+    {"merge", ew_cmd_merge, "many stores into one: boards side by side"},
+    {"store", ew_cmd_store, "check a store, or upgrade one of an older version"},
     {"meter", ew_cmd_meter, "list, watch, calibrate meters; run any program under them"},
     {"synth", ew_cmd_synth, "write a model file of a well-known shape with random weights"},
     {"info", ew_cmd_info, "metadata, tensors and memory needs of a model file"},
