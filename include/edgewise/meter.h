@@ -91,6 +91,7 @@ struct ew_meter_info {
     enum ew_meter_reason reason;         /* EW_METER_USABLE or why not */
     char reason_text[EW_METER_TEXT_SIZE];
     char remedy[2 * EW_METER_TEXT_SIZE]; /* a command or rule that would help; "" = none known */
+    bool assumed;                        /* the user's word, not a reading: cannot be proved, grade E, no interval */
     size_t n_channels;
     const struct ew_meter_channel *channels; /* [n_channels], owned by the meter */
 };
@@ -104,16 +105,24 @@ struct ew_meter_clock {
 
 struct ew_meter;
 struct ew_meter_list;
+struct ew_plug_interface;
 
 struct ew_meter_config {
     const char *root;                   /* where /proc, /sys and /dev are looked for; NULL or "" = this machine */
     const struct ew_meter_clock *clock; /* NULL = CLOCK_MONOTONIC_RAW; otherwise must outlive the meters */
     /* Meters that no probe can find, as the user names them: "replay:FILE", "log:FILE", "shelly:HOST[/CHANNEL]",
-     * "tasmota:HOST", "assumed:WATTS"; docs/meters.md has the grammar. A source that was named and does not work is a
-     * refused meter; one that cannot be understood is an error of the probe (ARGUMENT). */
+     * "tasmota:HOST[/CHANNEL]", "assumed:WATTS"; docs/meters.md has the grammar. A source that was named and does not
+     * work is a refused meter; one that cannot be understood is an error of the probe (ARGUMENT). */
     const char *const *sources; /* [n_sources]; must outlive the probe */
     size_t n_sources;
+    /* How plugs are asked: &ew_plugs_over_http in the program (meter/plug_http.h). NULL = not at all: they are refused.
+     */
+    const struct ew_plug_interface *plugs;
     const char *nvml_path; /* NVIDIA's management library; NULL = the system's, and none where root is given */
+    /* Sees the list when all meters are found and none is proved, as for calibrations; its error ends the probe.
+     * NULL = nothing. */
+    enum ew_status (*found)(const struct ew_meter_config *config, struct ew_meter_list *list, struct ew_error *err);
+    const void *found_context;
 };
 
 /* Finds every meter of the machine, usable or refused. config may be NULL. *out: ew_meter_list_close.

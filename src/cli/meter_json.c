@@ -39,6 +39,7 @@ json_t *ew_meter_json_info(const struct ew_meter_info *info) {
     json_object_set_new(o, "documented", ew_meter_json_text(info->documented));
     json_object_set_new(o, "grade_ceiling",
                         energy ? json_string(ew_trust_grade_name(info->grade_ceiling)) : json_null());
+    if (energy) json_object_set_new(o, "assumed", json_boolean(info->assumed));
     json_object_set_new(o, "source", ew_meter_json_text(info->source));
     for (size_t i = 0; i < info->n_channels; i++) {
         const struct ew_meter_channel *c = &info->channels[i];

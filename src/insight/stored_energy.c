@@ -72,7 +72,8 @@ enum ew_status ew_stored_meter_parse(const struct ew_meter_record *record, struc
                               .stamp_error_s = number_of(root, "stamp_error_s", 0),
                               .clock_drift = number_of(root, "clock_drift", 0),
                               .power_max_w = number_of(root, "power_max_w", 0),
-                              .error_relative = number_of(root, "error_relative", NAN)};
+                              .error_relative = number_of(root, "error_relative", NAN),
+                              .assumed = json_is_true(json_object_get(root, "assumed"))};
     text_of(root, "name", m.name, sizeof m.name);
     text_of(root, "covers", m.covers, sizeof m.covers);
     text_of(root, "leaves_out", m.leaves_out, sizeof m.leaves_out);

@@ -246,15 +246,16 @@ static bool refuse_supply(struct probe *p, const struct chip *chip) {
     char type[32];
     bool usb = strncmp(chip->name, "ucsi", 4) == 0;
     if (!ew_facts_text(p->root, type, sizeof type, HWMON "/%s/device/type", chip->folder) && !usb) return false;
-    bool battery = !usb && strcmp(type, "Battery") == 0;
+    bool battery = !usb && (strcmp(type, "Battery") == 0 || strcmp(type, "BMS") == 0);
     char name[EW_METER_NAME_SIZE], text[EW_METER_TEXT_SIZE];
     ew_meter_text(name, sizeof name, "hwmon:%s", chip->name);
     if (battery)
-        ew_meter_text(text, sizeof text, "the battery %s is not read as a meter by this version", chip->name);
+        ew_meter_text(text, sizeof text,
+                      "the battery %s: see the meter battery, which reads it from the power supplies", chip->name);
     else
         ew_meter_text(text, sizeof text, "%s tells what the supply may give, not what it gives", chip->name);
-    p->status = ew_meter_list_add_refused(p->list, p->config, name, battery ? EW_METER_UNSUPPORTED : EW_METER_LIMIT,
-                                          text, "", p->err);
+    p->status = ew_meter_list_add_refused(p->list, p->config, name, battery ? EW_METER_DUPLICATE : EW_METER_LIMIT, text,
+                                          "", p->err);
     return true;
 }
 

@@ -138,6 +138,7 @@ static enum ew_status integrate(const struct ew_energy_trace *trace, int channel
         status = settle_repeats(trace, channel, t0, t1, s->regular, out, err);
     out->average_w = out->energy_j / out->duration_s;
     ew_energy_budget_of(trace, s, t0, t1, idle, out);
+    if (info->assumed) out->error_j = out->net_j = out->net_error_j = NAN; /* nobody knows, and idle is assumed too */
     ew_trust_grade_of(info, s, out);
     return status;
 }

@@ -51,13 +51,16 @@ enum ew_status ew_meter_list_probe(const struct ew_meter_config *config, struct 
                                             struct ew_error *) = {
         ew_meter_probe_sources, ew_meter_probe_rapl,      ew_meter_probe_rapl_perf,
         ew_meter_probe_hwmon,   ew_meter_probe_pmic,      ew_meter_probe_nvml,
-        ew_meter_probe_heat,    ew_meter_probe_gpu_clock, ew_meter_probe_time,
+        ew_meter_probe_battery, ew_meter_probe_heat,      ew_meter_probe_gpu_clock,
+        ew_meter_probe_time,
     };
     struct ew_meter_list *list = ew_meter_list_new();
     if (!list) return ew_error_set(err, EW_ERR_MEMORY, "list of meters: out of memory");
-    for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
-        enum ew_status status = probes[i](list, config, err);
-        if (status == EW_OK) continue;
+    enum ew_status status = EW_OK;
+    for (size_t i = 0; status == EW_OK && i < sizeof probes / sizeof *probes; i++)
+        status = probes[i](list, config, err);
+    if (status == EW_OK && config && config->found) status = config->found(config, list, err);
+    if (status != EW_OK) {
         ew_meter_list_close(&list);
         return status;
     }
@@ -85,10 +88,11 @@ struct ew_meter *ew_meter_list_find(const struct ew_meter_list *list, const char
     return NULL;
 }
 
-/* Whether auto may take it: it must be known what it covers, and a graphics card alone does not cover a CPU's run. */
+/* Whether auto may take it: it must be known what it covers, and a graphics card alone does not cover a CPU's run. An
+ * assumption covers what the user thinks of; its boundary is the smallest, so that it comes last. */
 static bool is_candidate(const struct ew_meter_info *info) {
     return info->quantity == EW_METER_ENERGY && info->reason == EW_METER_USABLE &&
-           info->boundary != EW_BOUNDARY_UNKNOWN && info->boundary != EW_BOUNDARY_GPU &&
+           (info->boundary != EW_BOUNDARY_UNKNOWN || info->assumed) && info->boundary != EW_BOUNDARY_GPU &&
            info->grade_ceiling != EW_GRADE_NONE;
 }
 

@@ -35,7 +35,8 @@ void ew_meter_sampler_close(struct ew_meter_sampler **sampler);
  * machine's clock: with a scripted one use ew_meter_sampler_run. */
 enum ew_status ew_meter_sampler_start(struct ew_meter_sampler *sampler, struct ew_error *err);
 
-/* Takes a last sample of each, ends the thread and stops the meters. The traces may be read afterwards. */
+/* Takes a last sample of each, ends the thread and stops the meters. The traces may be read afterwards. An energy meter
+ * whose stamps lag is waited for until it has passed the moment of this call, three of its periods at most and 4 s. */
 void ew_meter_sampler_stop(struct ew_meter_sampler *sampler);
 
 /* Instead of start/stop, in the caller's own thread: starts the meters, samples until the clock reaches end_ns, stops.

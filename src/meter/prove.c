@@ -10,7 +10,7 @@
 
 /* Rest, then load, a few rounds; slow sensors get more. A power of 1 mW to 5 kW holds every machine this can run on. */
 enum { REST_MS = 150, LOAD_MS = 350, MIN_ROUNDS = 6, MAX_ROUNDS = 40, BATCH = 16 };
-static const double min_power_w = 1e-3, max_power_w = 5e3;
+static const double min_power_w = 1e-3, max_power_w = 5e3, slow_period_s = 1;
 
 struct watch {
     double *values; /* [BATCH][n_channels] */
@@ -115,8 +115,9 @@ static enum ew_status judge(struct ew_meter *meter, const struct watch *w, struc
 }
 
 static void watch_rounds(struct ew_meter *meter, struct watch *w, const struct ew_prove_load *load) {
+    /* What is asked once a second may have news for us even less often. */
     double four_periods = 4 * meter->info.period_s * 1000 / (REST_MS + LOAD_MS);
-    int rounds = (int)fmin(fmax(four_periods, MIN_ROUNDS), MAX_ROUNDS);
+    int rounds = meter->info.period_s >= slow_period_s ? MAX_ROUNDS : (int)fmax(four_periods, MIN_ROUNDS);
     for (int round = 0; round < rounds && !(w->changed && w->good >= 3); round++) {
         watch_until(meter, w, ew_meter_now_ns(meter) + REST_MS * 1000000LL);
         load->set(load->context, true);
@@ -126,6 +127,9 @@ static void watch_rounds(struct ew_meter *meter, struct watch *w, const struct e
 }
 
 enum ew_status ew_meter_prove(struct ew_meter *meter, const struct ew_prove_load *load, struct ew_error *err) {
+    if (meter->info.assumed && meter->info.reason == EW_METER_USABLE) return EW_OK; /* there is nothing to see */
+    if (meter->driver && meter->driver->prove && meter->info.reason == EW_METER_USABLE)
+        return meter->driver->prove(meter, load, err);
     enum ew_status status = ew_meter_start(meter, err);
     if (status != EW_OK) return status;
     size_t n = meter->info.n_channels;

@@ -74,10 +74,20 @@ static void cap_by_data(struct ew_energy *e) {
             100 * e->error_j / e->energy_j, EW_TRUST_A_SAMPLES);
 }
 
+/* No rule about readings applies, as there are none. */
+static void grade_assumption(struct ew_energy *e) {
+    cap(e, EW_GRADE_E, "assumed: %.6g W stated by the user, not measured", e->average_w);
+    if (!(e->energy_j >= 0)) cap(e, EW_GRADE_NONE, "assumed: %.4g J cannot be", e->energy_j);
+}
+
 void ew_trust_grade_of(const struct ew_meter_info *info, const struct ew_energy_series *s, struct ew_energy *e) {
     e->grade = EW_GRADE_A;
     e->below_resolution = false;
     e->grade_reason[0] = 0;
+    if (info->assumed) {
+        grade_assumption(e);
+        return;
+    }
     cap_by_meter(info, e);
     cap_by_window(info, e);
     cap_by_nonsense(info, s->absurd_value, e);

@@ -61,7 +61,7 @@ static char *describe(const struct ew_meter_info *info) {
                                         info->channels[i].in_total, "wrap", number_or_null(info->channels[i].wrap)));
     json_t *root = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, "
-        "s:o}",
+        "s:b, s:o}",
         "name", info->name, "source", info->source, "quantity", ew_meter_quantity_name(info->quantity), "kind",
         ew_meter_kind_name(info->kind), "unit", ew_meter_unit_name(info), "boundary",
         ew_meter_boundary_name(info->boundary), "covers", info->covers, "leaves_out", info->leaves_out, "period_s",
@@ -70,8 +70,8 @@ static char *describe(const struct ew_meter_info *info) {
         number_or_null(info->range_max), "stamp_error_s", number_or_null(info->stamp_error_s), "clock_drift",
         number_or_null(info->clock_drift), "power_max_w", number_or_null(info->power_max_w), "documented",
         info->documented ? info->documented : "", "grade_ceiling", ew_trust_grade_name(info->grade_ceiling), "reason",
-        ew_meter_reason_name(info->reason), "reason_text", info->reason_text, "remedy", info->remedy, "channels",
-        channels);
+        ew_meter_reason_name(info->reason), "reason_text", info->reason_text, "remedy", info->remedy, "assumed",
+        info->assumed, "channels", channels);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;

@@ -158,7 +158,7 @@ static void test_laptop(void **state) {
     assert_true(fabs(info->channels[0].wrap - 262143.32885) < 1e-6);
     assert_int_equal(info_of(&p, "rapl-psys")->reason, EW_METER_PERMISSION);
     assert_int_equal(info_of(&p, "rapl-mmio:package-0")->reason, EW_METER_DUPLICATE);
-    assert_int_equal(info_of(&p, "hwmon:BAT0")->reason, EW_METER_UNSUPPORTED);
+    assert_int_equal(info_of(&p, "hwmon:BAT0")->reason, EW_METER_DUPLICATE);
     assert_int_equal(info_of(&p, "hwmon:ucsi_source_psy_USBC000:001")->reason, EW_METER_LIMIT);
     assert_int_equal(status, EW_ERR_PERMISSION);
     assert_null(m);
