@@ -159,6 +159,33 @@ static enum ew_status warn_drift(struct ew_insight *insight, struct ew_error *er
                err);
 }
 
+static enum ew_status warn_flagged(struct ew_insight *insight, struct ew_error *err) {
+    size_t swapped = 0, throttled = 0, lost = 0;
+    char text[512] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < insight->n_runs; i++) {
+        swapped += insight->runs[i].swapped;
+        throttled += insight->runs[i].throttled;
+        lost += insight->runs[i].meter_lost;
+    }
+    if (!swapped && !throttled && !lost) return EW_OK;
+    if (swapped)
+        n += (size_t)snprintf(
+            text + n, sizeof text - n,
+            "In %zu run%s memory was swapped out: those speeds are of the disk, not of the processor. ", swapped,
+            swapped == 1 ? "" : "s");
+    if (throttled)
+        n +=
+            (size_t)snprintf(text + n, sizeof text - n,
+                             "In %zu run%s the machine slowed itself down (heat or supply): a cooler or better fed one "
+                             "is faster. ",
+                             throttled, throttled == 1 ? "" : "s");
+    if (lost)
+        snprintf(text + n, sizeof text - n, "In %zu run%s the energy readings did not last to the end. ", lost,
+                 lost == 1 ? "" : "s");
+    return add(insight, EW_CAVEAT_FLAGGED, ew_words_keep(insight, "%sThey are marked in the list of runs.", text), err);
+}
+
 enum ew_status ew_advice_warn(struct ew_insight *insight, struct ew_error *err) {
     enum ew_status status = warn_machines(insight, err);
     if (status == EW_OK) status = warn_synthetic(insight, err);
@@ -171,14 +198,5 @@ enum ew_status ew_advice_warn(struct ew_insight *insight, struct ew_error *err) 
     if (status == EW_OK) status = warn_failed(insight, err);
     if (status == EW_OK) status = warn_few(insight, err);
     if (status == EW_OK) status = warn_drift(insight, err);
-    size_t swapped = 0;
-    for (size_t i = 0; i < insight->n_runs; i++) swapped += insight->runs[i].swapped;
-    if (status == EW_OK && swapped)
-        status = add(insight, EW_CAVEAT_FLAGGED,
-                     ew_words_keep(insight,
-                                   "In %zu run%s memory was swapped out: those speeds are of the disk, not of the "
-                                   "processor. They are marked in the list of runs.",
-                                   swapped, swapped == 1 ? "" : "s"),
-                     err);
-    return status;
+    return status == EW_OK ? warn_flagged(insight, err) : status;
 }

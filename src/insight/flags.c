@@ -17,7 +17,7 @@ static const enum ew_measure looked_at[] = {EW_MEASURE_TTFT, EW_MEASURE_PREFILL,
 enum { LOOKED_AT = sizeof looked_at / sizeof *looked_at, MOST_TREND = 4000 };
 
 const char *ew_flag_key(enum ew_flag_kind kind) {
-    static const char *const keys[EW_FLAGS] = {"outlier", "drift", "neighbours", "swapped"};
+    static const char *const keys[EW_FLAGS] = {"outlier", "drift", "neighbours", "swapped", "throttled", "meter_lost"};
     return keys[kind];
 }
 
@@ -102,14 +102,32 @@ static enum ew_status find_drift(struct ew_insight *insight, struct ew_insight_c
     return EW_OK;
 }
 
+/* What the run itself or the machine said, counted. */
+static enum ew_status count_said(struct ew_insight *insight, struct ew_insight_config *config, const struct view *v,
+                                 struct ew_error *err) {
+    const struct {
+        enum ew_flag_kind kind;
+        enum ew_measure measure;
+        const char *words;
+    } said[] = {{EW_FLAG_SWAPPED, EW_MEASURE_PEAK_MEMORY, "memory was swapped out"},
+                {EW_FLAG_THROTTLED, EW_MEASURE_DECODE, "the machine slowed itself down (throttled)"},
+                {EW_FLAG_METER_LOST, EW_MEASURE_DECODE_ENERGY, "the energy readings did not last to the end"}};
+    for (size_t k = 0; k < sizeof said / sizeof *said; k++) {
+        size_t n = 0;
+        for (size_t i = 0; i < v->n; i++) {
+            const struct ew_insight_run *run = &insight->runs[v->runs[i]];
+            n += k == 0 ? run->swapped : k == 1 ? run->throttled : run->meter_lost;
+        }
+        if (n && !add(config, said[k].kind, said[k].measure, (double)n,
+                      ew_words_keep(insight, "%s in %zu of %zu runs", said[k].words, n, v->n)))
+            return no_memory(err);
+    }
+    return EW_OK;
+}
+
 static enum ew_status look_at(struct ew_insight *insight, size_t index, struct view *v, struct ew_error *err) {
     struct ew_insight_config *config = &insight->configs[index];
-    size_t swapped = 0;
-    enum ew_status status = EW_OK;
-    for (size_t i = 0; i < v->n; i++) swapped += insight->runs[v->runs[i]].swapped;
-    if (swapped && !add(config, EW_FLAG_SWAPPED, EW_MEASURE_PEAK_MEMORY, (double)swapped,
-                        ew_words_keep(insight, "memory was swapped out in %zu of %zu runs", swapped, v->n)))
-        return no_memory(err);
+    enum ew_status status = count_said(insight, config, v, err);
     for (int k = 0; k < LOOKED_AT && status == EW_OK; k++) {
         size_t n = pick(insight, v, looked_at[k]);
         status = find_outliers(insight, config, v, looked_at[k], n, err);

@@ -12,15 +12,18 @@ enum ew_flag_kind {
     EW_FLAG_DRIFT,       /* a trend over the order of the runs */
     EW_FLAG_NEIGHBOURS,  /* runs resemble the one before: the interval is too narrow */
     EW_FLAG_SWAPPED,     /* memory went to swap */
+    EW_FLAG_THROTTLED,   /* the machine slowed itself down */
+    EW_FLAG_METER_LOST,  /* energy readings did not last to the end */
     EW_FLAGS
 };
 const char *ew_flag_key(enum ew_flag_kind kind); /* "outlier" */
 
 struct ew_insight_flag {
     enum ew_flag_kind kind;
-    enum ew_measure measure; /* of SWAPPED: peak memory */
-    double size;             /* OUTLIER, SWAPPED: runs; DRIFT: relative change over the study; NEIGHBOURS: r1 */
-    const char *text;        /* "decode: 1 run stands apart"; owned by the insight */
+    enum ew_measure measure; /* of SWAPPED: peak memory, of THROTTLED: decode, of METER_LOST: decode energy */
+    double
+        size; /* OUTLIER, SWAPPED, THROTTLED, METER_LOST: runs; DRIFT: relative change over the study; NEIGHBOURS: r1 */
+    const char *text; /* "decode: 1 run stands apart"; owned by the insight */
 };
 enum { EW_FLAGS_MOST = 16 };
 

@@ -20,9 +20,9 @@ struct ew_insight_run {
     const struct ew_trial_record *trial;
     size_t config; /* index into configs */
     double value[EW_MEASURES];
-    const struct ew_trial_energy *energy; /* NULL: none was given */
-    bool swapped, begun_again;            /* flags: marked, never dropped */
-    uint32_t outlier;                     /* bit of each measure in which it stands apart */
+    const struct ew_trial_energy *energy;             /* NULL: none was given */
+    bool swapped, throttled, meter_lost, begun_again; /* flags: marked, never dropped */
+    uint32_t outlier;                                 /* bit of each measure in which it stands apart */
 };
 
 struct ew_insight_config {

@@ -143,7 +143,16 @@ static void say_what_differs(struct ew_versus_pair *pair) {
                {x->context != y->context, "context"},
                {!same_text(x->layout, y->layout), "layout"},
                {x->cpu_mask != y->cpu_mask, "CPU features"},
-               {!same_text(x->engine, y->engine), "engine"}};
+               {!same_text(x->engine, y->engine), "engine"},
+               {x->batch != y->batch, "batch"},
+               {!same_text(x->cores, y->cores), "cores"},
+               {x->sustained_ms != y->sustained_ms, "sustained phase"},
+               {!same_text(x->load, y->load), "load"},
+               {!same_text(x->kv_type, y->kv_type), "KV type"},
+               {!same_text(x->backend, y->backend), "backend"},
+               {!same_text(x->governor, y->governor) || x->frequency_cap_hz != y->frequency_cap_hz ||
+                    !same_text(x->power_mode, y->power_mode) || !same_text(x->epp, y->epp),
+                "power settings"}};
     size_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i].differs)

@@ -38,7 +38,7 @@ enum ew_status ew_versus_configs(const struct ew_insight *ia, const struct ew_in
 struct ew_versus_pair {
     const struct ew_insight_config *a, *b;
     bool alike; /* not the same by key: name, type, threads and tokens agree, and `differs` says what does not */
-    char differs[96];
+    char differs[160];
     struct ew_versus_figure figure[EW_MEASURES];
 };
 

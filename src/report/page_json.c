@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "insight/words.h"
+#include "report/conditions_json.h"
 #include "report/money_json.h"
 #include "report/power_json.h"
 #include "report/run_json.h"
@@ -87,8 +88,11 @@ static json_t *config_json(const struct ew_report *report, const struct ew_insig
                                                     "anonymous", (json_int_t)c->rss_anon_bytes),
         "classes", classes_json(report, c), "front", c->front, "front_of_model", c->front_of_model, "context",
         ew_context_json(c), "quality", ew_json_number(c->quality), "flags", flags_json(c));
+    json_t *knobs = ew_knobs_json(r);
     if (out && more) json_object_update(out, more);
+    if (out && knobs) json_object_update(out, knobs);
     json_decref(more);
+    json_decref(knobs);
     return out;
 }
 
@@ -367,13 +371,14 @@ enum ew_status ew_report_make_json(const struct ew_report *report, struct json_t
         json_array_append_new(configurations, config_json(report, &insight->configs[i]));
     for (size_t i = 0; i < insight->n_runs; i++) json_array_append_new(trials, ew_run_json(insight, i));
     json_t *document = json_pack(
-        "{s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
-        "edgewise-report", "version", 1, "made_up", 0, "title", ew_json_text(report->study->study.name), "study",
-        ew_report_study_json(report), "repeat_commands", repeat_json(report), "answers", answers_json(insight),
+        "{s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "format", "edgewise-report", "version", 1, "made_up", 0, "title", ew_json_text(report->study->study.name),
+        "study", ew_report_study_json(report), "repeat_commands", repeat_json(report), "answers", answers_json(insight),
         "caveats", caveats_json(insight), "energy", energy_json(report), "machine", ew_report_machine_json(report),
         "method", method_json(report), "thresholds", thresholds_json(report), "samples", samples_json(insight),
-        "configurations", configurations, "trials", trials, "traces", traces_json(insight), "power", power, "money",
-        ew_money_json(report), "recommended", ew_recommended_json(report));
+        "configurations", configurations, "sustained", ew_sustained_json(insight), "left_out", ew_left_out_json(report),
+        "trials", trials, "traces", traces_json(insight), "power", power, "money", ew_money_json(report), "recommended",
+        ew_recommended_json(report));
     if (!document) return ew_error_set(err, EW_ERR_MEMORY, "report: out of memory");
     *out = document;
     return EW_OK;

@@ -16,7 +16,7 @@
     "five runs)."
 #define SYNTHETIC_NOTE "¹ synthetic weights: speed and memory are real, the text is not."
 
-enum { INDENT = 22, MOST_COLUMNS = 24 };
+enum { INDENT = 22, MOST_COLUMNS = 24, MOST_FLAGS = 8 };
 
 static const char *or_dash(const char *text) { return text && *text ? text : "–"; }
 
@@ -186,6 +186,26 @@ static void say_own_use(const struct ew_report *report, const struct ew_own_use 
              met > 4 ? " …" : "");
 }
 
+/* The first few flags in words; put is called once a line. */
+static void each_flag(const struct ew_insight *insight, void (*put)(FILE *, const void *, const char *), FILE *out,
+                      const void *how) {
+    size_t n = 0;
+    char line[512];
+    for (size_t i = 0; i < insight->n_configs; i++)
+        for (size_t k = 0; k < insight->configs[i].n_flags; k++, n++) {
+            if (n >= MOST_FLAGS) continue;
+            snprintf(line, sizeof line, "%.200s: %.250s", insight->configs[i].label, insight->configs[i].flags[k].text);
+            put(out, how, line);
+        }
+    if (n <= MOST_FLAGS) return;
+    snprintf(line, sizeof line, "and %zu more; --json and the page have all", n - MOST_FLAGS);
+    put(out, how, line);
+}
+
+static void put_flag_line(FILE *out, const void *how, const char *line) {
+    ew_text_paragraph(out, how, INDENT, "flag", line);
+}
+
 static void print_words(const struct ew_report *report, FILE *out, const struct ew_text_style *style) {
     const struct ew_insight *insight = report->insight;
     if (report->recommendation.text) {
@@ -236,6 +256,7 @@ enum ew_status ew_report_write_terminal(const struct ew_report *report, FILE *ou
     bool ok = table && ew_text_table_print(table, out, style);
     ew_text_table_close(&table);
     fputs(INTERVAL_NOTE "\n", out);
+    each_flag(report->insight, put_flag_line, out, style);
     if (has_synthetic(report->insight)) fputs(SYNTHETIC_NOTE "\n", out);
     if (ok && ew_money_is_stated(report)) {
         fputc('\n', out);
@@ -264,6 +285,13 @@ static void print_escaped(FILE *out, const char *text) {
             fputc(*c, out);
     }
     free(clean);
+}
+
+static void put_flag_item(FILE *out, const void *how, const char *line) {
+    (void)how;
+    fputs("- Flag: ", out);
+    print_escaped(out, line);
+    fputc('\n', out);
 }
 
 enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *out, struct ew_error *err) {
@@ -301,7 +329,8 @@ enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *ou
     struct ew_text_table *table = configurations(insight);
     bool ok = table && ew_text_table_print_markdown(table, out);
     ew_text_table_close(&table);
-    fputs("\n" INTERVAL_NOTE "\n", out);
+    fputs("\n" INTERVAL_NOTE "\n\n", out);
+    each_flag(insight, put_flag_item, out, NULL);
     if (has_synthetic(insight)) fputs("\n" SYNTHETIC_NOTE "\n", out);
     if (ok && ew_money_is_stated(report)) {
         fputs("\n## Money\n\n", out);

@@ -74,6 +74,7 @@ class ReportPage(unittest.TestCase):
         self.assertIn("random weights in the shape of the real model", answer)
         self.assertEqual(*tab.evaluate("['.answer .say', '.caveat .say'].map(s => getComputedStyle(document."
                                        "querySelector(s)).fontSize)"))  # caveats are as large as the answer
+        self.assertIn("was not measured in this study", tab.evaluate("document.querySelector('#quality').innerText"))
         self.assertIn("no RAPL, no power sensor", tab.evaluate("document.querySelector('#energy').innerText"))
         self.assertIn(" upon a time.", tab.evaluate("document.querySelector('#samples').innerText"))
         self.assertEqual(tab.evaluate("document.querySelectorAll('#samples blockquote').length"), 1)
@@ -240,6 +241,12 @@ class ReportPage(unittest.TestCase):
         self.assertEqual(tab.evaluate("document.querySelectorAll('#runs tbody tr').length"), 200)
         tab.evaluate("[...document.querySelectorAll('#runs button')].find(b => b.textContent === 'After').click()")
         self.assertIn("201 to 400 of 10012", tab.evaluate("document.querySelector('#runs').innerText"))
+        ids = tab.evaluate("[...document.querySelectorAll('#compare select')[0].options].map(o => o.value)")
+        self.choose("#compare", "First", ids[1000])
+        self.choose("#compare", "Second", ids[1003])
+        self.assertGreaterEqual(tab.evaluate("document.querySelectorAll('#compare tbody tr').length"), 5)
+        self.set("#table input", "depth 160")
+        self.assertEqual(tab.evaluate(f"{ROWS}.length"), 64)  # one of each thread count
 
     def grown(self, name, n_configs, **keys):
         store = self.root / name
@@ -354,6 +361,10 @@ class ReportPage(unittest.TestCase):
                     time.sleep(0.1)
                 start = path.read_bytes()[:8]
                 self.assertTrue(start.startswith({"SVG": b"<svg", "PNG": b"\x89PNG", "CSV": b"Model,"}[kind]), start)
+            tab.resize(794, 1123)  # A4 at 96 dpi
+            tab.call("Emulation.setEmulatedMedia", media="print")
+            self.assertLessEqual(tab.evaluate("document.querySelector('#table table').getBoundingClientRect().right"), 794)
+            tab.call("Emulation.setEmulatedMedia", media="")
             pdf = tab.call("Page.printToPDF", printBackground=True)["data"]
             self.assertGreater(len(pdf), 20_000)
 

@@ -8,6 +8,7 @@ import { memorySection } from './memory.js';
 import { failuresSection, machineSection, repeatSection, runsSection } from './method.js';
 import { moneySection } from './money-section.js';
 import { pleasantSection } from './pleasant.js';
+import { qualitySection } from './quality.js';
 import { samplesSection } from './samples.js';
 import { speedSection } from './speed.js';
 import { tableSection } from './table.js';
@@ -34,7 +35,7 @@ function build() {
   if (data.format !== 'edgewise-report' || data.version !== 1) throw new Error(`this page shows edgewise-report version 1, the data is ${data.format} version ${data.version}`);
   for (const cost of data.money?.configurations ?? []) { const c = data.configurations.find((one) => one.id === cost.configuration); if (c) c.money = cost; }
   const byId = new Map(data.configurations.map((c) => [c.id, c]));
-  const sections = [answerSection(data), tradeoffSection(data), tableSection(data), compareSection(data), memorySection(data), speedSection(data), energySection(data), moneySection(data), pleasantSection(data), samplesSection(data),
+  const sections = [answerSection(data), tradeoffSection(data), tableSection(data), compareSection(data), memorySection(data), speedSection(data), energySection(data), moneySection(data), pleasantSection(data), qualitySection(data), samplesSection(data),
     failuresSection(data, byId), machineSection(data), runsSection(data, byId), repeatSection(data)].filter(Boolean);
   show(root, data, [masthead(data), sections]);
 }

@@ -12,7 +12,7 @@ const figureColumn = (key, head, unit) => ({
 });
 
 const hasFlags = (c) => c.flags?.length > 0;
-const FLAG_WORDS = { outlier: 'stands apart', drift: 'drift', neighbours: 'alike', swapped: 'swapped' };
+const FLAG_WORDS = { outlier: 'stands apart', drift: 'drift', neighbours: 'alike', swapped: 'swapped', throttled: 'throttled' };
 const flagWords = (flags) => [...new Set(flags.map((f) => f.kind))].map((kind) => h('abbr', { class: 'flag', title: flags.filter((f) => f.kind === kind).map((f) => f.text).join('\n') }, `⚑ ${FLAG_WORDS[kind] ?? kind} `));
 
 function columns(data) {

@@ -41,7 +41,7 @@ export function trace(options) {
     const axis = (label, size) => ({ label, size, labelSize: 22, labelGap: 0, stroke: colour('ink-soft'), font: `12px ${colour('sans')}`, labelFont: `500 12px ${colour('sans')}`, grid: { stroke: colour('hair'), width: 1 }, ticks: { stroke: colour('hair'), width: 1 } });
     chart?.destroy();
     chart = new uPlot({
-      width, height: options.height ?? 240, scales: { x: { time: false } }, axes: [axis(axes[0], 34), axis(axes[1], 52)],
+      width, height: options.height ?? 240, scales: { x: { time: false }, ...(lines.length ? { y: { range: (u, low, high) => uPlot.rangeNum(Math.min(low ?? Infinity, ...lines), Math.max(high ?? -Infinity, ...lines), 0.1, true) } } : {}) }, axes: [axis(axes[0], 34), axis(axes[1], 52)],
       series: [{ label: axes[0] }, ...series.map((s) => ({ points: { show: false }, width: 1.4, ...s }))],
       cursor: { drag: { x: true, y: false } }, hooks: { drawAxes: [shade(bands, lines)] },
     }, data, host);

@@ -24,7 +24,10 @@ function answer(data) {
     return h('div', { class: 'answer' }, h('h3', null, nameOf(m)), h('div', null, h('p', { class: 'say' }, `${counts.map(([word, n]) => `${word} in ${n}`).join(', ')} of ${all}.`),
       h('p', { class: 'why' }, `In the middle ${ratioText(m.middle_ratio)} of before${m.sense > 0 ? '; more is better' : '; less is better'}.`)));
   });
-  const caveats = [['before', data.before], ['after', data.after]].flatMap(([name, side]) => side.caveats.map((c) => h('div', { class: 'answer caveat' }, h('h3', null, `${c.heading}, ${name}`), h('div', null, h('p', { class: 'say' }, c.text)))));
+  // What both stores say in the same words is said once.
+  const both = (c, other) => other.caveats.some((o) => o.text === c.text);
+  const caveats = [['before', data.before, data.after], ['after', data.after, data.before]].flatMap(([name, side, other]) => side.caveats.filter((c) => name === 'before' || !both(c, other))
+    .map((c) => h('div', { class: 'answer caveat' }, h('h3', null, `${c.heading}, ${both(c, other) ? 'both' : name}`), h('div', null, h('p', { class: 'say' }, c.text)))));
   return section('answer', 'What changed',
     h('p', { class: 'lead' }, `${data.pairs.length} configurations are in both stores. Verdicts are at 5 %, adjusted for their number; up to ${percentText(data.margin)} % either way counts as no difference, and “not known” means too few runs or too much noise.`), words, only(data), caveats);
 }
@@ -35,7 +38,9 @@ const only = (data) => [['only before', data.only_before], ['only after', data.o
 function picture(data) {
   let m = data.measures.find((one) => one.key === 'decode_tokens_per_s') ?? data.measures[0];
   const all = () => data.pairs.filter((p) => p.figures[m.key]).map((p) => ({ name: p.label, ...p.figures[m.key], low: p.figures[m.key].low ?? NaN, high: p.figures[m.key].high ?? NaN }));
-  const rows = () => all().sort((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict) || a.ratio - b.ratio).slice(0, MOST_MARKS);
+  // Rows of one name would fall onto one line.
+  const apart = (list) => { const seen = new Map(); return list.map((r) => { const n = (seen.get(r.name) ?? 0) + 1; seen.set(r.name, n); return n > 1 ? { ...r, name: `${r.name} (${n})` } : r; }); };
+  const rows = () => apart(all()).sort((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict) || a.ratio - b.ratio).slice(0, MOST_MARKS);
   const plotted = forest({ name: 'before-after', title: 'After against before, with 95 % intervals', axis: 'after ÷ before; shaded: the margin', rows, margin: () => data.margin });
   const note = h('p', { class: 'hint' });
   const say = () => { note.textContent = all().length > MOST_MARKS ? `The ${MOST_MARKS} that changed most surely, of ${all().length}; the table has all.` : ''; };

@@ -49,19 +49,21 @@ static struct ew_insight *build(struct made *m, const double speed[CONFIGS][RUNS
             int64_t gap = (int64_t)(1e9 / speed[c][r]);
             m->stamps[i][1] = gap;
             m->phases[i] = (struct ew_phase_record){.name = "decode", .end_ns = gap, .n_tokens = 1};
-            m->trials[i] = (struct ew_trial_record){.id = (int64_t)i + 1,
-                                                    .config_id = (int64_t)c + 1,
-                                                    .invocation_id = 1,
-                                                    .repeat = (int64_t)r,
-                                                    .position = (int64_t)(r * CONFIGS + c),
-                                                    .status = EW_TRIAL_OK,
-                                                    .ttft_ns = EW_MISSING,
-                                                    .swap_peak_bytes = c == 2 && r < 2 ? 4096 : 0,
-                                                    .phases = &m->phases[i],
-                                                    .n_phases = 1,
-                                                    .stamps_ns = m->stamps[i],
-                                                    .n_stamps = 2,
-                                                    .last_stamp_ns = gap};
+            m->trials[i] = (struct ew_trial_record){
+                .id = (int64_t)i + 1,
+                .config_id = (int64_t)c + 1,
+                .invocation_id = 1,
+                .repeat = (int64_t)r,
+                .position = (int64_t)(r * CONFIGS + c),
+                .status = EW_TRIAL_OK,
+                .ttft_ns = EW_MISSING,
+                .swap_peak_bytes = c == 2 && r < 2 ? 4096 : 0,
+                .conditions = {.throttled = c == 2 && r == 1, .meter_lost = c == 2 && r == 7 ? "gone" : NULL},
+                .phases = &m->phases[i],
+                .n_phases = 1,
+                .stamps_ns = m->stamps[i],
+                .n_stamps = 2,
+                .last_stamp_ns = gap};
         }
     }
     if (ew_insight_build(&m->study, NULL, &insight, &err) != EW_OK) fail_msg("%s", err.message);
@@ -107,6 +109,12 @@ static void each_flag_where_it_belongs(void **state) {
     assert_null(flag(insight, 2, EW_FLAG_OUTLIER));
     assert_float_equal(flag(insight, 2, EW_FLAG_SWAPPED)->size, 2, 0);
     assert_null(flag(insight, 0, EW_FLAG_SWAPPED));
+    assert_string_equal(flag(insight, 2, EW_FLAG_THROTTLED)->text,
+                        "the machine slowed itself down (throttled) in 1 of 8 runs");
+    assert_float_equal(flag(insight, 2, EW_FLAG_METER_LOST)->size, 1, 0);
+    assert_int_equal(insight->configs[2].n_flagged,
+                     3); /* runs, each once: two swapped, one of them throttled; one lost */
+    assert_non_null(strstr(caveat(insight, EW_CAVEAT_FLAGGED), "In 1 run the machine slowed itself down"));
     ew_insight_close(&insight);
 }
 
