@@ -1,6 +1,7 @@
 /* edgewise study: a whole sweep from a study file, into a store; killed at any moment, the same command goes on. */
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/study_device_settings.h"
 #include "cli/study_drive.h"
 #include "study/study_value.h"
 
@@ -234,8 +235,14 @@ int ew_cmd_study(int argc, char **argv) {
         .options = options, .parser = parse, .args_doc = "FILE.yaml", .doc = doc, .children = children};
     ew_cli_parse(&argp, argc, argv, &o.common, &o);
     struct ew_error err = {0};
-    struct ew_study_drive drive = {
-        .common = &o.common, .cache = o.cache, .engine_command = o.engine, .meters = &o.meters, .silent = o.quiet};
+    struct ew_study_device_settings settings = {.root = o.common.root};
+    const struct ew_study_device device = ew_study_device_settings(&settings);
+    struct ew_study_drive drive = {.common = &o.common,
+                                   .cache = o.cache,
+                                   .engine_command = o.engine,
+                                   .meters = &o.meters,
+                                   .device = &device,
+                                   .silent = o.quiet};
     struct ew_study_plan plan = {0};
     char *path = NULL;
     int exit_status = EW_EXIT_OK;

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """What a study varies and watches beside threads: cores, page cache, heat, budgets, lost meters; studies that ship."""
+import fcntl
 import glob
 import json
 import os
 import shutil
+import subprocess
 import sys
+import time
 import unittest
 
-from harness import BOX, FAKE_ENGINE, SOURCE, ScratchCase, run
+from harness import BOX, FAKE_ENGINE, PROGRAM, SOURCE, ScratchCase, run
 
 STUDY = """study: knobs
 models: [{file: m.gguf}]
@@ -139,6 +142,74 @@ class Heat(KnobCase):
         shutil.rmtree(root + "/sys/class/thermal")
         self.knobs("--root", root, measure="cool_to: 40 °C")
         self.assertEqual(self.query("SELECT gate, start_c FROM trial"), [("blind", None)])
+
+
+class Settings(KnobCase):
+    """Governor and clock limit, set on a stand-in machine for the runs that ask for them, and put back afterwards."""
+
+    policy = "sys/devices/system/cpu/cpufreq/policy0/"
+    found = {"scaling_governor": "ondemand", "scaling_available_governors": "ondemand performance",
+             "scaling_min_freq": "600000", "scaling_max_freq": "1500000", "cpuinfo_min_freq": "600000",
+             "cpuinfo_max_freq": "1500000", "scaling_available_frequencies": "600000 1000000 1500000"}
+
+    def board(self, millidegrees=45000):
+        root = super().board(millidegrees)
+        os.makedirs(os.path.join(root, self.policy), exist_ok=True)
+        for name, value in self.found.items():
+            self.write(f"root/{self.policy}{name}", value + "\n")
+        return root
+
+    def now(self):
+        values = {}
+        for name in self.found:
+            with open(self.path(f"root/{self.policy}{name}"), encoding="utf-8") as f:
+                values[name] = f.read().strip()
+        return values
+
+    def seen(self):
+        """What the engines saw, a line each."""
+        with open(self.path("seen"), encoding="utf-8") as f:
+            return f.read().split("\n")[:-1]
+
+    def look(self, root):
+        return f'echo $(cat "{root}/{self.policy}scaling_governor" "{root}/{self.policy}scaling_max_freq") >> seen'
+
+    def test_each_run_has_its_own_and_the_machine_is_left_as_found(self):
+        root = self.board()
+        self.knobs("--root", root, before=self.look(root), repeats=2,
+                   sweep="governor: [as_is, performance], frequency_cap: [as_is, 1 GHz]")
+        self.assertEqual(sorted(self.seen()), sorted(2 * ["ondemand 1500000", "ondemand 1000000", "performance 1500000",
+                                                          "performance 1000000"]))
+        self.assertEqual(self.now(), self.found)
+        rows = self.query("SELECT c.governor, c.frequency_cap_hz, count(*) FROM trial t JOIN config c ON"
+                          " c.id = t.config_id WHERE t.status = 'ok' GROUP BY 1, 2")
+        self.assertEqual(set(rows), {(g, f, 2) for g in (None, "performance") for f in (0, 1000000000)})
+
+    def test_put_back_after_kill_9_and_the_study_goes_on(self):
+        root = self.board()
+        before = self.look(root) + "; test -e go || sleep 600"
+        shutil.copy(BOX, self.path("m.gguf"))
+        self.write("s.yaml", study_text("governor: performance"))
+        script = self.write("engine.sh", f"{before}\nexec python3 '{FAKE_ENGINE}' good\n")
+        command = [PROGRAM, "study", "s.yaml", "--yes", "--root", root, "--engine-command", f"sh {script}"]
+        process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   start_new_session=True)
+        while not os.path.exists(self.path("seen")):
+            self.assertIsNone(process.poll())
+            time.sleep(0.02)
+        self.assertEqual(self.now()["scaling_governor"], "performance")
+        process.kill()
+        process.wait()
+        folder = os.open(os.path.join(root, "sys"), os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)  # held until everything is put back
+        os.close(folder)
+        self.assertEqual(self.now(), self.found)
+        self.write("go", "")
+        result = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=300)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(self.query("SELECT status, attempts FROM trial"), [("ok", 2)])
+        self.assertEqual(set(self.seen()), {"performance 1500000"})
+        self.assertEqual(self.now(), self.found)
 
 
 class Budgets(KnobCase):
