@@ -125,7 +125,9 @@ static void print_head(const struct ew_bench_result *r, FILE *out) {
             if (s->meters[i].used && strcmp(s->meters[i].quantity, "energy") == 0)
                 fprintf(out, "energy   %s, boundary: %s\n", s->meters[i].name, s->meters[i].boundary);
     } else {
-        fprintf(out, "energy   none — %s\n", r->insight->energy_none ? r->insight->energy_none : "no run gave joules");
+        const char *why = r->insight->energy_none ? r->insight->energy_none : "no run gave joules";
+        bool unwanted = strncmp(why, "not asked for", 13) == 0;
+        fprintf(out, "energy   none — %s%s\n", why, unwanted ? "" : "  (edgewise doctor says what to do)");
     }
     fputc('\n', out);
 }

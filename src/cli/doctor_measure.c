@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "cli/doctor_view.h"
 #include "cli/meter_reading.h"
+#include "edgewise/model.h"
 #include "machine/cpu_features.h"
 #include "machine/facts.h"
 #include "machine/processor_time.h"
@@ -154,6 +155,14 @@ static enum ew_status measure_all(const struct ew_doctor_request *r, struct ew_d
     return status;
 }
 
+/* A file that is no model is said before anybody waits for measurements. */
+static enum ew_status check_model(const struct ew_doctor_request *r, struct ew_error *err) {
+    struct ew_model *model = NULL;
+    enum ew_status status = r->model_path ? ew_model_open(r->model_path, &model, err) : EW_OK;
+    ew_model_close(&model);
+    return status;
+}
+
 static enum ew_status open_machine(const struct ew_doctor_request *r, struct ew_doctor_visit *v, struct ew_error *err) {
     enum ew_status status = ew_machine_open(r->root, &v->machine, err);
     if (status == EW_OK) status = ew_machine_open(r->root, &v->now, err);
@@ -180,7 +189,8 @@ static enum ew_status open_machine(const struct ew_doctor_request *r, struct ew_
 enum ew_status ew_doctor_visit_machine(const struct ew_doctor_request *r, struct ew_doctor_visit *v,
                                        struct ew_error *err) {
     int64_t begin = ew_clock_now_ns();
-    enum ew_status status = open_machine(r, v, err);
+    enum ew_status status = check_model(r, err);
+    if (status == EW_OK) status = open_machine(r, v, err);
     if (status != EW_OK) return status;
     bool measures = !r->quick && !v->facts.recorded;
     if (measures) ew_doctor_say_progress(r, "looking at who else is busy …");

@@ -66,8 +66,9 @@ static void print_machine(const struct printer *p, const struct ew_doctor_visit 
     if (m->os[0]) add(text, " · %s", m->os);
     if (m->firmware[0]) add(text, " · firmware %s", m->firmware);
     if (m->hypervisor[0]) add(text, " · %s", m->hypervisor);
+    if (!text[0]) add(text, "a machine that tells nothing about itself");
     if (v->facts.recorded) add(text, " · recorded: nothing was measured");
-    ew_text_paragraph(p->out, p->style, 0, "", text[0] ? text : "a machine that tells nothing about itself");
+    ew_text_paragraph(p->out, p->style, 0, "", text);
 }
 
 /* ---- findings ---- */

@@ -158,8 +158,8 @@ static bool threads_siblings(const struct ew_doctor_facts *f, const struct ew_do
     const struct ew_machine *m = f->machine;
     if (m->cores <= 0 || m->threads <= m->cores) return false;
     return ew_doctor_say(out, EW_DOCTOR_NOTE,
-                         "%d CPUs are two threads each of %d cores; one thread per core is the default", m->threads,
-                         m->cores);
+                         "%d CPUs are two threads each of %d core%s; one thread per core is the default", m->threads,
+                         m->cores, m->cores == 1 ? "" : "s");
 }
 
 /* ---- the model ---- */
