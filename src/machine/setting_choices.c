@@ -115,7 +115,7 @@ static bool offered(const char *root, enum ew_setting_kind kind, int policy, cha
     char boost[LIST_SIZE];
     if (kind >= EW_SETTING_MAX_FREQUENCY &&
         ew_facts_text(root, boost, sizeof boost, CPUFREQ "/policy%d/scaling_boost_frequencies", policy))
-        snprintf(list + used, LIST_SIZE - used, " %s", boost);
+        snprintf(list + used, LIST_SIZE - used, " %.*s", (int)(LIST_SIZE - 2 - used), boost);
     return true;
 }
 
