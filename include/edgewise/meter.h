@@ -22,7 +22,10 @@ enum ew_meter_quantity {
     EW_METER_FREQUENCY,
     EW_METER_TIME,
     EW_METER_VOLTAGE,
-    EW_METER_STATE /* a flag, 0 or 1, or a share from 0 to 1 */
+    EW_METER_STATE,    /* a flag, 0 or 1, or a share from 0 to 1 */
+    EW_METER_ROTATION, /* revolutions per minute */
+    EW_METER_EVENTS,   /* how often something happened since some start */
+    EW_METER_QUANTITIES
 };
 
 enum ew_meter_kind {
@@ -161,8 +164,8 @@ enum ew_status ew_meter_read(struct ew_meter *meter, int64_t *times_ns, double *
 /* Fixed words for reports. Never NULL. */
 const char *ew_meter_quantity_name(enum ew_meter_quantity quantity); /* "energy" */
 const char *ew_meter_kind_name(enum ew_meter_kind kind);             /* "counter" */
-const char *
-ew_meter_unit_name(const struct ew_meter_info *info); /* "J", "W", "bytes", "celsius", "Hz", "s", "V", "1" */
+const char *ew_meter_unit_name(
+    const struct ew_meter_info *info); /* "J", "W", "bytes", "celsius", "Hz", "s", "V", "1", "rpm", "events" */
 const char *ew_meter_boundary_name(enum ew_meter_boundary boundary); /* "die", "board" … as in trace files */
 const char *ew_meter_reason_name(enum ew_meter_reason reason);       /* "permission" */
 const char *ew_trust_grade_name(enum ew_trust_grade grade);          /* "B"; "none" */

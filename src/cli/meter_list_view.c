@@ -70,7 +70,7 @@ static bool add_entries(struct listing *l) {
     size_t n = ew_meter_list_count(l->list);
     l->entries = calloc(n + 1, sizeof *l->entries);
     if (!l->entries) return false;
-    for (int r = 0; r < 2 * (EW_METER_TIME + 1); r++) {
+    for (int r = 0; r < 2 * EW_METER_QUANTITIES; r++) {
         for (size_t i = 0; i < n; i++) {
             struct ew_meter *m = ew_meter_list_at(l->list, i);
             if (rank(ew_meter_info(m)) == r) l->entries[l->n++] = (struct entry){.meter = m, .now = NAN};

@@ -40,13 +40,19 @@ void ew_facts_read_power_mode(struct ew_machine *m, const char *root); /* board.
 void ew_facts_read_memory(struct ew_machine *m, const char *root);     /* memory_facts.c */
 void ew_facts_read_cgroup(struct ew_machine *m, const char *root);  /* cgroup_limits.c: quota, cpuset, memory limit */
 bool ew_facts_read_heat(struct ew_machine *m, const char *root);    /* heat_facts.c: temperatures, once */
-void ew_facts_refresh_heat(struct ew_machine *m, const char *root); /* heat_facts.c: their values, throttle counts */
+void ew_facts_refresh_heat(struct ew_machine *m, const char *root); /* heat_facts.c: their values */
+bool ew_facts_read_cooling(struct ew_machine *m, const char *root); /* cooling_facts.c: fans, cooling devices */
+void ew_facts_refresh_cooling(struct ew_machine *m, const char *root);  /* cooling_facts.c */
+void ew_facts_refresh_throttle(struct ew_machine *m, const char *root); /* throttle_facts.c, after the cooling */
 void ew_facts_read_pi_firmware(struct ew_machine *m, const char *root); /* pi_firmware.c: version */
 void ew_facts_read_gpu(struct ew_machine *m, const char *root);         /* gpu_facts.c */
 void ew_facts_refresh_gpu(struct ew_machine *m, const char *root);      /* gpu_facts.c: clock and load */
 
 /* Whether the device tree names a board or chip that begins like this, "nvidia,tegra" (gpu_facts.c). */
 bool ew_facts_is_compatible(const char *root, const char *chip);
+
+/* The flags of get_throttled, from the kernel's file or the firmware (throttle_facts.c); -1 unknown. */
+int64_t ew_facts_pi_flags(const char *root);
 
 /* The flags as the firmware itself gives them (pi_firmware.c); -1 unknown. */
 int64_t ew_facts_ask_pi_flags(const char *root);

@@ -1,4 +1,4 @@
-/* Owns temperatures and throttling. Every sensor is listed; one is chosen to stand for the processor, by name alone,
+/* Owns temperatures. Every sensor is listed; one is chosen to stand for the processor, by name alone,
  * and none where no name says so. */
 #include "machine/facts.h"
 
@@ -97,47 +97,9 @@ static double read_degrees(const char *root, const char *path) {
     return c > -60 && c < 150 ? c : NAN;
 }
 
-static int64_t count_or_unknown(double v) { return v >= 0 && v < 0x1p62 ? (int64_t)v : -1; }
-
-static void add_count(int64_t *sum, int64_t count) { *sum = count + (*sum > 0 ? *sum : 0); }
-
-static bool visit_firmware(void *context, const char *name) {
-    struct scan *s = context;
-    char text[32];
-    static const char *const inner[] = {"soc:firmware", "soc@107c000000:firmware"};
-    for (size_t i = 0; i < sizeof inner / sizeof *inner; i++) {
-        if (!ew_facts_text(s->root, text, sizeof text, "/sys/devices/platform/%s/%s/get_throttled", name, inner[i]))
-            continue;
-        char *end;
-        unsigned long flags = strtoul(text, &end, 16);
-        if (end != text) s->m->throttle.pi_flags = (int64_t)flags;
-    }
-    return s->m->throttle.pi_flags < 0;
-}
-
-static void read_throttle(struct ew_machine *m, const char *root) {
-    m->throttle = (struct ew_machine_throttle){-1, -1, -1};
-    for (size_t i = 0; i < m->n_cpus; i++) {
-        const struct ew_machine_cpu *c = &m->cpus[i];
-        int64_t core = count_or_unknown(
-            ew_facts_number(root, "/sys/devices/system/cpu/cpu%d/thermal_throttle/core_throttle_count", c->id));
-        int64_t package = count_or_unknown(
-            ew_facts_number(root, "/sys/devices/system/cpu/cpu%d/thermal_throttle/package_throttle_count", c->id));
-        /* Threads of one core, and cores of one package, repeat the same count. */
-        bool first_of_package = true;
-        for (size_t k = 0; k < i; k++) first_of_package &= m->cpus[k].package != c->package;
-        if (core >= 0 && c->smt == 0) add_count(&m->throttle.core_events, core);
-        if (package >= 0 && first_of_package) add_count(&m->throttle.package_events, package);
-    }
-    struct scan s = {.m = m, .root = root, .ok = true};
-    ew_facts_each_entry(root, "/sys/devices/platform", "soc", visit_firmware, &s);
-    if (m->throttle.pi_flags < 0) m->throttle.pi_flags = ew_facts_ask_pi_flags(root);
-}
-
 void ew_facts_refresh_heat(struct ew_machine *m, const char *root) {
     for (size_t i = 0; i < m->n_temperatures; i++)
         m->temperatures[i].degrees_c = read_degrees(root, m->temperatures[i].path);
-    read_throttle(m, root);
 }
 
 bool ew_facts_read_heat(struct ew_machine *m, const char *root) {

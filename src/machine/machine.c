@@ -18,10 +18,12 @@ enum ew_status ew_machine_open(const char *root, struct ew_machine **out, struct
     struct ew_machine *m = calloc(1, sizeof *m);
     if (!m) return ew_error_set(err, EW_ERR_MEMORY, "facts of the machine: out of memory");
     ew_facts_read_board(m, root);
-    if (!ew_facts_read_topology(m, root) || !ew_facts_read_cpu_names(m, root) || !ew_facts_read_heat(m, root)) {
+    if (!ew_facts_read_topology(m, root) || !ew_facts_read_cpu_names(m, root) || !ew_facts_read_heat(m, root) ||
+        !ew_facts_read_cooling(m, root)) {
         ew_machine_close(&m);
         return ew_error_set(err, EW_ERR_MEMORY, "facts of the machine: out of memory");
     }
+    ew_facts_refresh_throttle(m, root);
     ew_facts_read_clocks(m, root);
     ew_facts_read_memory(m, root);
     ew_facts_read_cgroup(m, root);
@@ -37,6 +39,8 @@ void ew_machine_close(struct ew_machine **machine) {
     free((*machine)->cpus);
     free((*machine)->caches);
     free((*machine)->temperatures);
+    free((*machine)->fans);
+    free((*machine)->coolers);
     free(*machine);
     *machine = NULL;
 }
@@ -47,6 +51,8 @@ void ew_machine_refresh(struct ew_machine *m, const char *root) {
     ew_facts_read_cgroup(m, root);
     count_usable(m);
     ew_facts_refresh_heat(m, root);
+    ew_facts_refresh_cooling(m, root);
+    ew_facts_refresh_throttle(m, root);
     ew_facts_read_power_mode(m, root);
     ew_facts_refresh_gpu(m, root);
 }

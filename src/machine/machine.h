@@ -7,6 +7,7 @@
 #define EW_MACHINE_MACHINE_H
 
 #include "edgewise/status.h"
+#include "machine/heat.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,13 +40,6 @@ struct ew_machine_cache {
     int shared_by; /* logical CPUs per instance, of the first one */
 };
 
-struct ew_machine_temperature {
-    char name[64]; /* zone type or chip and label: "cpu-thermal", "coretemp Package id 0" */
-    char path[96]; /* file in millidegrees, below the root */
-    double degrees_c;
-    bool is_cpu; /* the one that stands for the processor; at most one */
-};
-
 struct ew_machine_memory {
     int64_t total_bytes;
     int64_t available_bytes;  /* MemAvailable, never MemFree */
@@ -55,13 +49,6 @@ struct ew_machine_memory {
     int64_t cgroup_limit_bytes; /* smallest memory limit of this process's cgroups; -1 = none or unknown */
     int64_t cgroup_used_bytes;  /* of that cgroup, without cached file pages it gives back first */
     int64_t page_bytes;
-};
-
-/* Slowing-down events the kernel or firmware counts; a difference over a run means that it was throttled. */
-struct ew_machine_throttle {
-    int64_t core_events;    /* x86: sum of core_throttle_count; -1 unknown */
-    int64_t package_events; /* x86: sum over sockets of package_throttle_count; -1 unknown */
-    int64_t pi_flags;       /* Raspberry Pi get_throttled: bits 0-3 now, 16-19 since boot; -1 unknown */
 };
 
 /* A graphics processor on the same chip as the CPU. Cards on a bus are not listed here. */
@@ -100,6 +87,10 @@ struct ew_machine {
     struct ew_machine_cache *caches; /* owned */
     size_t n_temperatures;
     struct ew_machine_temperature *temperatures; /* owned */
+    size_t n_fans;
+    struct ew_machine_fan *fans; /* owned */
+    size_t n_coolers;
+    struct ew_machine_cooler *coolers; /* owned */
     struct ew_machine_memory memory;
     struct ew_machine_throttle throttle;
     struct ew_machine_gpu gpu;
@@ -123,16 +114,10 @@ int ew_machine_usable_cores(const struct ew_machine *machine);
 int64_t ew_machine_free_bytes(const struct ew_machine *machine);
 
 /* Facts that change while a study runs, read again cheaply into the machine: frequencies, governors, temperatures,
- * memory, throttle counts, power mode. */
+ * fans, cooling devices, memory, throttle counts, power mode. */
 void ew_machine_refresh(struct ew_machine *machine, const char *root);
 
 /* The processor's temperature, or NAN. */
 double ew_machine_cpu_temperature_c(const struct ew_machine *machine);
-
-/* What a bit of throttle.pi_flags says, "under-voltage now"; NULL for a bit without meaning. */
-const char *ew_machine_pi_flag_name(int bit);
-
-/* All bits that are set, in words, joined by ", "; "" when none is, or when the flags are unknown (-1). */
-void ew_machine_pi_flags_text(int64_t pi_flags, char *buf, size_t capacity);
 
 #endif

@@ -86,6 +86,10 @@ enum ew_status ew_meter_probe_battery(struct ew_meter_list *list, const struct e
                                       struct ew_error *err);
 enum ew_status ew_meter_probe_heat(struct ew_meter_list *list, const struct ew_meter_config *config,
                                    struct ew_error *err);
+enum ew_status ew_meter_probe_cooling(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                      struct ew_error *err);
+enum ew_status ew_meter_probe_throttle(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                       struct ew_error *err);
 enum ew_status ew_meter_probe_time(struct ew_meter_list *list, const struct ew_meter_config *config,
                                    struct ew_error *err);
 enum ew_status ew_meter_probe_pmic(struct ew_meter_list *list, const struct ew_meter_config *config,

@@ -128,6 +128,9 @@ const char *ew_meter_quantity_name(enum ew_meter_quantity quantity) {
     case EW_METER_TIME: return "time";
     case EW_METER_VOLTAGE: return "voltage";
     case EW_METER_STATE: return "state";
+    case EW_METER_ROTATION: return "rotation";
+    case EW_METER_EVENTS: return "events";
+    case EW_METER_QUANTITIES: break;
     }
     return "unknown";
 }
@@ -150,6 +153,9 @@ const char *ew_meter_unit_name(const struct ew_meter_info *info) {
     case EW_METER_TIME: return "s";
     case EW_METER_VOLTAGE: return "V";
     case EW_METER_STATE: return "1";
+    case EW_METER_ROTATION: return "rpm";
+    case EW_METER_EVENTS: return "events";
+    case EW_METER_QUANTITIES: break;
     }
     return "1";
 }

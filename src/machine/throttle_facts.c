@@ -1,0 +1,198 @@
+/* Owns what counts the slowing-down of the processor, and what a difference of counts says. Unknown is not zero: a
+ * machine that counts nothing tells nothing. */
+#include "machine/facts.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CPU_FILE "/sys/devices/system/cpu/cpu%d/thermal_throttle/%s"
+
+static int64_t count_or_unknown(double v) { return v >= 0 && v < 0x1p62 ? (int64_t)v : -1; }
+
+static void add_count(int64_t *sum, double value) {
+    int64_t count = count_or_unknown(value);
+    if (count >= 0) *sum = count + (*sum > 0 ? *sum : 0);
+}
+
+/* ---- x86 ---- */
+
+/* Threads of one core, and cores of one package, repeat the same count. */
+static void read_x86(struct ew_machine *m, const char *root) {
+    struct ew_machine_throttle *t = &m->throttle;
+    for (size_t i = 0; i < m->n_cpus; i++) {
+        const struct ew_machine_cpu *c = &m->cpus[i];
+        bool first_of_package = true;
+        for (size_t k = 0; k < i; k++) first_of_package &= m->cpus[k].package != c->package;
+        if (c->smt == 0) {
+            add_count(&t->core_events, ew_facts_number(root, CPU_FILE, c->id, "core_throttle_count"));
+            add_count(&t->core_ms, ew_facts_number(root, CPU_FILE, c->id, "core_throttle_total_time_ms"));
+        }
+        if (first_of_package) {
+            add_count(&t->package_events, ew_facts_number(root, CPU_FILE, c->id, "package_throttle_count"));
+            add_count(&t->package_ms, ew_facts_number(root, CPU_FILE, c->id, "package_throttle_total_time_ms"));
+            add_count(&t->power_limit_events, ew_facts_number(root, CPU_FILE, c->id, "package_power_limit_count"));
+        }
+    }
+}
+
+/* ---- Raspberry Pi, Jetson ---- */
+
+struct scan {
+    struct ew_machine *m;
+    const char *root, *chip;
+    int64_t flags;
+};
+
+static bool visit_firmware(void *context, const char *name) {
+    struct scan *s = context;
+    char text[32];
+    static const char *const inner[] = {"soc:firmware", "soc@107c000000:firmware"};
+    for (size_t i = 0; i < sizeof inner / sizeof *inner; i++) {
+        if (!ew_facts_text(s->root, text, sizeof text, "/sys/devices/platform/%s/%s/get_throttled", name, inner[i]))
+            continue;
+        char *end;
+        unsigned long flags = strtoul(text, &end, 16);
+        if (end != text) s->flags = (int64_t)flags;
+    }
+    return s->flags < 0;
+}
+
+int64_t ew_facts_pi_flags(const char *root) {
+    struct scan s = {.root = root, .flags = -1};
+    ew_facts_each_entry(root, "/sys/devices/platform", "soc", visit_firmware, &s);
+    return s.flags < 0 ? ew_facts_ask_pi_flags(root) : s.flags;
+}
+
+static bool visit_alarm(void *context, const char *name) {
+    struct scan *s = context;
+    size_t n = 2 + strspn(name + 2, "0123456789");
+    if (n > 2 && strcmp(name + n, "_event_cnt") == 0)
+        add_count(&s->m->throttle.over_current_events,
+                  ew_facts_number(s->root, "/sys/class/hwmon/%s/%s", s->chip, name));
+    return true;
+}
+
+static bool visit_chip(void *context, const char *name) {
+    struct scan *s = context;
+    char folder[96];
+    snprintf(folder, sizeof folder, "/sys/class/hwmon/%.64s", name);
+    s->chip = name;
+    ew_facts_each_entry(s->root, folder, "oc", visit_alarm, s);
+    return true;
+}
+
+/* ---- together ---- */
+
+static void find_cooling(struct ew_machine *m) {
+    struct ew_machine_throttle *t = &m->throttle;
+    double deepest = 0;
+    for (size_t i = 0; i < m->n_coolers; i++) {
+        const struct ew_machine_cooler *c = &m->coolers[i];
+        if (c->kind != EW_COOLING_CPU && c->kind != EW_COOLING_GPU) continue;
+        if (t->cooling_state < 0) t->cooling_state = t->cooling_most = 0;
+        double share = c->state > 0 && c->most > 0 ? (double)c->state / (double)c->most : 0;
+        if (share <= deepest) continue;
+        deepest = share;
+        t->cooling_state = c->state;
+        t->cooling_most = c->most;
+        snprintf(t->cooling_name, sizeof t->cooling_name, "%s", c->name);
+    }
+}
+
+void ew_facts_refresh_throttle(struct ew_machine *m, const char *root) {
+    m->throttle = (struct ew_machine_throttle){.core_events = -1,
+                                               .package_events = -1,
+                                               .core_ms = -1,
+                                               .package_ms = -1,
+                                               .power_limit_events = -1,
+                                               .over_current_events = -1,
+                                               .pi_flags = -1,
+                                               .cooling_state = -1,
+                                               .cooling_most = -1};
+    struct scan s = {.m = m, .root = root};
+    read_x86(m, root);
+    find_cooling(m);
+    ew_facts_each_entry(root, "/sys/class/hwmon", "hwmon", visit_chip, &s);
+    m->throttle.pi_flags = ew_facts_pi_flags(root);
+}
+
+/* ---- differences in words ---- */
+
+__attribute__((format(printf, 3, 4))) static void add(char *buf, size_t capacity, const char *format, ...) {
+    size_t used = strlen(buf);
+    va_list args;
+    if (used) used += (size_t)snprintf(buf + used, capacity - used, "; ");
+    if (used >= capacity) return;
+    va_start(args, format);
+    vsnprintf(buf + used, capacity - used, format, args);
+    va_end(args);
+}
+
+static int64_t grown(int64_t before, int64_t after) { return before < 0 || after < before ? 0 : after - before; }
+
+static void add_heat(char *buf, size_t capacity, const char *what, int64_t events, int64_t ms) {
+    if (events > 0 && ms > 0)
+        add(buf, capacity, "%s slowed by heat %lld times, %lld ms in all", what, (long long)events, (long long)ms);
+    else if (events > 0)
+        add(buf, capacity, "%s slowed by heat %lld times", what, (long long)events);
+    else if (ms > 0)
+        add(buf, capacity, "%s slowed by heat for %lld ms", what, (long long)ms);
+}
+
+/* A bit that only says "since boot", and said so before, tells nothing of this run. */
+static void add_pi(char *buf, size_t capacity, int64_t before, int64_t after) {
+    static const char *const words[] = {"under-voltage", "frequency capped", "throttled", "soft temperature limit"};
+    if (before < 0 || after < 0) return;
+    for (int bit = 0; bit < 4; bit++) {
+        bool first = before >> bit & 1, last = after >> bit & 1;
+        bool within = !(before >> (16 + bit) & 1) && (after >> (16 + bit) & 1);
+        if (first && last)
+            add(buf, capacity, "%s at start and end", words[bit]);
+        else if (first || last)
+            add(buf, capacity, "%s at the %s", words[bit], first ? "start" : "end");
+        else if (within)
+            add(buf, capacity, "%s in between", words[bit]);
+    }
+}
+
+static void add_cooling(char *buf, size_t capacity, const struct ew_machine_throttle *t, const char *when) {
+    if (t->cooling_state > 0)
+        add(buf, capacity, "the kernel held the clocks down at the %s (%s at %lld of %lld)", when, t->cooling_name,
+            (long long)t->cooling_state, (long long)t->cooling_most);
+}
+
+bool ew_machine_throttle_words(const struct ew_machine_throttle *before, const struct ew_machine_throttle *after,
+                               char *buf, size_t capacity) {
+    buf[0] = 0;
+    add_heat(buf, capacity, "cores", grown(before->core_events, after->core_events),
+             grown(before->core_ms, after->core_ms));
+    add_heat(buf, capacity, "package", grown(before->package_events, after->package_events),
+             grown(before->package_ms, after->package_ms));
+    int64_t power = grown(before->power_limit_events, after->power_limit_events);
+    int64_t alarms = grown(before->over_current_events, after->over_current_events);
+    if (power > 0) add(buf, capacity, "package held at its power limit %lld times", (long long)power);
+    if (alarms > 0) add(buf, capacity, "%lld alarms of over-current or under-voltage", (long long)alarms);
+    add_pi(buf, capacity, before->pi_flags, after->pi_flags);
+    add_cooling(buf, capacity, before, "start");
+    add_cooling(buf, capacity, after, "end");
+    return buf[0] != 0;
+}
+
+bool ew_machine_throttle_is_known(const struct ew_machine_throttle *t) {
+    return t->core_events >= 0 || t->package_events >= 0 || t->over_current_events >= 0 || t->pi_flags >= 0 ||
+           t->cooling_state >= 0;
+}
+
+int64_t ew_machine_throttle_events(const struct ew_machine_throttle *before, const struct ew_machine_throttle *after) {
+    const int64_t b[] = {before->core_events, before->package_events, before->power_limit_events,
+                         before->over_current_events};
+    const int64_t a[] = {after->core_events, after->package_events, after->power_limit_events,
+                         after->over_current_events};
+    int64_t sum = -1;
+    for (size_t i = 0; i < 4; i++)
+        if (b[i] >= 0 && a[i] >= 0) sum = (sum > 0 ? sum : 0) + grown(b[i], a[i]);
+    return sum;
+}
