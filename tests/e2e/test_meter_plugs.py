@@ -44,6 +44,9 @@ class Plug:
             daemon_threads = True
             block_on_close = False
 
+            def handle_error(self, *_):
+                pass  # a client that gave up is what is tested
+
         self.server = Server(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
@@ -255,10 +258,14 @@ class AssumedCase(harness.ScratchCase):
     def test_bench_and_report_say_so(self):
         """The grade survives the store: bench, and the study's report, judge it again from there."""
         result = harness.run("bench", harness.BOX, "--energy", "assumed", "--meter-source", "assumed:12.5", "-p", "8",
-                             "-n", "8", "-r", "2", "-o", self.path("b.db"), cwd=self.folder)
+                             "-n", "8", "-r", "2", "--idle", "1s", "-t", "1", "--store", self.path("b.db"), cwd=self.folder)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("grade E", result.stdout)
-        self.assertIn("assumed", result.stdout)
+        self.assertIn("assumed watts, not measured", result.stdout)
+        row = next(line for line in result.stdout.splitlines() if line.startswith("edgewise-tales"))
+        self.assertTrue(row.rstrip().endswith(" E"), row)
+        result = harness.run("report", self.path("b.db"), "--plain", cwd=self.folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Energy is of grade E: assumed: 12.5 W stated by the user, not measured", result.stdout)
 
     def test_wrong_watts_are_errors(self):
         for watts in ["-3", "nan", "inf", "0", "5001", "1e3", "15W", "0x10", "."]:
