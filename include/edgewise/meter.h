@@ -119,6 +119,10 @@ struct ew_meter_config {
      */
     const struct ew_plug_interface *plugs;
     const char *nvml_path; /* NVIDIA's management library; NULL = the system's, and none where root is given */
+    /* Sees the list when all meters are found and none is proved, as for calibrations; its error ends the probe.
+     * NULL = nothing. */
+    enum ew_status (*found)(const struct ew_meter_config *config, struct ew_meter_list *list, struct ew_error *err);
+    const void *found_context;
 };
 
 /* Finds every meter of the machine, usable or refused. config may be NULL. *out: ew_meter_list_close.

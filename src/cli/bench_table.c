@@ -121,15 +121,17 @@ static void print_head(const struct ew_bench_result *r, FILE *out) {
         fputc('\n', out);
     }
     if (r->insight->has_energy) {
-        for (size_t i = 0; i < s->n_meters; i++)
-            if (s->meters[i].used && strcmp(s->meters[i].quantity, "energy") == 0) {
-                if (strcmp(s->meters[i].name, "assumed") == 0)
-                    fprintf(out, "energy   assumed watts, not measured\n");
-                else
-                    fprintf(out, "energy   %s, boundary: %s\n", s->meters[i].name, s->meters[i].boundary);
-            }
+        for (size_t i = 0; i < s->n_meters; i++) {
+            if (!s->meters[i].used || strcmp(s->meters[i].quantity, "energy") != 0) continue;
+            if (strcmp(s->meters[i].name, "assumed") == 0)
+                fprintf(out, "energy   assumed watts, not measured\n");
+            else
+                fprintf(out, "energy   %s, boundary: %s\n", s->meters[i].name, s->meters[i].boundary);
+        }
     } else {
-        fprintf(out, "energy   none — %s\n", r->insight->energy_none ? r->insight->energy_none : "no run gave joules");
+        const char *why = r->insight->energy_none ? r->insight->energy_none : "no run gave joules";
+        bool unwanted = strncmp(why, "not asked for", 13) == 0;
+        fprintf(out, "energy   none — %s%s\n", why, unwanted ? "" : "  (edgewise doctor says what to do)");
     }
     fputc('\n', out);
 }

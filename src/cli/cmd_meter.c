@@ -13,6 +13,10 @@ static const struct {
     {"list", ew_meter_command_list, "all meters of this machine: usable ones, and why others are not"},
     {"watch", ew_meter_command_watch, "power, joules, heat, clocks and memory, live"},
     {"run", ew_meter_command_run, "any program: its energy, memory and time"},
+    {"attach", ew_meter_command_attach, "the energy of a run that is over, from the log of another meter"},
+    {"signature", ew_meter_command_signature, "play a load pattern that other meters' logs can be found by"},
+    {"calibrate", ew_meter_command_calibrate, "one meter against another, over a staircase of load"},
+    {"calibrations", ew_meter_command_calibrations, "the calibrations that are kept"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -20,7 +24,7 @@ static void print_help(FILE *out) {
     fputs("Usage: edgewise meter COMMAND [OPTION…]\n\n"
           "What this machine can measure about itself, and what a program takes.\n\n",
           out);
-    for (int i = 0; i < N_COMMANDS; i++) fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    for (int i = 0; i < N_COMMANDS; i++) fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
     fputs("\nExample:\n  edgewise meter list --prove\n  edgewise meter run --idle 10s -- make -j4\n\n"
           "edgewise meter COMMAND --help says more; docs/meter.md explains every figure.\n",
           out);

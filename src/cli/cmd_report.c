@@ -17,10 +17,14 @@ enum { MOST_COSTS = 32 };
 
 struct options {
     struct ew_cli_common common;
-    const char *store, *study, *html, *csv, *jsonl, *llama_bench;
+    const char *store, *against, *study, *against_study, *html, *csv, *jsonl, *llama_bench;
+    const char *compare[2];
+    double margin;
     bool markdown, plain;
     const char *costs[MOST_COSTS], *prices;
     size_t n_costs;
+    const char *uses[EW_MOST_OWN_USES];
+    size_t n_uses;
     struct ew_wishes wishes;
     bool wished;
 };
@@ -36,6 +40,9 @@ enum {
     KEY_PRICES,
     KEY_PREFER,
     KEY_LLAMA_BENCH,
+    KEY_MARGIN,
+    KEY_COMPARE,
+    KEY_USE,
     KEY_LIMIT
 };
 
@@ -44,10 +51,13 @@ static const struct argp_option options[] = {
     {"csv", KEY_CSV, "FILE", 0, "Write one row per configuration; - is the terminal", 1},
     {"jsonl", KEY_JSONL, "FILE", 0, "Write one JSON object per run; - is the terminal", 1},
     {"llama-bench", KEY_LLAMA_BENCH, "FILE", 0,
-     "Write what llama-bench would: JSON, or by its ending .jsonl or .md; - is the terminal", 1},
+     "Write what llama-bench would: JSON, or by its ending .jsonl, .csv or .md; - is the terminal", 1},
     {"markdown", KEY_MARKDOWN, 0, 0, "Print Markdown", 2},
     {"plain", KEY_PLAIN, 0, 0, "Print without colour and without folding", 2},
-    {"study", KEY_STUDY, "NAME", 0, "Which study, where the store has several (the newest)", 3},
+    {"study", KEY_STUDY, "NAME", 0,
+     "Which study, where the store has several (the newest); given twice: of the first and of the second store", 3},
+    {"compare", KEY_COMPARE, "CONFIG", 0, "Given twice: the second configuration against the first, by id or label", 3},
+    {"margin", KEY_MARGIN, "PERCENT", 0, "Comparing: up to which a difference does not count ('2 %')", 3},
     {"max-memory", KEY_LIMIT + EW_LIMIT_MEMORY, "SIZE", 0, "Recommend within this peak memory, such as 4GiB", 4},
     {"max-ttft", KEY_LIMIT + EW_LIMIT_TTFT, "TIME", 0, "… with the first token after this time at most, such as 2s", 4},
     {"min-speed", KEY_LIMIT + EW_LIMIT_SPEED, "N", 0, "… writing at least so many tokens per second", 4},
@@ -55,6 +65,8 @@ static const struct argp_option options[] = {
     {"max-joules", KEY_LIMIT + EW_LIMIT_JOULES, "J", 0, "… within these joules per generated token", 4},
     {"min-quality", KEY_LIMIT + EW_LIMIT_QUALITY, "Q", 0, "… with at least this quality score", 4},
     {"prefer", KEY_PREFER, "WHAT", 0, "… and of those the best in quality, speed, energy or memory (quality)", 4},
+    {"use", KEY_USE, "NAME=FIRST,PER_TOKEN", 0,
+     "A class of your own, such as kiosk=1s,200ms: first token within 1 s, then 200 ms per token. Repeatable", 4},
     {"cost", KEY_COST, "KEY=VALUE", 0,
      "State what a sum needs: device_price=80, lifetime_years=4, tariff=0.3, requests_per_day=500, api=NAME …; "
      "docs/report.md lists all. Repeatable",
@@ -87,6 +99,21 @@ static void set_preference(struct options *o, const char *arg, const struct argp
     argp_error(state, "--prefer: `%s` is none of quality, speed, energy, memory", arg);
 }
 
+static void check(const struct options *o, const struct argp_state *state) {
+    if (!o->store) argp_error(state, "which store? Such as: edgewise report demo.db --html report.html");
+    if (o->markdown && o->common.json) argp_error(state, "--markdown and --json: choose one");
+    if (o->compare[0] && (!o->compare[1] || o->against)) argp_error(state, "--compare: give it twice, with one store");
+    if (!o->against && o->against_study) argp_error(state, "a second --study: only where two stores are compared");
+    if (!o->against && !o->compare[0] && o->margin > 0)
+        argp_error(state, "--margin: only where two stores or configurations are compared");
+    if ((o->against || o->compare[0]) && (o->llama_bench || o->n_costs || o->prices || o->wished || o->n_uses))
+        argp_error(state, "%s: not where two are compared",
+                   o->llama_bench ? "--llama-bench"
+                   : o->n_costs   ? "--cost"
+                   : o->prices    ? "--prices"
+                                  : "limits");
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     if (key >= KEY_LIMIT && key < KEY_LIMIT + EW_LIMITS) {
@@ -102,20 +129,29 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         if (o->n_costs == MOST_COSTS) argp_error(state, "--cost %s: more than %d of them", arg, MOST_COSTS);
         o->costs[o->n_costs++] = arg;
         return 0;
+    case KEY_USE:
+        if (o->n_uses == EW_MOST_OWN_USES) argp_error(state, "--use %s: more than %d of them", arg, EW_MOST_OWN_USES);
+        o->uses[o->n_uses++] = arg;
+        return 0;
     case KEY_HTML: o->html = arg; return 0;
     case KEY_CSV: o->csv = arg; return 0;
     case KEY_JSONL: o->jsonl = arg; return 0;
     case KEY_MARKDOWN: o->markdown = true; return 0;
     case KEY_PLAIN: o->plain = true; return 0;
-    case KEY_STUDY: o->study = arg; return 0;
+    case KEY_STUDY: *(o->study ? &o->against_study : &o->study) = arg; return 0;
+    case KEY_COMPARE:
+        if (o->compare[1]) argp_error(state, "--compare `%s`: two configurations at most", arg);
+        o->compare[o->compare[0] != NULL] = arg;
+        return 0;
+    case KEY_MARGIN:
+        if (!ew_value_parse_percent(arg, &o->margin) || !(o->margin > 0 && o->margin <= 1))
+            argp_error(state, "--margin: `%s` is not a percentage above 0 such as '2 %%'", arg);
+        return 0;
     case ARGP_KEY_ARG:
-        if (o->store) argp_error(state, "one store at a time: `%s` is a second", arg);
-        o->store = arg;
+        if (o->against) argp_error(state, "two stores at most: `%s` is a third", arg);
+        *(o->store ? &o->against : &o->store) = arg;
         return 0;
-    case ARGP_KEY_END:
-        if (!o->store) argp_error(state, "which store? Such as: edgewise report demo.db --html report.html");
-        if (o->markdown && o->common.json) argp_error(state, "--markdown and --json: choose one");
-        return 0;
+    case ARGP_KEY_END: check(o, state); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -124,9 +160,12 @@ static const struct argp_child children[] = {{&ew_cli_common_argp, 0, "Every com
 static const struct argp argp = {
     options,
     parse,
-    "STORE",
-    "Shows what a study measured: the answer in words, the table of configurations, what failed.\v"
-    "Example: edgewise report demo/demo.db --html report.html --csv configurations.csv",
+    "STORE [STORE]",
+    "Shows what a study measured: the answer in words, the table of configurations, what failed. With two stores: what "
+    "changed from the first to the second, figure by figure, with a verdict.\v"
+    "Examples:\n"
+    "  edgewise report demo/demo.db --html report.html --csv configurations.csv\n"
+    "  edgewise report before.db after.db --margin '2 %'",
     children,
     NULL,
     NULL};
@@ -165,14 +204,19 @@ static enum ew_status write_file(const struct ew_report *report, const char *pat
 static writer llama_bench_writer(const char *path) {
     const char *ending = strrchr(path, '.');
     if (ending && strcmp(ending, ".jsonl") == 0) return ew_report_write_llama_bench_lines;
+    if (ending && strcmp(ending, ".csv") == 0) return ew_report_write_llama_bench_csv;
     return ending && strcmp(ending, ".md") == 0 ? ew_report_write_llama_bench_table : ew_report_write_llama_bench;
 }
 
 /* The terminal gets what no file was asked for; with files, the answer and their names. */
 static enum ew_status show(const struct options *o, const struct ew_report *report, struct ew_error *err) {
     struct ew_text_style style = ew_terminal_style(STDOUT_FILENO, o->plain);
-    if (o->common.json) return ew_report_write_json(report, stdout, err);
-    if (o->markdown) return ew_report_write_markdown(report, stdout, err);
+    bool two = report->versus != NULL;
+    if (o->common.json)
+        return two ? ew_report_write_versus_json(report, stdout, err) : ew_report_write_json(report, stdout, err);
+    if (o->markdown)
+        return two ? ew_report_write_versus_markdown(report, stdout, err)
+                   : ew_report_write_markdown(report, stdout, err);
     const char *const files[] = {o->html, o->csv, o->jsonl, o->llama_bench};
     bool any = false, to_terminal = false;
     for (int i = 0; i < 4; i++) {
@@ -180,10 +224,24 @@ static enum ew_status show(const struct options *o, const struct ew_report *repo
         to_terminal |= files[i] && strcmp(files[i], "-") == 0;
     }
     if (to_terminal) return EW_OK;
+    if (two && !any) return ew_report_write_versus_terminal(report, stdout, &style, err);
     if (!any) return ew_report_write_terminal(report, stdout, &style, err);
-    enum ew_status status = ew_report_write_answer(report, stdout, &style, err);
+    enum ew_status status = two ? EW_OK : ew_report_write_answer(report, stdout, &style, err);
     for (int i = 0; i < 4 && status == EW_OK; i++)
         if (files[i]) printf("%s%s\n", i == 0 || !any ? "\nwritten: " : "written: ", files[i]);
+    return status;
+}
+
+static enum ew_status write_files(const struct options *o, const struct ew_report *report, struct ew_error *err) {
+    bool two = report->versus != NULL;
+    enum ew_status status = EW_OK;
+    if (o->html) status = write_file(report, o->html, two ? ew_report_write_versus_html : ew_report_write_html, err);
+    if (status == EW_OK && o->csv)
+        status = write_file(report, o->csv, two ? ew_report_write_versus_csv : ew_report_write_csv, err);
+    if (status == EW_OK && o->jsonl)
+        status = write_file(report, o->jsonl, two ? ew_report_write_versus_jsonl : ew_report_write_jsonl, err);
+    if (status == EW_OK && o->llama_bench)
+        status = write_file(report, o->llama_bench, llama_bench_writer(o->llama_bench), err);
     return status;
 }
 
@@ -197,17 +255,19 @@ int ew_cmd_report(int argc, char **argv) {
                                               .costs = o.costs,
                                               .n_costs = o.n_costs,
                                               .prices = o.prices,
-                                              .wishes = o.wished ? &o.wishes : NULL};
+                                              .wishes = o.wished ? &o.wishes : NULL,
+                                              .uses = o.uses,
+                                              .n_uses = o.n_uses,
+                                              .against = o.against,
+                                              .against_study = o.against_study ? o.against_study : o.study,
+                                              .compare = {o.compare[0], o.compare[1]},
+                                              .margin = o.margin};
     enum ew_status status = ew_report_open(o.store, &request, &report, &err);
-    if (status == EW_OK && o.html) status = write_file(report, o.html, ew_report_write_html, &err);
-    if (status == EW_OK && o.csv) status = write_file(report, o.csv, ew_report_write_csv, &err);
-    if (status == EW_OK && o.jsonl) status = write_file(report, o.jsonl, ew_report_write_jsonl, &err);
-    if (status == EW_OK && o.llama_bench)
-        status = write_file(report, o.llama_bench, llama_bench_writer(o.llama_bench), &err);
+    if (status == EW_OK) status = write_files(&o, report, &err);
     if (status == EW_OK) status = show(&o, report, &err);
     ew_report_close(&report);
     if (status == EW_OK) return EW_EXIT_OK;
     ew_cli_fail(&err);
-    /* A store that cannot be read is no wrong use of the command; a cost that cannot be is. */
-    return err.status == EW_ERR_ARGUMENT && o.n_costs ? EW_EXIT_USAGE : EW_EXIT_FAILED;
+    /* A store that cannot be read is no wrong use of the command; a cost or a class that cannot be is. */
+    return err.status == EW_ERR_ARGUMENT && (o.n_costs || o.n_uses) ? EW_EXIT_USAGE : EW_EXIT_FAILED;
 }

@@ -1,6 +1,7 @@
 /* edgewise study: a whole sweep from a study file, into a store; killed at any moment, the same command goes on. */
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/study_device_settings.h"
 #include "cli/study_drive.h"
 #include "study/study_value.h"
 
@@ -16,7 +17,7 @@ struct options {
     struct ew_cli_common common;
     const char *file, *store, *cache, *engine;
     struct ew_meter_options meters;
-    bool yes, dry_run;
+    bool yes, dry_run, quiet;
 };
 
 enum { SECONDS_WITHOUT_ASKING = 120 };
@@ -25,6 +26,7 @@ enum { KEY_STORE = 2001, KEY_DRY_RUN, KEY_ENGINE, KEY_CACHE };
 static const struct argp_option options[] = {
     {"store", KEY_STORE, "DB", 0, "Keep results in this file (`store` of the study, or its name with .db, here)", 1},
     {"yes", 'y', 0, 0, "Begin without asking", 1},
+    {"quiet", 'q', 0, 0, "Print the outcome only", 1},
     {"dry-run", KEY_DRY_RUN, 0, 0, "Check the file and say what would run; nothing is written", 1},
     {"cache", KEY_CACHE, "DIR", 0, "Keep synthetic models in this folder (~/.cache/edgewise)", 1},
     {"engine-command", KEY_ENGINE, "CMD", 0, "Measure another program that speaks docs/trial-protocol.md", 2},
@@ -46,6 +48,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         return 0;
     case KEY_STORE: o->store = arg; return 0;
     case 'y': o->yes = true; return 0;
+    case 'q': o->quiet = true; return 0;
     case KEY_DRY_RUN: o->dry_run = true; return 0;
     case KEY_CACHE: o->cache = arg; return 0;
     case KEY_ENGINE: o->engine = arg; return 0;
@@ -96,37 +99,69 @@ static void say_plan(const struct ew_study_drive *d, const struct ew_study_plan 
         ew_value_print_bytes((double)d->models.free_bytes, disk, sizeof disk);
         fprintf(out, " (%s free)\n", disk);
     }
+    for (size_t i = 0; i < d->models.n; i++)
+        if (d->models.models[i].stands_in)
+            fprintf(out, "model   %s is not here: random weights of the shape %s, %s\n", d->models.models[i].from->name,
+                    d->models.models[i].shape->name, d->models.models[i].from->type);
+    for (size_t i = 0; i < plan->n_left_out; i++)
+        fprintf(out, "left out  %zu configuration%s: %s%s%s\n", plan->left_out[i].n,
+                plan->left_out[i].n == 1 ? "" : "s", plan->left_out[i].what, *plan->left_out[i].why ? " — " : "",
+                plan->left_out[i].why);
     fprintf(out, "store   %s\n", store);
     fflush(out);
 }
 
 static json_t *config_json(const struct ew_study_drive *d, const struct ew_plan_config *c) {
     const struct ew_located_model *m = &d->models.models[c->model];
-    return json_pack("{s:s, s:s*, s:I, s:I, s:I, s:I, s:I, s:s}", "model", m->path, "type", m->from->type,
-                     "prefill_threads", (json_int_t)c->record.prefill_threads, "decode_threads",
-                     (json_int_t)c->record.decode_threads, "prompt_tokens", (json_int_t)c->record.prompt_tokens,
-                     "generate_tokens", (json_int_t)c->record.generate_tokens, "depth", (json_int_t)c->record.depth,
-                     "layout", c->record.layout);
+    const struct ew_config_record *r = &c->record;
+    return json_pack("{s:s, s:s*, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:s?, s:f, s:s?, s:s?, s:I, s:s?, s:s?}",
+                     "model", m->path, "type", m->from->type, "stands_in", m->stands_in, "prefill_threads",
+                     (json_int_t)r->prefill_threads, "decode_threads", (json_int_t)r->decode_threads, "prompt_tokens",
+                     (json_int_t)r->prompt_tokens, "generate_tokens", (json_int_t)r->generate_tokens, "depth",
+                     (json_int_t)r->depth, "layout", r->layout, "batch", (json_int_t)r->batch, "cores", r->cores,
+                     "sustained_s", (double)r->sustained_ms / 1000, "load", r->load, "governor", r->governor,
+                     "frequency_cap_hz", (json_int_t)r->frequency_cap_hz, "power_mode", r->power_mode, "epp", r->epp);
+}
+
+static json_t *left_out_json(const struct ew_study_plan *plan) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < plan->n_left_out; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "what", plan->left_out[i].what, "why",
+                                              plan->left_out[i].why, "n", (json_int_t)plan->left_out[i].n));
+    return list;
+}
+
+static void say_config(const struct ew_study_drive *d, const struct ew_plan_config *config) {
+    const struct ew_config_record *c = &config->record;
+    const struct ew_study_setting setting = ew_study_setting_of(c);
+    char text[160];
+    printf("  %s · threads %lld/%lld · prompt %lld · generate %lld · depth %lld · %s",
+           d->models.models[config->model].path, (long long)c->prefill_threads, (long long)c->decode_threads,
+           (long long)c->prompt_tokens, (long long)c->generate_tokens, (long long)c->depth, c->layout);
+    if (c->batch) printf(" · batch %lld", (long long)c->batch);
+    if (c->cores) printf(" · cores %s", c->cores);
+    if (c->load) printf(" · %s", c->load);
+    if (c->sustained_ms) {
+        ew_value_print_duration((double)c->sustained_ms / 1000, text, sizeof text);
+        printf(" · sustained %s", text);
+    }
+    ew_study_setting_text(&setting, text, sizeof text);
+    printf("%s%s\n", ew_study_setting_is_none(&setting) ? "" : " · ", ew_study_setting_is_none(&setting) ? "" : text);
 }
 
 static int say_dry_run(const struct options *o, const struct ew_study_drive *d, const struct ew_study_plan *plan,
                        const char *store) {
     if (!o->common.json) {
         say_plan(d, plan, store, stdout);
-        for (size_t i = 0; i < plan->n_configs; i++) {
-            const struct ew_config_record *c = &plan->configs[i].record;
-            printf("  %s · threads %lld/%lld · prompt %lld · generate %lld · depth %lld · %s\n",
-                   d->models.models[plan->configs[i].model].path, (long long)c->prefill_threads,
-                   (long long)c->decode_threads, (long long)c->prompt_tokens, (long long)c->generate_tokens,
-                   (long long)c->depth, c->layout);
-        }
+        for (size_t i = 0; i < plan->n_configs; i++) say_config(d, &plan->configs[i]);
         return EW_EXIT_OK;
     }
     json_t *configs = json_array();
     for (size_t i = 0; i < plan->n_configs; i++) json_array_append_new(configs, config_json(d, &plan->configs[i]));
-    json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:f, s:o}", "study", d->study->name, "store", store, "trials",
-                             (json_int_t)plan->n_trials, "write_bytes", (json_int_t)d->models.write_bytes,
-                             "seconds_guess", plan_seconds(plan), "configurations", configs);
+    json_t *root =
+        json_pack("{s:s, s:s, s:I, s:I, s:f, s:o, s:o}", "study", d->study->name, "store", store, "trials",
+                  (json_int_t)plan->n_trials, "write_bytes", (json_int_t)d->models.write_bytes, "seconds_guess",
+                  plan_seconds(plan), "configurations", configs, "left_out", left_out_json(plan));
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(root);
@@ -149,17 +184,19 @@ static void say_outcome(const struct options *o, const struct ew_study_outcome *
                         const char *store) {
     size_t wrong = r->done - r->count[EW_TRIAL_OK];
     if (o->common.json) {
-        json_t *root = json_pack(
-            "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "study", study, "store", store, "trials",
-            (json_int_t)r->total, "done", (json_int_t)r->done, "ok", (json_int_t)r->count[EW_TRIAL_OK], "failed",
-            (json_int_t)r->count[EW_TRIAL_FAILED], "crashed", (json_int_t)r->count[EW_TRIAL_CRASHED], "timeout",
-            (json_int_t)r->count[EW_TRIAL_TIMEOUT], "oom", (json_int_t)r->count[EW_TRIAL_OOM], "stopped", r->stopped);
+        json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s*}", "study", study, "store",
+                                 store, "trials", (json_int_t)r->total, "done", (json_int_t)r->done, "ok",
+                                 (json_int_t)r->count[EW_TRIAL_OK], "failed", (json_int_t)r->count[EW_TRIAL_FAILED],
+                                 "crashed", (json_int_t)r->count[EW_TRIAL_CRASHED], "timeout",
+                                 (json_int_t)r->count[EW_TRIAL_TIMEOUT], "oom", (json_int_t)r->count[EW_TRIAL_OOM],
+                                 "stopped", r->stopped, "stopped_why", *r->stopped_why ? r->stopped_why : NULL);
         json_dumpf(root, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(root);
         return;
     }
     if (r->stopped) {
+        if (strcmp(r->stopped_why, "interrupted") != 0) printf("stopped by the %s.\n", r->stopped_why);
         printf("%zu of %zu runs done, kept in %s.  Go on with:  edgewise study %s%s%s\n", r->done, r->total, store,
                o->file, o->store ? " --store " : "", o->store ? o->store : "");
         return;
@@ -184,6 +221,12 @@ static enum ew_status run(const struct options *o, struct ew_study_drive *d, con
     return EW_OK;
 }
 
+static enum ew_status nothing_left(const struct ew_study_plan *plan, const char *file, struct ew_error *err) {
+    const struct ew_plan_left_out *first = plan->left_out;
+    return ew_error_set(err, EW_ERR_ARGUMENT, "%s: every configuration is left out: %s%s%s", file, first->what,
+                        *first->why ? " — " : "", first->why);
+}
+
 int ew_cmd_study(int argc, char **argv) {
     struct options o = {0};
     static const struct argp_child children[] = {
@@ -192,8 +235,14 @@ int ew_cmd_study(int argc, char **argv) {
         .options = options, .parser = parse, .args_doc = "FILE.yaml", .doc = doc, .children = children};
     ew_cli_parse(&argp, argc, argv, &o.common, &o);
     struct ew_error err = {0};
-    struct ew_study_drive drive = {
-        .common = &o.common, .cache = o.cache, .engine_command = o.engine, .meters = &o.meters};
+    struct ew_study_device_settings settings = {.root = o.common.root};
+    const struct ew_study_device device = ew_study_device_settings(&settings);
+    struct ew_study_drive drive = {.common = &o.common,
+                                   .cache = o.cache,
+                                   .engine_command = o.engine,
+                                   .meters = &o.meters,
+                                   .device = &device,
+                                   .silent = o.quiet};
     struct ew_study_plan plan = {0};
     char *path = NULL;
     int exit_status = EW_EXIT_OK;
@@ -202,11 +251,12 @@ int ew_cmd_study(int argc, char **argv) {
     if (status == EW_OK) status = ew_study_plan_make(drive.study, &drive.models, &drive.limits, 0, &plan, &err);
     if (status == EW_OK && !(path = store_path(&o, drive.study)))
         status = ew_error_set(&err, EW_ERR_MEMORY, "%s: out of memory", o.file);
+    if (status == EW_OK && plan.n_configs == 0) status = nothing_left(&plan, o.file, &err);
     if (status == EW_OK && o.dry_run) {
         exit_status = say_dry_run(&o, &drive, &plan, path);
     } else if (status == EW_OK) {
-        say_plan(&drive, &plan, path, drive.view.out);
-        if (may_begin(&o, &drive, &plan)) status = run(&o, &drive, path, &exit_status, &err);
+        if (!o.quiet) say_plan(&drive, &plan, path, drive.view.out);
+        if (o.quiet || may_begin(&o, &drive, &plan)) status = run(&o, &drive, path, &exit_status, &err);
     }
     if (status != EW_OK) exit_status = ew_cli_fail(&err);
     free(path);

@@ -12,11 +12,14 @@ enum { EW_EXIT_OK = 0, EW_EXIT_FAILED = 1, EW_EXIT_USAGE = 2 };
 
 /* argc/argv start at the command's own name ("edgewise run" as argv[0]). */
 int ew_cmd_bench(int argc, char **argv);
+int ew_cmd_doctor(int argc, char **argv);
 int ew_cmd_info(int argc, char **argv);
 int ew_cmd_logits(int argc, char **argv);
+int ew_cmd_merge(int argc, char **argv);
 int ew_cmd_meter(int argc, char **argv);
 int ew_cmd_report(int argc, char **argv);
 int ew_cmd_run(int argc, char **argv);
+int ew_cmd_store(int argc, char **argv);
 int ew_cmd_study(int argc, char **argv);
 int ew_cmd_synth(int argc, char **argv);
 int ew_cmd_tokenize(int argc, char **argv);

@@ -1,5 +1,6 @@
 /* The command table. Each command owns its options, help and output in cmd_NAME.c. */
 #include "cli/command.h"
+#include "cli/device_options.h"
 #include "machine/cpu_features.h"
 
 #include <errno.h>
@@ -16,6 +17,9 @@ static const struct {
     {"bench", ew_cmd_bench, "load, prefill, decode, memory, energy: one table"},
     {"study", ew_cmd_study, "a whole sweep from a study file, resumable, into a store"},
     {"report", ew_cmd_report, "tables and one HTML page from a store"},
+    {"doctor", ew_cmd_doctor, "what works here, what holds the speed back, what to change"},
+    {"merge", ew_cmd_merge, "many stores into one: boards side by side"},
+    {"store", ew_cmd_store, "check a store, or upgrade one of an older version"},
     {"meter", ew_cmd_meter, "list, watch, calibrate meters; run any program under them"},
     {"synth", ew_cmd_synth, "write a model file of a well-known shape with random weights"},
     {"info", ew_cmd_info, "metadata, tensors and memory needs of a model file"},
@@ -114,6 +118,7 @@ int main(int argc, char **argv) {
         char name[64];
         snprintf(name, sizeof name, "edgewise %s", commands[i].name);
         argv[1] = name;
+        ew_device_restore_left_over();
         return commands[i].run(argc - 1, argv + 1);
     }
     fprintf(stderr, "edgewise: `%s` is not a command; edgewise --help lists them\n", argv[1]);

@@ -6,5 +6,9 @@
 int ew_meter_command_list(int argc, char **argv);
 int ew_meter_command_watch(int argc, char **argv);
 int ew_meter_command_run(int argc, char **argv);
+int ew_meter_command_attach(int argc, char **argv);
+int ew_meter_command_signature(int argc, char **argv);
+int ew_meter_command_calibrate(int argc, char **argv);
+int ew_meter_command_calibrations(int argc, char **argv);
 
 #endif

@@ -36,6 +36,8 @@ json_t *ew_meter_json_info(const struct ew_meter_info *info) {
     json_object_set_new(o, "range_max", positive(info->range_max));
     json_object_set_new(o, "averaging_s", positive(info->averaging_s));
     json_object_set_new(o, "error_relative", ew_meter_json_number(info->error_relative));
+    json_object_set_new(o, "stamp_error_s", positive(info->stamp_error_s));
+    json_object_set_new(o, "clock_drift", positive(info->clock_drift));
     json_object_set_new(o, "documented", ew_meter_json_text(info->documented));
     json_object_set_new(o, "grade_ceiling",
                         energy ? json_string(ew_trust_grade_name(info->grade_ceiling)) : json_null());

@@ -1,13 +1,13 @@
 /* edgewise meter list: every meter of the machine with what it covers, and every refused one with its reason. */
-#include "base/clock.h"
 #include "base/error.h"
+#include "cli/calibration_choice.h"
 #include "cli/command.h"
 #include "cli/meter_commands.h"
 #include "cli/meter_json.h"
 #include "cli/meter_options.h"
+#include "cli/meter_reading.h"
 #include "cli/terminal_style.h"
 #include "insight/words.h"
-#include "meter/live_energy.h"
 #include "meter/process_memory.h"
 #include "meter/prove.h"
 
@@ -15,10 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { MOST_CHANNELS = 256, INDENT = 4, LIVE_MS = 500, LIVE_LIMIT_MS = 3000, BATCH = 32 };
+enum { INDENT = 4 };
 
 struct options {
     struct ew_cli_common common;
@@ -59,6 +58,7 @@ struct listing {
     struct ew_meter *memory; /* belongs to a process: shown with our own as the example */
     struct entry *entries;
     size_t n;
+    char board[EW_METER_TEXT_SIZE]; /* which calibrations are this machine's */
 };
 
 /* Energy first, in each kind the usable ones first, otherwise as found. */
@@ -83,47 +83,6 @@ static bool add_entries(struct listing *l) {
     return true;
 }
 
-/* Watts over half a second; a slow sensor gets until it has spoken twice, within a limit. */
-static double live_power(struct ew_meter *meter) {
-    const struct ew_meter_info *info = ew_meter_info(meter);
-    struct ew_live_energy *live = NULL;
-    int64_t times[BATCH];
-    double *values = calloc(BATCH * info->n_channels + 1, sizeof *values), watts = NAN;
-    if (!values || ew_live_energy_open(info, &live, NULL) != EW_OK || ew_meter_start(meter, NULL) != EW_OK) goto done;
-    int64_t begin = ew_clock_now_ns(), age_ms = 0;
-    double step_s = fmin(fmax(info->period_s, 0.005), 0.5);
-    while (age_ms < LIVE_MS || (isnan(watts) && age_ms < LIVE_LIMIT_MS)) {
-        size_t n = 0;
-        if (ew_meter_read(meter, times, values, BATCH, &n, NULL) != EW_OK) break;
-        ew_live_energy_feed(live, times, values, n);
-        struct ew_live_figures f = ew_live_energy_figures(live);
-        double seconds = ew_clock_seconds(f.last_ns - f.first_ns);
-        watts = seconds > 0 && f.energy_j > 0 ? f.energy_j / seconds : f.power_w;
-        nanosleep(&(struct timespec){.tv_nsec = (long)(step_s * 1e9)}, NULL);
-        age_ms = (ew_clock_now_ns() - begin) / 1000000;
-    }
-    ew_meter_stop(meter);
-done:
-    ew_live_energy_close(&live);
-    free(values);
-    return watts;
-}
-
-/* One reading of the first channel, or of "cpu". */
-static double live_gauge(struct ew_meter *meter) {
-    const struct ew_meter_info *info = ew_meter_info(meter);
-    if (info->n_channels == 0 || info->n_channels > MOST_CHANNELS) return NAN;
-    double values[MOST_CHANNELS], now = NAN;
-    int64_t time;
-    size_t n = 0, channel = 0;
-    for (size_t c = 0; c < info->n_channels; c++)
-        if (strcmp(info->channels[c].name, "cpu") == 0) channel = c;
-    if (ew_meter_start(meter, NULL) != EW_OK) return NAN;
-    if (ew_meter_read(meter, &time, values, 1, &n, NULL) == EW_OK && n == 1) now = values[channel];
-    ew_meter_stop(meter);
-    return now;
-}
-
 static void prove_all(struct listing *l) {
     for (size_t i = 0; i < ew_meter_list_count(l->list); i++) {
         struct ew_meter *m = ew_meter_list_at(l->list, i);
@@ -137,7 +96,7 @@ static void read_all(struct listing *l) {
         const struct ew_meter_info *info = ew_meter_info(l->entries[i].meter);
         if (info->reason != EW_METER_USABLE) continue;
         bool energy = info->quantity == EW_METER_ENERGY;
-        l->entries[i].now = energy ? live_power(l->entries[i].meter) : live_gauge(l->entries[i].meter);
+        l->entries[i].now = energy ? ew_meter_live_power(l->entries[i].meter) : ew_meter_live_gauge(l->entries[i].meter);
     }
 }
 
@@ -155,36 +114,17 @@ static void period_words(char *out, size_t size, double seconds) {
     snprintf(out, size, "%.3g %s", seconds < 1 ? seconds * 1e3 : seconds, seconds < 1 ? "ms" : "s");
 }
 
-/* "61 µJ", "1 mW", "0.001 °C". */
-static void value_words(char *out, size_t size, const struct ew_meter_info *info, double value) {
-    static const char *const prefixes[] = {"p", "n", "µ", "m", "", "k", "M", "G", "T"};
-    if (info->quantity == EW_METER_MEMORY && value < 1048576) {
-        snprintf(out, size, "%.0f bytes", value);
-        return;
-    }
-    if (info->quantity == EW_METER_MEMORY) {
-        char number[EW_NUMBER_SIZE];
-        ew_words_size(number, value);
-        snprintf(out, size, "%s", number);
-        return;
-    }
-    bool scaled = info->quantity != EW_METER_TEMPERATURE && value != 0;
-    int p = 4;
-    for (; scaled && fabs(value) < 1 && p > 0; p--) value *= 1e3;
-    for (; scaled && fabs(value) >= 1e4 && p < 8; p++) value /= 1e3;
-    const char *unit = info->quantity == EW_METER_TEMPERATURE ? "°C" : ew_meter_unit_name(info);
-    snprintf(out, size, "%.4g %s%s", value, scaled ? prefixes[p] : "", unit);
-}
-
 static void describe(const struct ew_meter_info *info, char *text, size_t size) {
     char words[64];
     text[0] = 0;
     period_words(words, sizeof words, info->period_s);
     if (info->period_s > 0) add(text, size, "every %s", words);
-    value_words(words, sizeof words, info, info->resolution);
+    ew_meter_value_words(words, sizeof words, info, info->resolution);
     if (info->resolution > 0) add(text, size, " · steps of %s", words);
     period_words(words, sizeof words, info->averaging_s);
     if (info->averaging_s > 0) add(text, size, " · averages over %s", words);
+    period_words(words, sizeof words, info->stamp_error_s);
+    if (info->stamp_error_s > 0) add(text, size, " · stamps ± %s", words);
     if (info->quantity == EW_METER_ENERGY) {
         if (isnan(info->error_relative))
             add(text, size, " · error not documented");
@@ -211,7 +151,7 @@ static void channel_words(const struct ew_meter_info *info, char *text, size_t s
     add(text, size, ")");
 }
 
-static void print_usable(const struct entry *e, const struct ew_text_style *style) {
+static void print_usable(const struct entry *e, const char *board, const struct ew_text_style *style) {
     const struct ew_meter_info *info = ew_meter_info(e->meter);
     char head[256], text[1024];
     snprintf(head, sizeof head, "✓ %s", info->name);
@@ -223,7 +163,7 @@ static void print_usable(const struct entry *e, const struct ew_text_style *styl
             ew_trust_grade_name(info->grade_ceiling));
     if (!isnan(e->now)) {
         char now[64];
-        value_words(now, sizeof now, info, e->now);
+        ew_meter_value_words(now, sizeof now, info, e->now);
         if (info->quantity == EW_METER_ENERGY) {
             char number[EW_NUMBER_SIZE];
             ew_words_number(number, e->now, -1);
@@ -246,6 +186,8 @@ static void print_usable(const struct entry *e, const struct ew_text_style *styl
         snprintf(text, sizeof text, "according to %s", info->documented);
         ew_text_paragraph(stdout, style, INDENT, "", text);
     }
+    ew_calibration_note(info, board, text, sizeof text);
+    if (text[0]) ew_text_paragraph(stdout, style, INDENT, "", text);
 }
 
 static void print_refused(const struct ew_meter_info *info, const struct ew_text_style *style) {
@@ -271,7 +213,7 @@ static void print_text(const struct listing *l) {
         quantity = (int)info->quantity;
         any_auto |= l->entries[i].is_auto;
         if (info->reason == EW_METER_USABLE)
-            print_usable(&l->entries[i], &style);
+            print_usable(&l->entries[i], l->board, &style);
         else
             print_refused(info, &style);
     }
@@ -292,6 +234,9 @@ static bool print_json(const struct listing *l) {
         json_t *o = ew_meter_json_info(info);
         json_object_set_new(o, "auto", json_boolean(e->is_auto));
         if (l->o->prove) json_object_set_new(o, "now", ew_meter_json_number(e->now));
+        char note[EW_METER_TEXT_SIZE];
+        ew_calibration_note(info, l->board, note, sizeof note);
+        json_object_set_new(o, "calibration_kept", note[0] ? ew_meter_json_text(note) : json_null());
         if (e->is_auto) chosen = ew_meter_json_text(info->name);
         json_array_append_new(meters, o);
     }
@@ -321,6 +266,7 @@ int ew_meter_command_list(int argc, char **argv) {
     struct ew_meter_config config = ew_meter_options_config(&o.meters, o.common.root);
     enum ew_status status = ew_meter_list_probe(&config, &l.list, &err);
     if (status == EW_OK) ew_meter_open_process_memory(NULL, (int32_t)getpid(), &l.memory, NULL);
+    ew_calibration_board(o.common.root, l.board, sizeof l.board);
     if (status == EW_OK && o.prove) prove_all(&l);
     if (status == EW_OK && !add_entries(&l))
         status = ew_error_set(&err, EW_ERR_MEMORY, "list of meters: out of memory");

@@ -1,19 +1,24 @@
-/* Owns --meter-source, --power-trace and EDGEWISE_METERS. */
+/* Owns --meter-source, --power-trace, --calibration and their variables; calibration_choice.c applies the last. */
 #include "cli/meter_options.h"
+#include "cli/calibration_choice.h"
 #include "meter/plug_http.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_SOURCE = 2901, KEY_TRACE };
+enum { KEY_SOURCE = 2901, KEY_TRACE, KEY_CALIBRATION };
 
 static const struct argp_option options[] = {
     {"meter-source", KEY_SOURCE, "SOURCE", 0,
-     "Add a meter that cannot be found by itself: replay:FILE, shelly:HOST, tasmota:HOST, assumed:WATTS; "
+     "Add a meter that cannot be found by itself: replay:FILE, log:FILE, shelly:HOST, tasmota:HOST, assumed:WATTS; "
      "docs/meters.md lists all kinds. Repeatable; $EDGEWISE_METERS gives more, separated by spaces",
      8},
     {"power-trace", KEY_TRACE, "FILE", 0, "Play a recorded power trace as the energy meter (replay:FILE)", 8},
+    {"calibration", KEY_CALIBRATION, "FILE", 0,
+     "Correct a meter by a kept calibration: a file, auto (the newest of this board for each meter), or none "
+     "($EDGEWISE_CALIBRATION, otherwise none)",
+     8},
     {0},
 };
 
@@ -44,7 +49,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case KEY_SOURCE: add(state, o, arg); return 0;
     case KEY_TRACE: add_owned(state, o, asprintf(&source, "replay:%s", arg) < 0 ? NULL : source); return 0;
-    case ARGP_KEY_END: add_environment(state, o); return 0;
+    case KEY_CALIBRATION: o->calibration = arg; return 0;
+    case ARGP_KEY_END:
+        add_environment(state, o);
+        if (!o->calibration) o->calibration = getenv("EDGEWISE_CALIBRATION");
+        if (!o->calibration || !*o->calibration) o->calibration = "none";
+        return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -52,8 +62,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 const struct argp ew_meter_options_argp = {.options = options, .parser = parse};
 
 struct ew_meter_config ew_meter_options_config(const struct ew_meter_options *o, const char *root) {
-    return (struct ew_meter_config){
-        .root = root, .sources = o->sources, .n_sources = o->n_sources, .plugs = &ew_plugs_over_http};
+    return (struct ew_meter_config){.root = root,
+                                    .sources = o->sources,
+                                    .n_sources = o->n_sources,
+                                    .plugs = &ew_plugs_over_http,
+                                    .found = ew_calibration_choice_apply,
+                                    .found_context = o->calibration};
 }
 
 void ew_meter_options_close(struct ew_meter_options *o) {

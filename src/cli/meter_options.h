@@ -14,10 +14,12 @@ struct ew_meter_options {
     size_t n_sources;
     char *owned[EW_CLI_MAX_SOURCES]; /* those that had to be put together; freed by ew_meter_options_close */
     size_t n_owned;
+    const char *calibration; /* "none", "auto" or a file; set once the options are parsed */
 };
 extern const struct argp ew_meter_options_argp;
 
-/* The meters under root ("" or NULL = this machine) and the named ones; points into *options. */
+/* The meters under root ("" or NULL = this machine), the named ones, and what calibration_choice.c corrects; points
+ * into *options. */
 struct ew_meter_config ew_meter_options_config(const struct ew_meter_options *options, const char *root);
 void ew_meter_options_close(struct ew_meter_options *options);
 

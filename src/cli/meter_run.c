@@ -3,6 +3,7 @@
  * they are not taken for the program's. */
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/device_options.h"
 #include "cli/meter_commands.h"
 #include "cli/meter_json.h"
 #include "cli/meter_options.h"
@@ -19,16 +20,18 @@
 #include <unistd.h>
 
 enum { EXIT_OWN_FAILURE = 125, EXIT_NOT_STARTED = 126, EXIT_NOT_FOUND = 127 };
-enum { KEY_IDLE = 2001, KEY_WARM_UP, KEY_TRACE, KEY_QUIET };
+enum { KEY_IDLE = 2001, KEY_WARM_UP, KEY_TRACE, KEY_QUIET, KEY_SIGNATURE, KEY_PERIOD };
 
 struct options {
     struct ew_cli_common common;
     struct ew_meter_options meters;
+    struct ew_device_options device;
     const char *meter, *file, *trace;
     double idle_s;
     uint32_t repeats;
     int warm_ups; /* -1: not said */
-    bool quiet;
+    bool quiet, signature;
+    double signature_period_s;
     const char **command; /* NULL-terminated, in argv */
 };
 
@@ -39,6 +42,11 @@ static const struct argp_option options[] = {
     {"warm-up", KEY_WARM_UP, "N", 0, "Runs before those that count (1 with --repeat, otherwise 0)", 2},
     {"output", 'o', "FILE", 0, "Write the summary as JSON to FILE", 3},
     {"trace", KEY_TRACE, "FILE", 0, "Write the samples of the energy meter as a trace file", 3},
+    {"signature", KEY_SIGNATURE, 0, 0,
+     "Play a load pattern before and after, by which `edgewise meter attach` finds the run in the log of another meter",
+     4},
+    {"signature-period", KEY_PERIOD, "TIME", 0,
+     "How often that meter writes (0.05s); slower ones need a longer pattern", 4},
     {"quiet", KEY_QUIET, 0, 0, "Print no summary", 3},
     {0},
 };
@@ -49,12 +57,19 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->common;
         state->child_inputs[1] = &o->meters;
+        state->child_inputs[2] = &o->device;
         return 0;
     case 'm': o->meter = arg; return 0;
     case 'o': o->file = arg; return 0;
     case 'r': o->repeats = ew_cli_u32(state, "--repeat", arg, 1, 10000); return 0;
     case KEY_TRACE: o->trace = arg; return 0;
     case KEY_QUIET: o->quiet = true; return 0;
+    case KEY_SIGNATURE: o->signature = true; return 0;
+    case KEY_PERIOD:
+        o->signature = true;
+        if (!ew_value_parse_duration(arg, &o->signature_period_s) || o->signature_period_s > 60)
+            argp_error(state, "--signature-period: `%s` is not a time of at most 60s", arg);
+        return 0;
     case KEY_WARM_UP: o->warm_ups = (int)ew_cli_u32(state, "--warm-up", arg, 0, 1000); return 0;
     case KEY_IDLE:
         if (!ew_value_parse_duration(arg, &o->idle_s) || o->idle_s > 86400)
@@ -170,41 +185,59 @@ static int report(const struct options *o, const struct ew_meter_run *run) {
     return status;
 }
 
-static int execute(const struct options *o) {
+static int measure(const struct options *o, struct ew_study_meters *meters) {
     struct ew_error err = {0};
-    struct ew_study_meters meters = {0};
     struct ew_command_result *result = NULL;
-    struct ew_meter_config config = ew_meter_options_config(&o->meters, o->common.root);
-    if (ew_study_meters_open(&config, o->meter, &meters, &err) != EW_OK) {
-        ew_cli_fail(&err);
-        return EXIT_OWN_FAILURE;
-    }
     const struct ew_command_setup setup = {
         .argv = o->command,
-        .meters = &meters,
+        .meters = meters,
         .idle_s = o->idle_s,
         .warm_ups = o->warm_ups >= 0 ? (uint32_t)o->warm_ups : o->repeats > 1,
         .repeats = o->repeats,
+        .signature = o->signature,
+        .signature_period_s = o->signature_period_s,
         .stage = on_stage,
         .context = (void *)o,
     };
     int exit_status;
     if (ew_command_run(&setup, &result, &err) == EW_OK) {
-        const struct ew_meter_run run = {
-            .argv = o->command, .result = result, .meters = &meters, .cores = usable_cores()};
+        const struct ew_meter_run run = {.argv = o->command,
+                                         .result = result,
+                                         .meters = meters,
+                                         .cores = usable_cores(),
+                                         .settings = o->device.list,
+                                         .n_settings = o->device.n};
         exit_status = report(o, &run);
     } else {
         exit_status = err.status == EW_ERR_CANCELLED ? 128 + SIGINT : fail(&err);
         if (err.status == EW_ERR_CANCELLED) ew_cli_fail(&err);
     }
     ew_command_result_close(&result);
+    return exit_status;
+}
+
+/* Settings come first and go last: their guardian wants to be started before there are threads. */
+static int execute(const struct options *o) {
+    struct ew_error err = {0};
+    struct ew_study_meters meters = {0};
+    struct ew_device_settings *settings = NULL;
+    struct ew_meter_config config = ew_meter_options_config(&o->meters, o->common.root);
+    int exit_status = EXIT_OWN_FAILURE;
+    if (ew_device_options_apply(&o->device, o->common.root, &settings, &err) != EW_OK ||
+        ew_study_meters_open(&config, o->meter, &meters, &err) != EW_OK)
+        ew_cli_fail(&err);
+    else
+        exit_status = measure(o, &meters);
     ew_study_meters_close(&meters);
+    if (!ew_device_options_close(&settings) && exit_status == 0) exit_status = EXIT_OWN_FAILURE;
     return exit_status;
 }
 
 int ew_meter_command_run(int argc, char **argv) {
-    static const struct argp_child children[] = {
-        {&ew_cli_common_argp, 0, NULL, 0}, {&ew_meter_options_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {{&ew_cli_common_argp, 0, NULL, 0},
+                                                 {&ew_meter_options_argp, 0, NULL, 0},
+                                                 {&ew_device_options_argp, 0, NULL, 0},
+                                                 {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse,

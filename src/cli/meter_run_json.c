@@ -107,6 +107,27 @@ static json_t *idle_json(const struct ew_command_result *result) {
     return o;
 }
 
+json_t *ew_meter_signature_json(const struct ew_played_signature *played) {
+    json_t *o = json_object(), *edges = json_array();
+    put_integer(o, "begin_ns", played->pattern.begin_ns);
+    put_integer(o, "end_ns", played->pattern.end_ns);
+    put_integer(o, "switch_ns", played->switch_ns);
+    for (size_t i = 0; i < played->pattern.n; i++)
+        json_array_append_new(
+            edges, json_pack("{s:I, s:b}", "time_ns", (json_int_t)played->edges[i].time_ns, "on", played->edges[i].on));
+    json_object_set_new(o, "edges", edges);
+    return o;
+}
+
+static json_t *rests_json(const struct ew_command_result *result) {
+    json_t *list = json_array();
+    for (int i = 0; i < 4; i += 2)
+        if (result->rest_ns[i])
+            json_array_append_new(list, json_pack("{s:I, s:I}", "begin_ns", (json_int_t)result->rest_ns[i], "end_ns",
+                                                  (json_int_t)result->rest_ns[i + 1]));
+    return list;
+}
+
 json_t *ew_meter_run_json(const struct ew_meter_run *run) {
     const struct ew_command_result *result = run->result;
     json_t *o = json_object(), *command = json_array(), *runs = json_array();
@@ -119,10 +140,20 @@ json_t *ew_meter_run_json(const struct ew_meter_run *run) {
     json_object_set_new(o, "interrupted", result->interrupted ? json_integer(result->interrupted) : json_null());
     put_integer(o, "begin_ns", result->begin_ns);
     put_integer(o, "begin_unix_ns", result->begin_unix_ns);
+    json_t *settings = json_object();
+    for (size_t i = 0; i < run->n_settings; i++)
+        json_object_set_new(settings, ew_setting_kind_name(run->settings[i].kind),
+                            ew_meter_json_text(run->settings[i].value));
+    json_object_set_new(o, "settings", settings);
     const struct ew_meter *energy = run->meters->energy;
     json_object_set_new(o, "meter", energy ? ew_meter_json_info(ew_meter_info(energy)) : json_null());
     json_object_set_new(o, "energy_none", energy ? json_null() : ew_meter_json_text(run->meters->energy_none));
     json_object_set_new(o, "idle", idle_json(result));
+    json_object_set_new(o, "rests", rests_json(result));
+    json_t *signatures = json_array();
+    for (size_t i = 0; i < result->n_signatures; i++)
+        json_array_append_new(signatures, ew_meter_signature_json(&result->signatures[i]));
+    json_object_set_new(o, "signatures", signatures);
     for (size_t i = 0; i < result->n_runs; i++) json_array_append_new(runs, once_json(&result->runs[i]));
     json_object_set_new(o, "runs", runs);
     json_object_set_new(o, "summary", summary_json(result));

@@ -46,6 +46,14 @@ static void say_end(FILE *out, const struct ew_text_style *style, const struct e
     say(out, style, "command", text);
 }
 
+static void say_settings(FILE *out, const struct ew_text_style *style, const struct ew_meter_run *run) {
+    char text[TEXT_SIZE] = "";
+    for (size_t i = 0; i < run->n_settings; i++)
+        add(text, sizeof text, "%s%s %s", i ? " · " : "", ew_setting_kind_name(run->settings[i].kind),
+            run->settings[i].value);
+    if (*text) say(out, style, "set", text);
+}
+
 static void say_time(FILE *out, const struct ew_text_style *style, const struct ew_meter_run *run,
                      const struct ew_command_once *once) {
     char text[TEXT_SIZE], wall[EW_NUMBER_SIZE], user[EW_NUMBER_SIZE], kernel[EW_NUMBER_SIZE];
@@ -217,6 +225,7 @@ enum ew_status ew_meter_run_print(const struct ew_meter_run *run, FILE *out, str
     bool energy = run->meters->energy != NULL, ok = true;
     fputc('\n', out);
     say_end(out, &style, run);
+    say_settings(out, &style, run);
     if (result->n_runs == 1) {
         say_time(out, &style, run, last);
         say_energy(out, &style, run, last);

@@ -2,6 +2,7 @@
 #ifndef EW_CLI_METER_RUN_VIEW_H
 #define EW_CLI_METER_RUN_VIEW_H
 
+#include "machine/device_settings.h"
 #include "study/command_run.h"
 
 #include <jansson.h>
@@ -11,7 +12,9 @@ struct ew_meter_run {
     const char *const *argv;
     const struct ew_command_result *result;
     const struct ew_study_meters *meters;
-    int cores; /* usable ones; 0 unknown */
+    int cores;                         /* usable ones; 0 unknown */
+    const struct ew_setting *settings; /* [n_settings] that were made for it */
+    size_t n_settings;
 };
 
 /* Errors: MEMORY. */
@@ -19,6 +22,9 @@ enum ew_status ew_meter_run_print(const struct ew_meter_run *run, FILE *out, str
 
 /* The caller's: json_decref. NULL = out of memory. */
 json_t *ew_meter_run_json(const struct ew_meter_run *run);
+
+/* A load pattern with its edges. The caller's: json_decref. */
+json_t *ew_meter_signature_json(const struct ew_played_signature *played);
 
 /* What a shell would say: the exit status, or 128 + signal. */
 int ew_meter_run_exit_status(int wait_status);

@@ -227,7 +227,7 @@ static void look(struct watch *w) {
     }
     /* Time and joules of a trace belong together. */
     if (w->n_energy > 0 && m->energy[0].fresh)
-        m->time_s = ew_clock_seconds(ew_live_energy_figures(w->live[0]).last_ns - w->begin_ns);
+        m->time_s = fmax(0, ew_clock_seconds(ew_live_energy_figures(w->live[0]).last_ns - w->begin_ns));
     ew_machine_refresh(w->machine, w->o->common.root);
     const struct ew_machine_memory *memory = &w->machine->memory;
     m->memory_available_bytes = ew_machine_free_bytes(w->machine);

@@ -53,7 +53,9 @@ enum ew_status ew_study_drive_open(struct ew_study_drive *d, FILE *out, struct e
     d->limits = (struct ew_plan_limits){.usable_cpus = d->machine->usable,
                                         .all_cores = ew_machine_usable_cores(d->machine),
                                         .cpu_mask = d->common->cpu_mask == ew_cpu_features() ? 0 : d->common->cpu_mask,
-                                        .engine = d->engine_command};
+                                        .engine = d->engine_command,
+                                        .machine = d->machine,
+                                        .device = d->device};
     choose_engine(d);
     return EW_OK;
 }
@@ -69,11 +71,14 @@ static bool on_writing(void *context, const char *path, uint64_t done, uint64_t 
     ew_value_print_bytes((double)done, have, sizeof have);
     ew_value_print_bytes((double)total, all, sizeof all);
     snprintf(line, sizeof line, "writing %s  %s of %s", path, have, all);
-    ew_study_view_say(&d->view, line);
+    if (!d->silent) ew_study_view_say(&d->view, line);
     return !stop_soon;
 }
 
 enum ew_status ew_study_drive_models(struct ew_study_drive *d, struct ew_error *err) {
+    char why[200];
+    if (!ew_study_budget_allows_disk(&d->study->budget, (double)d->models.write_bytes, why, sizeof why))
+        return ew_error_set(err, EW_ERR_LIMIT, "%s: budget: %s", d->study->path, why);
     enum ew_status status = ew_study_models_write(&d->models, on_writing, d, err);
     ew_study_view_clear(&d->view);
     if (status == EW_OK) status = ew_study_models_describe(&d->models, d->study->path, d->engine_command != NULL, err);
@@ -85,11 +90,13 @@ enum ew_status ew_study_drive_run(struct ew_study_drive *d, struct ew_store *sto
     const struct ew_study_sink sink = ew_store_sink(store);
     const struct ew_meter_config meters = ew_meter_options_config(d->meters, d->common->root);
     struct ew_study_watcher watcher = ew_study_view_watcher(&d->view);
+    if (d->silent) watcher = (struct ew_study_watcher){0};
     if (d->quiet) watcher.begun = NULL;
     if (d->quiet && !d->view.live) watcher.finished = NULL;
     const struct ew_study_request request = {.study = d->study,
                                              .models = &d->models,
                                              .machine = d->machine,
+                                             .root = d->common->root,
                                              .limits = d->limits,
                                              .engine = d->engine,
                                              .sink = &sink,

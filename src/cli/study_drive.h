@@ -13,7 +13,9 @@ struct ew_study_drive {
     const char *cache;           /* --cache, or NULL */
     const char *engine_command;  /* --engine-command, or NULL */
     const struct ew_meter_options *meters;
-    bool quiet;                  /* say nothing of meters, nor of each run off a terminal: a table follows */
+    const struct ew_study_device *device; /* what can be set on the machine; NULL: nothing */
+    bool silent;                          /* say nothing at all while it runs */
+    bool quiet;                           /* say nothing of meters, nor of each run off a terminal: a table follows */
     struct ew_study_view view;
     struct ew_machine *machine;
     struct ew_located_models models;

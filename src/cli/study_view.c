@@ -61,8 +61,24 @@ void ew_study_view_label(const struct ew_study_file *study, const struct ew_mode
     if (study->prompt_tokens.n > 1) used = append(buf, capacity, used, " · prompt %lld", (long long)c->prompt_tokens);
     if (study->generate_tokens.n > 1)
         used = append(buf, capacity, used, " · answer %lld", (long long)c->generate_tokens);
-    if (study->depth.n > 1) used = append(buf, capacity, used, " · depth %lld", (long long)c->depth);
-    if (study->layout.n > 1) append(buf, capacity, used, " · %s", c->layout);
+    bool single = study->n_configurations > 0; /* anything may differ */
+    if (study->depth.n > 1 || (single && c->depth))
+        used = append(buf, capacity, used, " · depth %lld", (long long)c->depth);
+    if (study->layout.n > 1) used = append(buf, capacity, used, " · %s", c->layout);
+    if (study->batch.n > 1 || (single && c->batch))
+        used = append(buf, capacity, used, " · batch %lld", (long long)c->batch);
+    if (c->cores) used = append(buf, capacity, used, " · cores %s", c->cores);
+    if (c->load) used = append(buf, capacity, used, " · %s", c->load);
+    if (c->sustained_ms) {
+        char time[32];
+        ew_value_print_duration((double)c->sustained_ms / 1000, time, sizeof time);
+        used = append(buf, capacity, used, " · sustained %s", time);
+    }
+    const struct ew_study_setting setting = ew_study_setting_of(c);
+    if (ew_study_setting_is_none(&setting)) return;
+    char text[160];
+    ew_study_setting_text(&setting, text, sizeof text);
+    append(buf, capacity, used, " · %s", text);
 }
 
 void ew_study_view_open(struct ew_study_view *view, FILE *out, const struct ew_study_file *study,
@@ -134,7 +150,8 @@ static void on_tick(void *context, const struct ew_study_progress *p) {
 
 static void on_finished(void *context, const struct ew_study_progress *p, const struct ew_trial_record *t) {
     struct ew_study_view *view = context;
-    if (view->live && t->status == EW_TRIAL_OK) return; /* the line moves on; what went wrong stays on screen */
+    bool odd = t->conditions.throttled || t->conditions.meter_lost || t->conditions.notes;
+    if (view->live && t->status == EW_TRIAL_OK && !odd) return; /* the line moves on; what went wrong stays on screen */
     ew_study_view_clear(view);
     char label[256], prefill[32], decode[32];
     ew_study_view_label(view->study, &p->model->record, p->config, label, sizeof label);
@@ -146,7 +163,19 @@ static void on_finished(void *context, const struct ew_study_progress *p, const 
                 (double)t->peak_rss_bytes / 1048576.0);
     else
         fprintf(view->out, "%s: %s", ew_trial_status_name(t->status), t->reason);
+    if (t->conditions.throttled) fputs(" · throttled", view->out);
+    if (t->conditions.gate && strcmp(t->conditions.gate, "passed") != 0)
+        fprintf(view->out, " · thermal gate: %s", t->conditions.gate);
+    if (t->conditions.meter_lost) fprintf(view->out, " · meter lost: %s", t->conditions.meter_lost);
+    if (t->conditions.notes) fprintf(view->out, " · %s", t->conditions.notes);
     fputc('\n', view->out);
+    fflush(view->out);
+}
+
+static void on_said(void *context, const char *line) {
+    struct ew_study_view *view = context;
+    ew_study_view_clear(view);
+    fprintf(view->out, "%s\n", line);
     fflush(view->out);
 }
 
@@ -178,6 +207,10 @@ static void on_resting(void *context, const char *place, double seconds) {
 }
 
 struct ew_study_watcher ew_study_view_watcher(struct ew_study_view *view) {
-    return (struct ew_study_watcher){
-        .context = view, .begun = on_begun, .resting = on_resting, .tick = on_tick, .finished = on_finished};
+    return (struct ew_study_watcher){.context = view,
+                                     .begun = on_begun,
+                                     .resting = on_resting,
+                                     .tick = on_tick,
+                                     .finished = on_finished,
+                                     .said = on_said};
 }

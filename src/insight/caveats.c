@@ -5,14 +5,16 @@
 #include "base/error.h"
 #include "insight/words.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const keys[EW_CAVEATS] = {"synthetic", "no_energy", "energy", "unfinished",
-                                             "failed",    "machines",  "few",    "flagged"};
-static const char *const headings[EW_CAVEATS] = {"Synthetic weights", "No energy",      "Energy",   "Not finished",
-                                                 "Failed runs",       "Mixed machines", "Few runs", "Flagged runs"};
+static const char *const keys[EW_CAVEATS] = {"synthetic", "no_energy", "energy",  "unfinished", "failed",
+                                             "machines",  "few",       "flagged", "drift"};
+static const char *const headings[EW_CAVEATS] = {"Synthetic weights", "No energy",    "Energy",
+                                                 "Not finished",      "Failed runs",  "Mixed machines",
+                                                 "Few runs",          "Flagged runs", "Drift"};
 const char *ew_caveat_key(enum ew_caveat_kind kind) { return keys[kind]; }
 
 static enum ew_status add(struct ew_insight *insight, enum ew_caveat_kind kind, const char *text,
@@ -123,6 +125,67 @@ static enum ew_status warn_machines(struct ew_insight *insight, struct ew_error 
     return EW_OK;
 }
 
+/* One drift flag in twenty still configurations is expected; a tenth of them is not. The block effect asks all at once.
+ */
+static enum ew_status warn_drift(struct ew_insight *insight, struct ew_error *err) {
+    size_t drifting = 0, with = 0;
+    for (size_t i = 0; i < insight->n_configs; i++) {
+        const struct ew_insight_config *c = &insight->configs[i];
+        bool drifts = false;
+        for (size_t k = 0; k < c->n_flags; k++) drifts |= c->flags[k].kind == EW_FLAG_DRIFT;
+        drifting += drifts;
+        with += c->n_ok >= 5;
+    }
+    bool many = drifting > 1 && 10 * drifting > with;
+    const struct ew_insight_block *b = &insight->block;
+    if (!many && !b->differs) return EW_OK;
+    const char *blocks = b->differs
+                             ? ew_words_keep(insight,
+                                             "All runs of repetition %zu were %.1f %% %s in %s than the others, "
+                                             "whatever the configuration (p = %.2g). ",
+                                             b->block + 1, fabs(100 * b->largest), b->largest < 0 ? "slower" : "faster",
+                                             ew_measure_info(b->measure)->head, b->p)
+                             : "";
+    const char *trends =
+        many ? ew_words_keep(insight, "Figures of %zu of %zu configurations rose or fell while the study ran. ",
+                             drifting, with)
+             : "";
+    if (!blocks || !trends) return ew_error_set(err, EW_ERR_MEMORY, "caveats: out of memory");
+    return add(insight, EW_CAVEAT_DRIFT,
+               ew_words_keep(insight,
+                             "%s%sHeat, clocks or other load may be why. The order was shuffled, so no configuration "
+                             "is favoured, but intervals are wider for it.",
+                             blocks, trends),
+               err);
+}
+
+static enum ew_status warn_flagged(struct ew_insight *insight, struct ew_error *err) {
+    size_t swapped = 0, throttled = 0, lost = 0;
+    char text[512] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < insight->n_runs; i++) {
+        swapped += insight->runs[i].swapped;
+        throttled += insight->runs[i].throttled;
+        lost += insight->runs[i].meter_lost;
+    }
+    if (!swapped && !throttled && !lost) return EW_OK;
+    if (swapped)
+        n += (size_t)snprintf(
+            text + n, sizeof text - n,
+            "In %zu run%s memory was swapped out: those speeds are of the disk, not of the processor. ", swapped,
+            swapped == 1 ? "" : "s");
+    if (throttled)
+        n +=
+            (size_t)snprintf(text + n, sizeof text - n,
+                             "In %zu run%s the machine slowed itself down (heat or supply): a cooler or better fed one "
+                             "is faster. ",
+                             throttled, throttled == 1 ? "" : "s");
+    if (lost)
+        snprintf(text + n, sizeof text - n, "In %zu run%s the energy readings did not last to the end. ", lost,
+                 lost == 1 ? "" : "s");
+    return add(insight, EW_CAVEAT_FLAGGED, ew_words_keep(insight, "%sThey are marked in the list of runs.", text), err);
+}
+
 enum ew_status ew_advice_warn(struct ew_insight *insight, struct ew_error *err) {
     enum ew_status status = warn_machines(insight, err);
     if (status == EW_OK) status = warn_synthetic(insight, err);
@@ -134,14 +197,6 @@ enum ew_status ew_advice_warn(struct ew_insight *insight, struct ew_error *err) 
                      err);
     if (status == EW_OK) status = warn_failed(insight, err);
     if (status == EW_OK) status = warn_few(insight, err);
-    size_t swapped = 0;
-    for (size_t i = 0; i < insight->n_runs; i++) swapped += insight->runs[i].swapped;
-    if (status == EW_OK && swapped)
-        status = add(insight, EW_CAVEAT_FLAGGED,
-                     ew_words_keep(insight,
-                                   "In %zu run%s memory was swapped out: those speeds are of the disk, not of the "
-                                   "processor. They are marked in the list of runs.",
-                                   swapped, swapped == 1 ? "" : "s"),
-                     err);
-    return status;
+    if (status == EW_OK) status = warn_drift(insight, err);
+    return status == EW_OK ? warn_flagged(insight, err) : status;
 }

@@ -103,6 +103,7 @@ static enum ew_status collect_configs(struct ew_insight *insight, struct ew_erro
 
 struct label_parts {
     bool workload, depth, context, layout, mask, engine;
+    bool batch, cores, sustained, load, backend, kv_type, governor, cap, power_mode, epp;
 };
 
 static bool differ(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") != 0; }
@@ -118,6 +119,16 @@ static struct label_parts find_differences(const struct ew_insight *insight) {
         parts.layout |= differ(a->layout, b->layout);
         parts.mask |= a->cpu_mask != b->cpu_mask;
         parts.engine |= differ(a->engine, b->engine);
+        parts.batch |= a->batch != b->batch;
+        parts.cores |= differ(a->cores, b->cores);
+        parts.sustained |= a->sustained_ms != b->sustained_ms;
+        parts.load |= differ(a->load, b->load);
+        parts.backend |= differ(a->backend, b->backend);
+        parts.kv_type |= differ(a->kv_type, b->kv_type);
+        parts.governor |= differ(a->governor, b->governor);
+        parts.cap |= a->frequency_cap_hz != b->frequency_cap_hz;
+        parts.power_mode |= differ(a->power_mode, b->power_mode);
+        parts.epp |= differ(a->epp, b->epp);
     }
     return parts;
 }
@@ -135,6 +146,16 @@ static enum ew_status label_config(struct ew_insight *insight, struct ew_insight
     ADD(parts.layout, " · %.20s", text_of(r->layout));
     ADD(parts.mask, " · CPU mask %llx", (unsigned long long)r->cpu_mask);
     ADD(parts.engine, " · %.60s", r->engine ? r->engine : "edgewise");
+    ADD(parts.batch, r->batch ? " · batch %lld" : " · default batch", (long long)r->batch);
+    ADD(parts.cores, " · cores %.30s", r->cores ? r->cores : "all");
+    ADD(parts.sustained, r->sustained_ms ? " · sustained %lld s" : " · burst", (long long)(r->sustained_ms / 1000));
+    ADD(parts.load, " · %.10s load", r->load ? r->load : "any");
+    ADD(parts.backend, " · %.20s", r->backend ? r->backend : "cpu");
+    ADD(parts.kv_type, " · KV %.10s", r->kv_type ? r->kv_type : "f16");
+    ADD(parts.governor, " · governor %.20s", r->governor ? r->governor : "as found");
+    ADD(parts.cap, r->frequency_cap_hz ? " · %lld MHz" : " · no cap", (long long)(r->frequency_cap_hz / 1000000));
+    ADD(parts.power_mode, " · power mode %.20s", r->power_mode ? r->power_mode : "as found");
+    ADD(parts.epp, " · EPP %.20s", r->epp ? r->epp : "as found");
 #undef ADD
     char threads[64];
     if (r->prefill_threads == r->decode_threads)
@@ -173,8 +194,10 @@ static void count_run(struct ew_insight *insight, struct ew_insight_run *run) {
     *(ok ? &config->n_ok : failed ? &config->n_failed : &config->n_left) += 1;
     *(ok ? &insight->n_ok : failed ? &insight->n_failed : &insight->n_left) += 1;
     run->swapped = trial->swap_peak_bytes > 0;
+    run->throttled = trial->conditions.throttled;
+    run->meter_lost = trial->conditions.meter_lost != NULL;
     run->begun_again = (ok || failed) && trial->attempts > 1;
-    config->n_flagged += run->swapped;
+    config->n_flagged += run->swapped || run->throttled || run->meter_lost;
     if (trial->ledger.present && !config->ledger.present) config->ledger = trial->ledger;
     if (trial->kernels && !config->kernels) config->kernels = trial->kernels;
     if (ok) note_memory_split(config, trial);
@@ -281,6 +304,7 @@ static enum ew_status build(struct ew_insight *insight, const struct ew_trial_en
     for (size_t i = 0; i < insight->n_configs && status == EW_OK; i++) status = fill_figures(insight, i, scratch, err);
     free(scratch);
     if (status == EW_OK) status = mark_fronts(insight, err);
+    if (status == EW_OK) status = ew_flags_find(insight, err);
     if (status == EW_OK) status = ew_advice_warn(insight, err);
     if (status == EW_OK) status = ew_advice_answer(insight, err);
     return status;

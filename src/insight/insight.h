@@ -3,6 +3,7 @@
 #ifndef EW_INSIGHT_INSIGHT_H
 #define EW_INSIGHT_INSIGHT_H
 
+#include "insight/flags.h"
 #include "insight/measure.h"
 #include "insight/usability.h"
 #include "store/store.h"
@@ -19,8 +20,9 @@ struct ew_insight_run {
     const struct ew_trial_record *trial;
     size_t config; /* index into configs */
     double value[EW_MEASURES];
-    const struct ew_trial_energy *energy; /* NULL: none was given */
-    bool swapped, begun_again;            /* flags: marked, never dropped */
+    const struct ew_trial_energy *energy;             /* NULL: none was given */
+    bool swapped, throttled, meter_lost, begun_again; /* flags: marked, never dropped */
+    uint32_t outlier;                                 /* bit of each measure in which it stands apart */
 };
 
 struct ew_insight_config {
@@ -39,6 +41,8 @@ struct ew_insight_config {
     int use[EW_USE_CLASSES];                /* 1 met, 0 not met, -1 unknown */
     bool front;                             /* on the front of all configurations */
     bool front_of_model;                    /* on the front of its own model's */
+    struct ew_insight_flag flags[EW_FLAGS_MOST];
+    size_t n_flags;
 };
 
 enum ew_answer_kind { EW_ANSWER_CHAT = 0, EW_ANSWER_BATCH, EW_ANSWER_ENERGY, EW_ANSWER_MEMORY, EW_ANSWER_UNFIT };
@@ -58,6 +62,7 @@ enum ew_caveat_kind {
     EW_CAVEAT_MACHINES,
     EW_CAVEAT_FEW,
     EW_CAVEAT_FLAGGED,
+    EW_CAVEAT_DRIFT,
     EW_CAVEATS
 };
 struct ew_caveat {
@@ -77,8 +82,9 @@ struct ew_insight {
     struct ew_insight_run *runs; /* every trial, planned ones too, in the order of the study */
     size_t n_runs;
     size_t n_ok, n_failed, n_left;
-    bool has_energy;         /* at least one configuration has joules */
-    const char *energy_none; /* why there is none; NULL with energy */
+    bool has_energy;               /* at least one configuration has joules */
+    const char *energy_none;       /* why there is none; NULL with energy */
+    struct ew_insight_block block; /* whether whole blocks were slow or fast */
     struct ew_answer answers[EW_INSIGHT_MOST_ANSWERS];
     size_t n_answers;
     struct ew_caveat caveats[EW_CAVEATS];

@@ -163,6 +163,16 @@ static enum ew_status load_trace(struct ew_store *store, const struct ew_stored_
 
 /* ---- idle ---- */
 
+/* Power at rest is a mean: a last reading up to a tenth before the end of the window, as a slow meter's is, changes
+ * nothing. false: the readings cover less than that. */
+static bool clip_to_readings(const struct ew_energy_trace *trace, int64_t *begin_ns, int64_t *end_ns) {
+    if (trace->n < 2) return false;
+    int64_t asked = *end_ns - *begin_ns, first = trace->times_ns[0], last = trace->times_ns[trace->n - 1];
+    if (first > *begin_ns) *begin_ns = first;
+    if (last < *end_ns) *end_ns = last;
+    return *end_ns > *begin_ns && (double)(*end_ns - *begin_ns) >= 0.9 * (double)asked;
+}
+
 static enum ew_status idle_window(struct ew_store *store, const struct ew_stored_study *study, int64_t invocation_id,
                                   const char *place, struct ew_energy *out, bool *found, struct ew_error *err) {
     *found = false;
@@ -170,10 +180,11 @@ static enum ew_status idle_window(struct ew_store *store, const struct ew_stored
         const struct ew_baseline_record *b = &study->baselines[i];
         if (b->invocation_id != invocation_id || strcmp(b->place, place) != 0 || b->end_ns <= b->begin_ns) continue;
         struct loaded_trace t;
+        int64_t begin = b->begin_ns, end = b->end_ns;
         enum ew_status status = load_trace(store, study, EW_MISSING, b->id, &t, err);
         if (status != EW_OK) return status;
-        if (t.meter) {
-            status = ew_energy_of_window(&t.trace, EW_ENERGY_TOTAL, b->begin_ns, b->end_ns, NULL, out, err);
+        if (t.meter && clip_to_readings(&t.trace, &begin, &end)) {
+            status = ew_energy_of_window(&t.trace, EW_ENERGY_TOTAL, begin, end, NULL, out, err);
             *found = status == EW_OK && isfinite(out->energy_j);
         }
         free_trace(&t);
@@ -247,6 +258,25 @@ enum ew_status ew_stored_energy_read(struct ew_store *store, const struct ew_sto
             if (study->trials[i].invocation_id == id && study->trials[i].status == EW_TRIAL_OK)
                 status = trial_energy(store, study, &study->trials[i], has_idle ? &idle : NULL, &out[i], err);
     }
+    return status;
+}
+
+enum ew_status ew_stored_phases_read(struct ew_store *store, const struct ew_stored_study *study,
+                                     const struct ew_trial_record *trial, size_t most, struct ew_stored_phase *out,
+                                     size_t *n, struct ew_error *err) {
+    struct loaded_trace t;
+    struct ew_idle_baseline idle;
+    bool has_idle = false;
+    *n = 0;
+    enum ew_status status = load_trace(store, study, trial->id, EW_MISSING, &t, err);
+    if (status != EW_OK || !t.meter) return status;
+    status = read_idle(store, study, trial->invocation_id, &idle, &has_idle, err);
+    for (size_t i = 0; i < trial->n_phases && *n < most && status == EW_OK; i++) {
+        out[*n].phase = &trial->phases[i];
+        status = phase_energy(&t, out[*n].phase, has_idle ? &idle : NULL, &out[*n].energy, err);
+        *n += status == EW_OK;
+    }
+    free_trace(&t);
     return status;
 }
 

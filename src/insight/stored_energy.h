@@ -3,6 +3,7 @@
 #define EW_INSIGHT_STORED_ENERGY_H
 
 #include "insight/measure.h"
+#include "meter/integrate.h"
 #include "store/store.h"
 
 /* out: [study->n_trials]; trials without power samples get grade NONE. Idle baselines before and after the invocation
@@ -25,6 +26,17 @@ enum ew_status ew_stored_power_read(struct ew_store *store, const struct ew_stor
                                     const struct ew_trial_record *trial, size_t most, struct ew_stored_power *out,
                                     struct ew_error *err);
 void ew_stored_power_free(struct ew_stored_power *power);
+
+/* Joules of one phase of a trial, with what its interval is made of. */
+struct ew_stored_phase {
+    const struct ew_phase_record *phase;
+    struct ew_energy energy; /* grade NONE or energy_j NAN: no figure, and why */
+};
+
+/* Every phase of the trial in order, up to `most`; *n = 0 when it has no power samples. Errors as above. */
+enum ew_status ew_stored_phases_read(struct ew_store *store, const struct ew_stored_study *study,
+                                     const struct ew_trial_record *trial, size_t most, struct ew_stored_phase *out,
+                                     size_t *n, struct ew_error *err);
 
 /* The description of a meter as the study runner wrote it, JSON; channels: [capacity]. Unknown words become the most
  * cautious value (boundary unknown, grade none). Errors: FORMAT, LIMIT (more channels than capacity). */

@@ -13,3 +13,9 @@ void ew_kernels_init(struct ew_kernels *kernels, uint64_t features) {
     EW_MATMUL_VARIANTS(CHOOSE)
 #undef CHOOSE
 }
+
+uint64_t ew_kernels_known_features(void) {
+#define ADD(isa_, needs_) | (uint64_t)(needs_)
+    return 0 EW_MATMUL_VARIANTS(ADD);
+#undef ADD
+}

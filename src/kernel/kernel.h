@@ -17,4 +17,7 @@ struct ew_kernels {
 /* Fills the table for a feature mask: bits that this CPU lacks are ignored; 0 gives the plain C reference. */
 void ew_kernels_init(struct ew_kernels *kernels, uint64_t features);
 
+/* All features that some variant of a matrix product in this build uses. */
+uint64_t ew_kernels_known_features(void);
+
 #endif

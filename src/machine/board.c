@@ -36,6 +36,13 @@ static bool dmi(const char *root, char *buf, const char *maker, const char *prod
     return true;
 }
 
+/* Raspberry Pi kernels name the board at the end of /proc/cpuinfo, which containers and phones show without /sys. */
+static void name_by_cpuinfo(const char *root, char *buf) {
+    char *text = ew_facts_read_file(root, "/proc/cpuinfo");
+    if (text) ew_facts_field(text, "Model", buf, EW_MACHINE_TEXT);
+    free(text);
+}
+
 static void read_kernel(struct ew_machine *m, const char *root) {
     struct utsname u;
     if (!(root && *root) && uname(&u) == 0) {
@@ -106,8 +113,8 @@ void ew_facts_read_power_mode(struct ew_machine *m, const char *root) {
 void ew_facts_read_board(struct ew_machine *m, const char *root) {
     if (!ew_facts_text(root, m->board, sizeof m->board, "/sys/firmware/devicetree/base/model") &&
         !ew_facts_text(root, m->board, sizeof m->board, "/proc/device-tree/model") &&
-        !dmi(root, m->board, "sys_vendor", "product_name"))
-        dmi(root, m->board, "board_vendor", "board_name");
+        !dmi(root, m->board, "sys_vendor", "product_name") && !dmi(root, m->board, "board_vendor", "board_name"))
+        name_by_cpuinfo(root, m->board);
     read_kernel(m, root);
     read_architecture(m, root);
     read_os(m, root);

@@ -27,6 +27,9 @@ enum ew_cpu_feature {
 /* Features of this processor, usable under this operating system. Thread-safe. */
 uint64_t ew_cpu_features(void);
 
+/* What the first processor of a recorded machine lists in root/proc/cpuinfo; 0 = nothing of it, or not told. */
+uint64_t ew_cpu_features_recorded(const char *root);
+
 /* "avx2 avx512 avx512vnni" into buf; returns the length it wants, as snprintf does. */
 size_t ew_cpu_features_text(uint64_t features, char *buf, size_t capacity);
 

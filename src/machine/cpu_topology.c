@@ -17,28 +17,27 @@ static int first_of_list(const char *text) {
     return end == text || first < 0 || first >= MAX_CPUS ? -1 : (int)first;
 }
 
-/* Without sysfs, /proc/cpuinfo lists the processors. */
-static int count_cpuinfo(const char *root, bool *online) {
+/* Without sysfs, /proc/cpuinfo lists the processors; kernels for one ARM processor give it no number. */
+static void find_in_cpuinfo(const char *root, bool *online) {
     char *text = ew_facts_read_file(root, "/proc/cpuinfo");
-    int n = 0;
+    bool any = false;
     for (const char *line = text; line; line = strchr(line, '\n')) {
         if (*line == '\n') line++;
         if (strncmp(line, "processor", 9) != 0) continue;
         const char *p = line + 9 + strspn(line + 9, " \t");
         int id = *p == ':' ? first_of_list(p + 1) : -1;
-        if (id < 0 || online[id]) continue;
-        online[id] = true;
-        n++;
+        if (id < 0) continue;
+        any = online[id] = true;
     }
+    if (!any && text && strstr(text, "CPU implementer")) online[0] = true;
     free(text);
-    return n;
 }
 
 static bool list_cpus(struct ew_machine *m, const char *root, bool *online) {
     char list[LIST_BYTES];
     if (!ew_facts_text(root, list, sizeof list, "/sys/devices/system/cpu/online") ||
         !ew_facts_parse_list(list, online, MAX_CPUS))
-        count_cpuinfo(root, online);
+        find_in_cpuinfo(root, online);
     for (int id = 0; id < MAX_CPUS; id++) {
         if (!online[id]) continue;
         struct ew_machine_cpu *cpu = ew_facts_append((void **)&m->cpus, &m->n_cpus, sizeof *cpu);

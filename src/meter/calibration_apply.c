@@ -7,9 +7,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct calibrated {
     const struct ew_meter_driver *driver; /* the meter's own */
+    struct ew_meter_driver outside;       /* this one: what the meter's own has, around it */
     void *state;                          /* its own state */
     size_t n;                             /* its own channels; ours are one more */
     double gain, offset_w;
@@ -107,6 +109,38 @@ static enum ew_status read_calibrated(struct ew_meter *meter, struct ew_meter_ba
     return status;
 }
 
+static enum ew_status prove_calibrated(struct ew_meter *meter, const struct ew_prove_load *load, struct ew_error *err) {
+    const struct ew_meter_driver *outside = meter->driver;
+    struct calibrated *c = put_inside(meter);
+    enum ew_status status = c->driver->prove(meter, load, err);
+    put_outside(meter, c, outside);
+    return status;
+}
+
+static double late_calibrated(struct ew_meter *meter) {
+    const struct ew_meter_driver *outside = meter->driver;
+    struct calibrated *c = put_inside(meter);
+    double late_s = c->driver->late_s(meter);
+    put_outside(meter, c, outside);
+    return late_s;
+}
+
+static struct ew_meter_driver around(const struct ew_meter_driver *own) {
+    return (struct ew_meter_driver){.start = start_calibrated,
+                                    .read = read_calibrated,
+                                    .stop = stop_calibrated,
+                                    .close = close_calibrated,
+                                    .prove = own->prove ? prove_calibrated : NULL,
+                                    .late_s = own->late_s ? late_calibrated : NULL};
+}
+
+/* "2026-11-25" */
+static void day_of(int64_t taken_at_s, char *out, size_t size) {
+    time_t at = (time_t)taken_at_s;
+    struct tm tm;
+    if (!gmtime_r(&at, &tm) || !strftime(out, size, "%Y-%m-%d", &tm)) ew_meter_text(out, size, "an unknown day");
+}
+
 static void describe(const struct ew_calibration *from, const char *board, struct ew_meter *meter, size_t n) {
     struct ew_meter_info *info = &meter->info;
     for (size_t i = 0; i < n; i++) meter->channels[i].wrap *= from->gain;
@@ -120,7 +154,9 @@ static void describe(const struct ew_calibration *from, const char *board, struc
     info->resolution *= from->gain;
     info->range_max *= from->gain;
     info->documented = "a calibration against another meter, taken with Edgewise";
-    ew_meter_text(info->covers, sizeof info->covers, "calibrated by %s: %.170s", from->reference,
+    char day[32];
+    day_of(from->taken_at_s, day, sizeof day);
+    ew_meter_text(info->covers, sizeof info->covers, "calibrated by %s on %s: %.150s", from->reference, day,
                   from->reference_covers);
     bool other = strcmp(from->board, board) != 0;
     ew_meter_text(info->leaves_out, sizeof info->leaves_out, "%s",
@@ -129,8 +165,6 @@ static void describe(const struct ew_calibration *from, const char *board, struc
 
 enum ew_status ew_calibration_apply(const struct ew_calibration *from, const char *board, struct ew_meter *meter,
                                     struct ew_error *err) {
-    static const struct ew_meter_driver driver = {
-        .start = start_calibrated, .read = read_calibrated, .stop = stop_calibrated, .close = close_calibrated};
     const struct ew_meter_info *info = &meter->info;
     size_t n = info->n_channels;
     if (strcmp(from->target, info->name) != 0)
@@ -140,7 +174,7 @@ enum ew_status ew_calibration_apply(const struct ew_calibration *from, const cha
         !isfinite(from->offset_w))
         return ew_error_set(err, EW_ERR_ARGUMENT, "meter %s: only an energy meter that stands still can be calibrated",
                             info->name);
-    if (meter->driver == &driver)
+    if (meter->driver->read == read_calibrated)
         return ew_error_set(err, EW_ERR_UNSUPPORTED, "meter %s: is calibrated already", info->name);
     if (info->kind == EW_METER_COUNTER && from->offset_w < 0)
         return ew_error_set(err, EW_ERR_UNSUPPORTED,
@@ -157,12 +191,13 @@ enum ew_status ew_calibration_apply(const struct ew_calibration *from, const cha
     }
     channels[n] = (struct ew_meter_channel){0};
     *c = (struct calibrated){.driver = meter->driver,
+                             .outside = around(meter->driver),
                              .state = meter->state,
                              .n = n,
                              .gain = from->gain,
                              .offset_w = from->offset_w,
                              .last = last};
-    meter->driver = &driver;
+    meter->driver = &c->outside;
     meter->state = c;
     describe(from, board, meter, n);
     return EW_OK;

@@ -207,15 +207,10 @@ enum ew_status ew_calibration_load(const char *path, struct ew_calibration *out,
     return EW_OK;
 }
 
-static bool is_better(const struct ew_calibration *c, const struct ew_calibration *best, const char *board) {
-    bool own = strcmp(c->board, board) == 0, best_own = strcmp(best->board, board) == 0;
-    return own != best_own ? own : c->taken_at_s > best->taken_at_s;
-}
-
-enum ew_status ew_calibration_find(const char *folder, const char *target, const char *board,
-                                   struct ew_calibration *out, struct ew_error *err) {
+enum ew_status ew_calibration_each(const char *folder,
+                                   void (*see)(void *context, const char *path, const struct ew_calibration *c),
+                                   void *context, struct ew_error *err) {
     char own[PATH_SIZE], path[PATH_SIZE];
-    bool found = false;
     if (!folder) {
         enum ew_status status = ew_calibration_folder(own, sizeof own, err);
         if (status != EW_OK) return status;
@@ -223,18 +218,45 @@ enum ew_status ew_calibration_find(const char *folder, const char *target, const
     }
     DIR *dir = opendir(folder);
     if (!dir && errno != ENOENT) return ew_error_errno(err, EW_ERR_IO, errno, "%s: cannot read", folder);
-    struct ew_calibration c, best;
+    struct ew_calibration c;
     for (const struct dirent *entry; dir && (entry = readdir(dir));) {
         size_t n = strlen(entry->d_name);
         if (n < 6 || strcmp(entry->d_name + n - 5, ".json") != 0) continue;
         int length = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (length < 0 || (size_t)length >= sizeof path || ew_calibration_load(path, &c, NULL) != EW_OK) continue;
-        if (strcmp(c.target, target) != 0 || (found && !is_better(&c, &best, board))) continue;
-        best = c;
-        found = true;
+        see(context, path, &c);
     }
     if (dir) closedir(dir);
-    if (!found) return ew_error_set(err, EW_ERR_NOT_FOUND, "%s: holds no calibration of meter %s", folder, target);
-    *out = best;
+    return EW_OK;
+}
+
+struct finding {
+    const char *target, *board;
+    bool found;
+    struct ew_calibration best;
+};
+
+static bool is_better(const struct ew_calibration *c, const struct ew_calibration *best, const char *board) {
+    bool own = strcmp(c->board, board) == 0, best_own = strcmp(best->board, board) == 0;
+    return own != best_own ? own : c->taken_at_s > best->taken_at_s;
+}
+
+static void consider(void *context, const char *path, const struct ew_calibration *c) {
+    struct finding *f = context;
+    (void)path;
+    if (strcmp(c->target, f->target) != 0 || (f->found && !is_better(c, &f->best, f->board))) return;
+    f->best = *c;
+    f->found = true;
+}
+
+enum ew_status ew_calibration_find(const char *folder, const char *target, const char *board,
+                                   struct ew_calibration *out, struct ew_error *err) {
+    struct finding f = {.target = target, .board = board};
+    enum ew_status status = ew_calibration_each(folder, consider, &f, err);
+    if (status != EW_OK) return status;
+    if (!f.found)
+        return ew_error_set(err, EW_ERR_NOT_FOUND, "%s: holds no calibration of meter %s",
+                            folder ? folder : "the folder of calibrations", target);
+    *out = f.best;
     return EW_OK;
 }

@@ -16,6 +16,12 @@ enum ew_status ew_calibration_save(const struct ew_calibration *calibration, con
 /* Reads one file of at most 1 MiB. Errors: NOT_FOUND, IO, FORMAT, MEMORY. */
 enum ew_status ew_calibration_load(const char *path, struct ew_calibration *out, struct ew_error *err);
 
+/* Shows every calibration in the folder (NULL as above), in no order; files that are none are passed over. A folder
+ * that does not exist holds none. Errors: IO, NOT_FOUND, LIMIT. */
+enum ew_status ew_calibration_each(const char *folder,
+                                   void (*see)(void *context, const char *path, const struct ew_calibration *c),
+                                   void *context, struct ew_error *err);
+
 /* The newest calibration of this target meter in the folder (NULL as above): of this board if there is one, otherwise
  * of any. Files that are no calibrations are passed over. Errors: NOT_FOUND (none), IO, MEMORY. */
 enum ew_status ew_calibration_find(const char *folder, const char *target, const char *board,

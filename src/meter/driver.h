@@ -1,9 +1,9 @@
 /* The inside of a meter: what a driver fills in. One file per driver: rapl.c, rapl_perf.c, hwmon_power.c, heat_meter.c,
- * process_memory.c, replay.c, fake_meter.c, time_meter.c. meter_list.c calls their probes. */
+ * process_memory.c, replay.c, log_meter.c, fake_meter.c, time_meter.c. meter_list.c calls their probes. */
 #ifndef EW_METER_DRIVER_H
 #define EW_METER_DRIVER_H
 
-#include "edgewise/meter.h"
+#include "meter/prove.h"
 
 /* What ew_meter_read hands to a driver: append at [n], never beyond capacity. */
 struct ew_meter_batch {
@@ -18,6 +18,10 @@ struct ew_meter_driver {
     enum ew_status (*read)(struct ew_meter *meter, struct ew_meter_batch *batch, struct ew_error *err);
     void (*stop)(struct ew_meter *meter);  /* NULL = nothing to do */
     void (*close)(struct ew_meter *meter); /* frees what state points to, not state itself; NULL = nothing to do */
+    /* Instead of the watch at rest and under load of prove.c; the meter stands still before and after. NULL = that. */
+    enum ew_status (*prove)(struct ew_meter *meter, const struct ew_prove_load *load, struct ew_error *err);
+    /* How long after its moment a reading may still arrive; NULL = readings are of the moment they are taken. */
+    double (*late_s)(struct ew_meter *meter);
 };
 
 struct ew_meter {
@@ -63,6 +67,10 @@ static inline int64_t ew_meter_now_ns(const struct ew_meter *meter) {
     return meter->clock.now_ns(meter->clock.context);
 }
 
+static inline double ew_meter_late_s(struct ew_meter *meter) {
+    return meter->driver && meter->driver->late_s ? meter->driver->late_s(meter) : 0;
+}
+
 /* snprintf that cuts silently: the texts of a description are for people. */
 __attribute__((format(printf, 3, 4))) void ew_meter_text(char *buf, size_t capacity, const char *format, ...);
 
@@ -93,6 +101,8 @@ enum ew_status ew_meter_probe_sources(struct ew_meter_list *list, const struct e
  * where it cannot be understood; what is understood and does not work is added as a refused meter. */
 enum ew_status ew_meter_source_replay(struct ew_meter_list *list, const struct ew_meter_config *config,
                                       const char *path, struct ew_error *err);
+enum ew_status ew_meter_source_log(struct ew_meter_list *list, const struct ew_meter_config *config, const char *text,
+                                   struct ew_error *err);
 enum ew_status ew_meter_source_shelly(struct ew_meter_list *list, const struct ew_meter_config *config,
                                       const char *address, struct ew_error *err);
 enum ew_status ew_meter_source_tasmota(struct ew_meter_list *list, const struct ew_meter_config *config,

@@ -66,6 +66,7 @@ static bool take_key(const char *key, const char *value, struct ew_log_choice *c
     static const char *const time_units[] = {"s", "ms", "us", "ns"};
     size_t i;
     *known = true;
+    if (strcmp(key, "name") == 0) return take_word(value, c->name, sizeof c->name);
     if (strcmp(key, "time") == 0) return take_word(value, c->time, sizeof c->time);
     if (strcmp(key, "power") == 0) return take_power(value, c);
     if (strcmp(key, "energy") == 0) return take_word(value, c->energy, sizeof c->energy);
@@ -93,7 +94,7 @@ static enum ew_status take_option(const char *source, char *option, struct ew_lo
         return ew_error_set(err, EW_ERR_ARGUMENT, "log `%s`: `%s` is no value for %s (docs/meters.md lists them)",
                             source, value, option);
     return ew_error_set(err, EW_ERR_ARGUMENT,
-                        "log `%s`: `%s` is none of time, power, energy, volts, amps, unit, time_unit, interval, "
+                        "log `%s`: `%s` is none of name, time, power, energy, volts, amps, unit, time_unit, interval, "
                         "averaging, clock, boundary, grade, error, each with =value",
                         source, option);
 }

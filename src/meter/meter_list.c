@@ -56,9 +56,11 @@ enum ew_status ew_meter_list_probe(const struct ew_meter_config *config, struct 
     };
     struct ew_meter_list *list = ew_meter_list_new();
     if (!list) return ew_error_set(err, EW_ERR_MEMORY, "list of meters: out of memory");
-    for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
-        enum ew_status status = probes[i](list, config, err);
-        if (status == EW_OK) continue;
+    enum ew_status status = EW_OK;
+    for (size_t i = 0; status == EW_OK && i < sizeof probes / sizeof *probes; i++)
+        status = probes[i](list, config, err);
+    if (status == EW_OK && config && config->found) status = config->found(config, list, err);
+    if (status != EW_OK) {
         ew_meter_list_close(&list);
         return status;
     }

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 64, FIRST_CAPACITY = 256, MIN_PERIOD_NS = 100000, TAIL_STEP_NS = 5000000 };
-static const int64_t tail_periods = 3, max_tail_ns = 4000000000;
+enum { BATCH = 64, FIRST_CAPACITY = 256, MIN_PERIOD_NS = 100000, MAX_NAP_NS = 50000000 };
 
 struct track {
     struct ew_meter *meter;
@@ -186,29 +185,36 @@ static void wait_real(struct ew_meter_sampler *s, int64_t due_ns) {
     pthread_mutex_unlock(&s->lock);
 }
 
-/* A meter whose stamps lag (a plug is asked once a second, by its own thread) has not yet told of the moment of
- * stopping: it is listened to until it has, or has gone on for a few of its periods. A sensor that is read now is past
- * that moment with its first reading. */
-static void listen_on(struct ew_meter_sampler *s, int64_t stop_ns) {
-    for (size_t i = 0; i < s->n; i++) {
-        struct track *t = &s->tracks[i];
-        int64_t wait = tail_periods * t->period_ns < max_tail_ns ? tail_periods * t->period_ns : max_tail_ns;
-        struct timespec nap = {.tv_nsec = TAIL_STEP_NS};
+/* Readings that arrive late (a log which another program writes, a plug that is asked once a second) are waited for
+ * until they reach the end. */
+static void catch_up(struct ew_meter_sampler *s, struct track *t, int64_t end_ns) {
+    double late_s = ew_meter_late_s(t->meter);
+    int64_t limit = end_ns + (int64_t)(late_s * 1e9), nap = t->period_ns < MAX_NAP_NS ? t->period_ns : MAX_NAP_NS;
+    bool reached = late_s <= 0;
+    for (;;) {
+        reached = reached || t->trace.ended || (t->trace.n > 0 && t->times_ns[t->trace.n - 1] >= end_ns);
+        if (reached || now_ns(s) >= limit) break;
+        s->clock.sleep_until_ns(s->clock.context, now_ns(s) + nap);
         sample(s, t);
-        if (t->trace.info->quantity != EW_METER_ENERGY) continue;
-        for (int64_t waited = 0; waited < wait && !t->trace.ended; waited += TAIL_STEP_NS) {
-            if (t->trace.n > 0 && t->times_ns[t->trace.n - 1] >= stop_ns) break;
-            clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
-            sample(s, t);
-        }
     }
+    if (!reached)
+        ew_meter_text(t->trace.error, sizeof t->trace.error,
+                      "its readings had not reached the end %.3g s after it: the meter, or what writes for it, is late "
+                      "or has stopped",
+                      late_s);
+}
+
+static void sample_last(struct ew_meter_sampler *s) {
+    int64_t end_ns = now_ns(s);
+    for (size_t i = 0; i < s->n; i++) sample(s, &s->tracks[i]);
+    for (size_t i = 0; i < s->n; i++) catch_up(s, &s->tracks[i], end_ns);
 }
 
 static void *thread_main(void *argument) {
     struct ew_meter_sampler *s = argument;
     int64_t cpu0 = thread_cpu_ns(), wall0 = now_ns(s);
     while (!atomic_load(&s->stopping)) wait_real(s, sample_due(s));
-    listen_on(s, now_ns(s));
+    sample_last(s);
     s->cost.cpu_ns = thread_cpu_ns() - cpu0;
     s->cost.wall_ns = now_ns(s) - wall0;
     return NULL;
@@ -271,7 +277,7 @@ enum ew_status ew_meter_sampler_run(struct ew_meter_sampler *s, int64_t end_ns, 
         int64_t next = sample_due(s);
         s->clock.sleep_until_ns(s->clock.context, next < end_ns ? next : end_ns);
     }
-    for (size_t i = 0; i < s->n; i++) sample(s, &s->tracks[i]);
+    sample_last(s);
     s->cost.cpu_ns = thread_cpu_ns() - cpu0;
     s->cost.wall_ns = now_ns(s) - wall0;
     stop_meters(s, s->n);

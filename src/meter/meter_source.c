@@ -10,6 +10,7 @@ static const struct {
     enum ew_status (*add)(struct ew_meter_list *, const struct ew_meter_config *, const char *, struct ew_error *);
 } kinds[] = {
     {"replay", ew_meter_source_replay},
+    {"log", ew_meter_source_log},
     {"shelly", ew_meter_source_shelly},
     {"tasmota", ew_meter_source_tasmota},
     {"assumed", ew_meter_source_assumed},

@@ -13,7 +13,7 @@
 #include <time.h>
 
 enum { KEPT = 64 };
-static const double period_s = 1, gone_after_s = 10, first_answer_s = 4;
+static const double period_s = 1, gone_after_s = 10, first_answer_s = 4, late_s = 3;
 
 struct plug {
     const struct ew_plug_interface *interface;
@@ -175,6 +175,12 @@ static void close_plug(struct ew_meter *meter) {
     pthread_mutex_destroy(&p->lock);
 }
 
+/* An answer tells of the middle of its asking: the end of a run is known some askings later. */
+static double late_plug(struct ew_meter *meter) {
+    (void)meter;
+    return late_s;
+}
+
 static enum ew_status read_plug(struct ew_meter *meter, struct ew_meter_batch *batch, struct ew_error *err) {
     struct plug *p = meter->state;
     size_t taken = 0;
@@ -244,7 +250,7 @@ static void probe(struct ew_meter *m, struct plug *p) {
 static enum ew_status add_plug(struct ew_meter_list *list, const struct ew_meter_config *config,
                                enum ew_plug_maker maker, const char *text, struct ew_error *err) {
     static const struct ew_meter_driver driver = {
-        .start = start_plug, .read = read_plug, .stop = stop_plug, .close = close_plug};
+        .start = start_plug, .read = read_plug, .stop = stop_plug, .close = close_plug, .late_s = late_plug};
     struct ew_plug_address address;
     enum ew_status status = ew_plug_address_parse(maker, text, &address, err);
     if (status != EW_OK) return status;

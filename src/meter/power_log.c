@@ -434,7 +434,7 @@ static enum ew_status read_file(int fd, struct ew_power_log_reader *r, struct ew
     }
 }
 
-static enum ew_status open_file(const char *path, int *fd, struct ew_error *err) {
+enum ew_status ew_power_log_open_file(const char *path, int *fd, struct ew_error *err) {
     struct stat st;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not hang us */
     if (*fd < 0) {
@@ -450,7 +450,7 @@ enum ew_status ew_power_log_read(const struct ew_log_choice *choice, struct ew_p
     struct ew_power_log_reader *r = NULL;
     struct ew_power_log *log = NULL;
     int fd;
-    enum ew_status status = open_file(choice->path, &fd, err);
+    enum ew_status status = ew_power_log_open_file(choice->path, &fd, err);
     if (status != EW_OK) return status;
     if ((status = ew_power_log_reader_open(choice, &r, err)) != EW_OK) goto done;
     if ((status = read_file(fd, r, err)) != EW_OK) goto done;

@@ -10,6 +10,7 @@ enum { EW_LOG_MAX_COLUMNS = 64, EW_LOG_MAX_CHANNELS = 16, EW_LOG_MAX_LINE = 8192
 /* What a user says about a log, `FILE?key=value&key=value`; "" and NAN = not said. */
 struct ew_log_choice {
     char path[1024];
+    char name[32];                                       /* name=WORD: the meter is then called log:WORD */
     char time[EW_METER_NAME_SIZE];                       /* time=COL: name or number (from 1) */
     char power[EW_LOG_MAX_CHANNELS][EW_METER_NAME_SIZE]; /* power=COL, may be repeated: their sum is the total */
     size_t n_power;
@@ -51,6 +52,9 @@ struct ew_power_log {
     size_t missing;    /* lines without a value */
     size_t cut;        /* 1 = the last line is incomplete: dropped */
 };
+
+/* Opens it for reading: regular files only. Errors: NOT_FOUND, PERMISSION, IO, ARGUMENT. */
+enum ew_status ew_power_log_open_file(const char *path, int *fd, struct ew_error *err);
 
 /* Reads a whole file. Errors: NOT_FOUND, PERMISSION, IO, FORMAT (FILE:LINE and the rule), LIMIT, MEMORY. */
 enum ew_status ew_power_log_read(const struct ew_log_choice *choice, struct ew_power_log **out, struct ew_error *err);

@@ -2,7 +2,7 @@
  * that has ended. The exact peak of a child that has exited comes from wait4's ru_maxrss, which its parent has. */
 #include "meter/process_memory.h"
 #include "base/error.h"
-#include "base/small_file.h"
+#include "base/kept_file.h"
 #include "meter/driver.h"
 
 #include <errno.h>
@@ -15,8 +15,7 @@
 enum { PSS_PERIOD_NS = 200000000, PSS_COST_SHARE = 400 };
 
 struct memory_state {
-    char status_path[48];
-    char rollup_path[48];
+    struct ew_kept_file status, rollup;
     int64_t next_pss_ns;
     bool pss_works;
     atomic_bool pss_wanted; /* set by another thread than the sampling one */
@@ -37,18 +36,20 @@ static bool find_kib(const char *text, const char *key, double *bytes) {
     return false;
 }
 
-static bool read_status(const struct ew_meter *meter, const struct memory_state *state, double *values) {
+static bool read_status(struct memory_state *state, double *values) {
     static const struct {
         const char *key;
         enum ew_process_memory_channel channel;
     } fields[] = {{"VmRSS", EW_MEM_RSS},        {"VmHWM", EW_MEM_PEAK},         {"RssFile", EW_MEM_RSS_FILE},
                   {"RssAnon", EW_MEM_RSS_ANON}, {"RssShmem", EW_MEM_RSS_SHMEM}, {"VmSwap", EW_MEM_SWAP}};
     char text[8192];
-    if (ew_small_file_read(meter->root, state->status_path, text, sizeof text) < 0) return false;
+    if (ew_kept_file_read(&state->status, text, sizeof text) < 0) return false;
+    const char *memory = strstr(text, "\nVmPeak:"); /* the lines before, and the many after, are of no interest */
+    if (!memory) memory = text;
     double rss;
-    if (!find_kib(text, "VmRSS", &rss)) return false; /* a zombie has no memory lines */
+    if (!find_kib(memory, "VmRSS", &rss)) return false; /* a zombie has no memory lines */
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        find_kib(text, fields[i].key, &values[fields[i].channel]);
+        find_kib(memory, fields[i].key, &values[fields[i].channel]);
     return true;
 }
 
@@ -57,7 +58,7 @@ static void read_pss(const struct ew_meter *meter, struct memory_state *state, d
     bool wanted = atomic_exchange(&state->pss_wanted, false);
     if (!state->pss_works || (begin < state->next_pss_ns && !wanted)) return;
     char text[4096];
-    if (ew_small_file_read(meter->root, state->rollup_path, text, sizeof text) < 0) {
+    if (ew_kept_file_read(&state->rollup, text, sizeof text) < 0) {
         /* The process may be ending (ESRCH), which the next status will say; no rights means never. */
         if (errno == EACCES || errno == EPERM || errno == ENOENT) state->pss_works = false;
         return;
@@ -76,9 +77,9 @@ static enum ew_status read_memory(struct ew_meter *meter, struct ew_meter_batch 
     struct memory_state *state = meter->state;
     double *values = ew_meter_batch_add(meter, batch);
     if (!values) return EW_OK;
-    if (!read_status(meter, state, values)) {
+    if (!read_status(state, values)) {
         batch->n--;
-        return ew_error_set(err, EW_ERR_NOT_FOUND, "meter memory: %s: the process has ended", state->status_path);
+        return ew_error_set(err, EW_ERR_NOT_FOUND, "meter memory: %s: the process has ended", meter->info.source);
     }
     read_pss(meter, state, values);
     return EW_OK;
@@ -92,6 +93,12 @@ static enum ew_status start_memory(struct ew_meter *meter, struct ew_error *err)
     return EW_OK;
 }
 
+static void close_memory(struct ew_meter *meter) {
+    struct memory_state *state = meter->state;
+    ew_kept_file_close(&state->status);
+    ew_kept_file_close(&state->rollup);
+}
+
 static void describe(struct ew_meter *m, int32_t pid) {
     static const char *const names[EW_MEM_N_CHANNELS] = {"rss",      "pss",       "peak_rss", "rss_file",
                                                          "rss_anon", "rss_shmem", "swap"};
@@ -99,7 +106,7 @@ static void describe(struct ew_meter *m, int32_t pid) {
     info->quantity = EW_METER_MEMORY;
     info->kind = EW_METER_GAUGE;
     info->boundary = EW_BOUNDARY_PROCESS;
-    info->period_s = 0.02;
+    info->period_s = 0.04; /* a multiple of the counters' 20 ms: one waking for both; VmHWM has the peaks between */
     info->resolution = 4096;
     info->documented = "proc(5): /proc/pid/status, /proc/pid/smaps_rollup";
     ew_meter_text(info->name, sizeof info->name, "memory");
@@ -113,17 +120,22 @@ static void describe(struct ew_meter *m, int32_t pid) {
 
 enum ew_status ew_meter_open_process_memory(const struct ew_meter_config *config, int32_t pid, struct ew_meter **out,
                                             struct ew_error *err) {
-    static const struct ew_meter_driver driver = {.start = start_memory, .read = read_memory};
+    static const struct ew_meter_driver driver = {.start = start_memory, .read = read_memory, .close = close_memory};
     struct ew_meter *m = ew_meter_new(&driver, config, EW_MEM_N_CHANNELS, sizeof(struct memory_state));
     if (!m) return ew_error_set(err, EW_ERR_MEMORY, "meter memory: out of memory");
     struct memory_state *state = m->state;
-    snprintf(state->status_path, sizeof state->status_path, "/proc/%" PRId32 "/status", pid);
-    snprintf(state->rollup_path, sizeof state->rollup_path, "/proc/%" PRId32 "/smaps_rollup", pid);
+    enum ew_status status = EW_OK;
+    char rollup_path[48], text[8192];
     describe(m, pid);
-    char text[8192];
-    if (ew_small_file_read(m->root, state->status_path, text, sizeof text) < 0) {
-        enum ew_status status = errno == EACCES ? EW_ERR_PERMISSION : EW_ERR_NOT_FOUND;
-        ew_error_errno(err, status, errno, "meter memory: %s", state->status_path);
+    snprintf(rollup_path, sizeof rollup_path, "/proc/%" PRId32 "/smaps_rollup", pid);
+    if (!ew_kept_file_set(&state->status, m->root, m->info.source) ||
+        !ew_kept_file_set(&state->rollup, m->root, rollup_path)) {
+        status = ew_error_set(err, EW_ERR_MEMORY, "meter memory: out of memory");
+    } else if (ew_kept_file_read(&state->status, text, sizeof text) < 0) {
+        status = errno == EACCES ? EW_ERR_PERMISSION : EW_ERR_NOT_FOUND;
+        ew_error_errno(err, status, errno, "meter memory: %s", m->info.source);
+    }
+    if (status != EW_OK) {
         ew_meter_close(&m);
         return status;
     }

@@ -128,6 +128,8 @@ static void watch_rounds(struct ew_meter *meter, struct watch *w, const struct e
 
 enum ew_status ew_meter_prove(struct ew_meter *meter, const struct ew_prove_load *load, struct ew_error *err) {
     if (meter->info.assumed && meter->info.reason == EW_METER_USABLE) return EW_OK; /* there is nothing to see */
+    if (meter->driver && meter->driver->prove && meter->info.reason == EW_METER_USABLE)
+        return meter->driver->prove(meter, load, err);
     enum ew_status status = ew_meter_start(meter, err);
     if (status != EW_OK) return status;
     size_t n = meter->info.n_channels;

@@ -36,7 +36,7 @@ static void put_head(FILE *out) {
     }
     fputs(",predicted_memory_bytes,memory_error_percent,energy_grade,on_front,on_front_of_model", out);
     for (int u = 0; u < EW_USE_CLASSES; u++) fprintf(out, ",%s", ew_use_threshold((enum ew_use_class)u)->key);
-    fputs("\r\n", out);
+    fputs(",flags\r\n", out);
 }
 
 static void put_integer(FILE *out, int64_t value) {
@@ -74,7 +74,11 @@ static void put_row(FILE *out, const struct ew_insight_config *c) {
     put_number(out, c->memory_error_percent);
     fprintf(out, ",%s,%s,%s", ew_trust_grade_name(c->grade), c->front ? "yes" : "no", c->front_of_model ? "yes" : "no");
     for (int u = 0; u < EW_USE_CLASSES; u++) fprintf(out, ",%s", c->use[u] < 0 ? "" : c->use[u] ? "yes" : "no");
-    fputs("\r\n", out);
+    fputs(",\"", out);
+    for (size_t i = 0; i < c->n_flags; i++)
+        fprintf(out, "%s%s of %s", i ? "; " : "", ew_flag_key(c->flags[i].kind),
+                ew_measure_info(c->flags[i].measure)->key);
+    fputs("\"\r\n", out);
 }
 
 static enum ew_status finished(FILE *out, struct ew_error *err) {

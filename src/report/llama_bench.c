@@ -1,6 +1,6 @@
 /* The figures of a study in the words of llama-bench, so that tools which read its output read ours: two tests per
- * configuration, "pp" (prefill) and "tg" (decode). Keys and columns follow llama-bench -o json, jsonl and md; what has
- * no counterpart here (GPU layers, tensor split) is left out rather than made up. */
+ * configuration, "pp" (prefill) and "tg" (decode). Keys and columns follow llama-bench -o json, jsonl, csv and md, in
+ * its order; what has no counterpart here (tensor split) or is not in the store is null rather than made up. */
 #include "report/report.h"
 
 #include "base/error.h"
@@ -77,16 +77,56 @@ static json_t *test_json(const struct ew_report *report, const struct test *t) {
     double stddev_ns = t->n > 1 ? sqrt(fmax(sum_ns2 - n * mean_ns * mean_ns, 0) / (n - 1)) : 0;
     char type[160];
     model_type(m, type);
-    return json_pack(
-        "{s:o, s:o, s:s, s:s, s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f, s:o, s:o, s:b}",
-        "build_commit", ew_json_text(v ? v->version : NULL), "cpu_info", ew_json_text(machine ? machine->name : NULL),
-        "gpu_info", "", "backends", "CPU", "model_filename", ew_json_text(m->path), "model_type", type, "model_size",
-        ew_json_integer(m->file_bytes), "model_n_params", ew_json_integer(m->n_params), "n_threads",
-        (json_int_t)(t->prefill ? r->prefill_threads : r->decode_threads), "n_prompt",
-        (json_int_t)(t->prefill ? t->tokens : 0), "n_gen", (json_int_t)(t->prefill ? 0 : t->tokens), "n_depth",
-        (json_int_t)r->depth, "test_time", ew_json_time(t->first_unix_ns), "avg_ns", (json_int_t)llround(mean_ns),
-        "stddev_ns", (json_int_t)llround(stddev_ns), "avg_ts", t->mean, "stddev_ts", t->stddev, "samples_ns", ns,
-        "samples_ts", ts, "synthetic", m->synthetic);
+    json_t *batch = r->batch ? json_integer(r->batch) : json_null();
+    json_t *kv = r->engine && !r->kv_type ? json_null() : json_string(r->kv_type ? r->kv_type : "f16");
+    const char *engine = r->engine; /* what is known of ours is not of another engine */
+    json_t *out =
+        json_pack("{s:o, s:i, s:o, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:s, s:b, s:n, s:o, s:o, s:o, s:n, "
+                  "s:n, s:n, s:n}",
+                  "build_commit", ew_json_text(v ? v->version : NULL), "build_number", 0, "cpu_info",
+                  ew_json_text(machine ? machine->name : NULL), "gpu_info", "", "backends", "CPU", "model_filename",
+                  ew_json_text(m->path), "model_type", type, "model_size", ew_json_integer(m->file_bytes),
+                  "model_n_params", ew_json_integer(m->n_params), "n_batch", batch, "n_ubatch", json_incref(batch),
+                  "n_threads", (json_int_t)(t->prefill ? r->prefill_threads : r->decode_threads), "cpu_mask", "0x0",
+                  "cpu_strict", 0, "poll", "type_k", kv, "type_v", json_incref(kv), "n_gpu_layers",
+                  engine ? json_null() : json_integer(0), "split_mode", "main_gpu", "no_kv_offload", "flash_attn");
+    json_t *more = json_pack("{s:n, s:n, s:o, s:b, s:n, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f, s:o, s:o, s:b}",
+                             "tensor_split", "tensor_buft_overrides", "use_mmap", engine ? json_null() : json_true(),
+                             "embeddings", 0, "no_op_offload", "n_prompt", (json_int_t)(t->prefill ? t->tokens : 0),
+                             "n_gen", (json_int_t)(t->prefill ? 0 : t->tokens), "n_depth", (json_int_t)r->depth,
+                             "test_time", ew_json_time(t->first_unix_ns), "avg_ns", (json_int_t)llround(mean_ns),
+                             "stddev_ns", (json_int_t)llround(stddev_ns), "avg_ts", t->mean, "stddev_ts", t->stddev,
+                             "samples_ns", ns, "samples_ts", ts, "synthetic", m->synthetic);
+    if (out && more) json_object_update(out, more);
+    json_decref(more);
+    return out;
+}
+
+/* Of that object what is no list, as llama-bench -o csv: every value in quotes, truths as 0 and 1. */
+static void csv_row(const json_t *object, bool head, FILE *out) {
+    const char *key, *c;
+    json_t *value;
+    bool first = true;
+    json_object_foreach((json_t *)object, key, value) {
+        if (json_is_array(value)) continue;
+        if (!first) fputc(',', out);
+        first = false;
+        if (head) {
+            fputs(key, out);
+            continue;
+        }
+        fputc('"', out);
+        if (json_is_string(value))
+            for (c = json_string_value(value); *c; c++) fprintf(out, *c == '"' ? "\"%c" : "%c", *c);
+        else if (json_is_integer(value))
+            fprintf(out, "%lld", (long long)json_integer_value(value));
+        else if (json_is_real(value))
+            fprintf(out, "%f", json_real_value(value));
+        else if (json_is_boolean(value))
+            fputc(json_is_true(value) ? '1' : '0', out);
+        fputc('"', out);
+    }
+    fputc('\n', out);
 }
 
 static void markdown_row(const struct test *t, FILE *out) {
@@ -140,6 +180,15 @@ static void put_line(void *context, const struct test *t) {
     json_decref(object);
 }
 
+static void put_csv(void *context, const struct test *t) {
+    struct writer *w = context;
+    json_t *object = test_json(w->report, t);
+    if (object && !w->any) csv_row(object, true, w->out);
+    if (object) csv_row(object, false, w->out);
+    json_decref(object);
+    w->any = true;
+}
+
 static void put_row(void *context, const struct test *t) { markdown_row(t, ((struct writer *)context)->out); }
 
 static enum ew_status finish(FILE *out, enum ew_status status, struct ew_error *err) {
@@ -167,4 +216,9 @@ enum ew_status ew_report_write_llama_bench_table(const struct ew_report *report,
           "| --- | ---: | ---: | --- | ---: | ---: | ---: |\n",
           out);
     return finish(out, each_test(report, put_row, &w, err), err);
+}
+
+enum ew_status ew_report_write_llama_bench_csv(const struct ew_report *report, FILE *out, struct ew_error *err) {
+    struct writer w = {.report = report, .out = out};
+    return finish(out, each_test(report, put_csv, &w, err), err);
 }

@@ -15,7 +15,8 @@ static json_t *hours_json(const double hours[EW_HOURS]) {
 
 static json_t *case_json(const struct ew_money_case *c, double measured_idle_w) {
     const struct ew_owner *o = &c->owner;
-    return json_pack(
+    bool cheap = !isnan(c->cheap_tariff);
+    json_t *out = json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "currency",
         c->currency, "usd_rate", ew_json_number(c->usd_rate), "device_price", ew_json_number(o->device_price),
         "lifetime_years", ew_json_number(o->lifetime_years), "hosting_per_day", ew_json_number(o->hosting_per_day),
@@ -26,6 +27,14 @@ static json_t *case_json(const struct ew_money_case *c, double measured_idle_w) 
         ew_json_number(o->embodied_kg), "country", *c->country ? json_string(c->country) : json_null(), "api",
         *c->api ? json_string(c->api) : json_null(), "requests_per_day", ew_json_number(c->requests_per_day),
         "battery_wh", ew_json_number(c->battery.capacity_wh));
+    json_t *more = json_pack("{s:o, s:o, s:o, s:f, s:f, s:o, s:o}", "cheap_tariff", ew_json_number(c->cheap_tariff),
+                             "cheap_hours", cheap ? json_pack("[i, i]", c->cheap_from, c->cheap_to) : json_null(),
+                             "use_hours", json_pack("[i, i]", c->use_from, c->use_to), "battery_usable",
+                             c->battery.usable_share, "battery_efficiency", c->battery.efficiency, "prompt_tokens",
+                             ew_json_number(c->prompt_tokens), "generate_tokens", ew_json_number(c->generate_tokens));
+    if (out && more) json_object_update(out, more);
+    json_decref(more);
+    return out;
 }
 
 static const char *break_even_word(enum ew_break_even_kind kind) {
@@ -44,17 +53,18 @@ static json_t *costs_json(const struct ew_report *report, const struct ew_insigh
     const struct ew_owning_cost cost = ew_money_owning(&owner, &running, &demand);
     const struct ew_break_even even = ew_money_break_even(&owner, &running, &demand, &rent);
     const struct ew_battery_life life = ew_money_battery(&c->battery, &running, &demand, owner.idle_w);
-    return json_pack("{s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
-                     "configuration", (json_int_t)config->record->id, "assumed_power", assumed, "request_s",
-                     ew_json_number(cost.request_s), "utilisation", ew_json_number(cost.utilisation),
-                     "most_requests_per_day", ew_json_number(cost.most_requests), "energy_kwh_per_day",
-                     ew_json_number(cost.energy_kwh_day), "device_per_day", ew_json_number(cost.device_day),
-                     "total_per_day", ew_json_number(cost.total_day), "per_million_generated",
-                     ew_json_number(cost.per_million_generated), "per_month", ew_json_number(cost.per_month),
-                     "carbon_g_per_day", ew_json_number(cost.carbon_g_day), "break_even", break_even_word(even.kind),
-                     "break_even_requests_per_day", ew_json_number(even.requests_per_day), "rent_per_day",
-                     ew_json_number(even.rent_day), "payback_days", ew_json_number(even.payback_days),
-                     "battery_answers", ew_json_number(life.answers), "battery_hours", ew_json_number(life.hours));
+    return json_pack(
+        "{s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "configuration", (json_int_t)config->record->id, "assumed_power", assumed, "request_s",
+        ew_json_number(cost.request_s), "utilisation", ew_json_number(cost.utilisation), "most_requests_per_day",
+        ew_json_number(cost.most_requests), "energy_kwh_per_day", ew_json_number(cost.energy_kwh_day), "device_per_day",
+        ew_json_number(cost.device_day), "total_per_day", ew_json_number(cost.total_day), "per_million_generated",
+        ew_json_number(cost.per_million_generated), "per_month", ew_json_number(cost.per_month), "carbon_g_per_day",
+        ew_json_number(cost.carbon_g_day), "break_even", break_even_word(even.kind), "break_even_requests_per_day",
+        ew_json_number(even.requests_per_day), "rent_per_day", ew_json_number(even.rent_day), "payback_days",
+        ew_json_number(even.payback_days), "battery_answers", ew_json_number(life.answers), "battery_hours",
+        ew_json_number(life.hours), "battery_idle_hours", ew_json_number(life.idle_hours), "battery_day_hours",
+        ew_json_number(life.day_hours));
 }
 
 static json_t *apis_json(const struct ew_prices *p) {

@@ -2,9 +2,10 @@
 #include "report/report.h"
 
 #include "base/error.h"
-#include "insight/stored_energy.h"
 #include "insight/words.h"
+#include "report/conditions_json.h"
 #include "report/money_json.h"
+#include "report/power_json.h"
 #include "report/run_json.h"
 
 #include <jansson.h>
@@ -13,7 +14,7 @@
 #include <string.h>
 
 /* Long traces are for looking at: the store has the rest. */
-enum { TRACED_RUNS = 3, TRACED_TOKENS = 4096, POWER_POINTS = 400, MOST_FACTS = 80 };
+enum { TRACED_RUNS = 3, TRACED_TOKENS = 4096, MOST_FACTS = 80 };
 
 /* ---- configurations ---- */
 
@@ -32,16 +33,37 @@ static json_t *ledger_json(const struct ew_ledger_record *l) {
                      ew_json_integer(l->total));
 }
 
-static json_t *classes_json(const struct ew_insight_config *c) {
+/* Keys of the reader's own classes cannot meet those of the list. */
+static void own_key(const struct ew_own_use *use, char out[48]) { snprintf(out, 48, "own:%s", use->name); }
+
+static json_t *classes_json(const struct ew_report *report, const struct ew_insight_config *c) {
     if (!c->n_ok) return json_null();
     json_t *classes = json_object();
     for (int u = 0; u < EW_USE_CLASSES; u++)
         json_object_set_new(classes, ew_use_threshold((enum ew_use_class)u)->key,
                             c->use[u] < 0 ? json_null() : json_boolean(c->use[u]));
+    for (size_t i = 0; i < report->n_uses; i++) {
+        char key[48];
+        own_key(&report->uses[i], key);
+        int met =
+            ew_use_meets_own(&report->uses[i], c->figure[EW_MEASURE_TTFT].value, c->figure[EW_MEASURE_DECODE].value);
+        json_object_set_new(classes, key, met < 0 ? json_null() : json_boolean(met));
+    }
     return classes;
 }
 
-static json_t *config_json(const struct ew_insight_config *c) {
+static json_t *flags_json(const struct ew_insight_config *c) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->n_flags; i++) {
+        const struct ew_insight_flag *f = &c->flags[i];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:s}", "kind", ew_flag_key(f->kind), "figure",
+                                              ew_measure_info(f->measure)->key, "size", ew_json_number(f->size), "text",
+                                              f->text));
+    }
+    return list;
+}
+
+static json_t *config_json(const struct ew_report *report, const struct ew_insight_config *c) {
     const struct ew_config_record *r = c->record;
     json_t *figures = json_object();
     for (int m = 0; m < EW_MEASURES; m++)
@@ -56,7 +78,7 @@ static json_t *config_json(const struct ew_insight_config *c) {
         "depth_tokens", (json_int_t)r->depth, "context_tokens", (json_int_t)r->context, "layout",
         ew_json_text(r->layout), "kernels", ew_json_text(c->kernels));
     json_t *more = json_pack(
-        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "runs_ok", (json_int_t)c->n_ok,
+        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o}", "runs_ok", (json_int_t)c->n_ok,
         "runs_failed", (json_int_t)c->n_failed, "runs_left", (json_int_t)c->n_left, "runs_flagged",
         (json_int_t)c->n_flagged, "figures", figures, "energy_grade",
         c->grade == EW_GRADE_NONE ? json_null() : json_string(ew_trust_grade_name(c->grade)), "predicted_memory",
@@ -64,10 +86,13 @@ static json_t *config_json(const struct ew_insight_config *c) {
         c->rss_file_bytes == EW_MISSING ? json_null()
                                         : json_pack("{s:I, s:I}", "file_mapped", (json_int_t)c->rss_file_bytes,
                                                     "anonymous", (json_int_t)c->rss_anon_bytes),
-        "classes", classes_json(c), "front", c->front, "front_of_model", c->front_of_model, "context",
-        ew_context_json(c), "quality", ew_json_number(c->quality));
+        "classes", classes_json(report, c), "front", c->front, "front_of_model", c->front_of_model, "context",
+        ew_context_json(c), "quality", ew_json_number(c->quality), "flags", flags_json(c));
+    json_t *knobs = ew_knobs_json(r);
     if (out && more) json_object_update(out, more);
+    if (out && knobs) json_object_update(out, knobs);
     json_decref(more);
+    json_decref(knobs);
     return out;
 }
 
@@ -95,12 +120,19 @@ static json_t *caveats_json(const struct ew_insight *insight) {
     return list;
 }
 
-static json_t *thresholds_json(void) {
+static json_t *thresholds_json(const struct ew_report *report) {
     json_t *list = json_array();
     for (int u = 0; u < EW_USE_CLASSES; u++) {
         const struct ew_use_threshold *t = ew_use_threshold((enum ew_use_class)u);
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "key", t->key, "name", t->name, "rule", t->rule,
                                               "source", t->source));
+    }
+    for (size_t i = 0; i < report->n_uses; i++) {
+        char key[48];
+        own_key(&report->uses[i], key);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:o, s:s, s:s}", "key", key, "name", ew_json_text(report->uses[i].name),
+                                        "rule", report->uses[i].rule, "source", "yours"));
     }
     return list;
 }
@@ -170,7 +202,7 @@ static void add_object(json_t *facts, const char *text) {
     json_decref(root);
 }
 
-static json_t *machine_json(const struct ew_report *report) {
+json_t *ew_report_machine_json(const struct ew_report *report) {
     const struct ew_stored_study *study = report->study;
     const struct ew_machine_record *m = study->n_machines ? &study->machines[study->n_machines - 1] : NULL;
     const struct ew_invocation_record *v = study->n_invocations ? &study->invocations[study->n_invocations - 1] : NULL;
@@ -258,44 +290,6 @@ static json_t *traces_json(const struct ew_insight *insight) {
     return list;
 }
 
-static json_t *power_trace_json(const struct ew_trial_record *trial, const struct ew_stored_power *power) {
-    int64_t zero = power->times_ns[0];
-    json_t *times = json_array(), *watts = json_array(), *phases = json_array();
-    for (size_t i = 0; i < power->n; i++) {
-        json_array_append_new(times, json_real(round((double)(power->times_ns[i] - zero) * 1e-5) / 1e4));
-        json_array_append_new(watts, ew_json_number(round(power->watts[i] * 1e4) / 1e4));
-    }
-    for (size_t i = 0; i < trial->n_phases; i++)
-        json_array_append_new(phases, json_pack("{s:o, s:f, s:f}", "name", ew_json_text(trial->phases[i].name),
-                                                "begin_s", (double)(trial->phases[i].begin_ns - zero) * 1e-9, "end_s",
-                                                (double)(trial->phases[i].end_ns - zero) * 1e-9));
-    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "trial", (json_int_t)trial->id, "configuration",
-                     (json_int_t)trial->config_id, "meter", ew_json_text(power->meter->name), "t_s", times, "power_w",
-                     watts, "idle_w", ew_json_number(power->idle_w), "phases", phases);
-}
-
-/* The first run of each configuration. */
-static enum ew_status power_json(const struct ew_report *report, json_t **out, struct ew_error *err) {
-    json_t *list = json_array();
-    enum ew_status status = EW_OK;
-    for (size_t c = 0; c < report->insight->n_configs && report->insight->has_energy && status == EW_OK; c++) {
-        for (size_t i = 0; i < report->insight->n_runs; i++) {
-            const struct ew_insight_run *run = &report->insight->runs[i];
-            if (run->config != c || !isfinite(run->value[EW_MEASURE_DECODE_ENERGY])) continue;
-            struct ew_stored_power power;
-            status = ew_stored_power_read(report->store, report->study, run->trial, POWER_POINTS, &power, err);
-            if (status == EW_OK && power.n) json_array_append_new(list, power_trace_json(run->trial, &power));
-            if (status == EW_OK) ew_stored_power_free(&power);
-            break;
-        }
-    }
-    if (status != EW_OK)
-        json_decref(list);
-    else
-        *out = list;
-    return status;
-}
-
 /* Text of real models only: what random weights write is noise. One per model and type. */
 static json_t *samples_json(const struct ew_insight *insight) {
     json_t *list = json_array();
@@ -319,7 +313,7 @@ static json_t *samples_json(const struct ew_insight *insight) {
 
 /* ---- the whole ---- */
 
-static json_t *study_json(const struct ew_report *report) {
+json_t *ew_report_study_json(const struct ew_report *report) {
     const struct ew_study_record *s = &report->study->study;
     const struct ew_insight *insight = report->insight;
     int64_t ended = EW_MISSING;
@@ -332,8 +326,7 @@ static json_t *study_json(const struct ew_report *report) {
                      (json_int_t)insight->n_failed, "left", (json_int_t)insight->n_left);
 }
 
-/* A word for a POSIX shell. */
-static void put_quoted(FILE *out, const char *text) {
+void ew_json_put_quoted(FILE *out, const char *text) {
     if (*text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-")]) {
         fputs(text, out);
         return;
@@ -350,9 +343,9 @@ static json_t *command_json(const char *before, const char *file, const char *mi
     FILE *out = open_memstream(&text, &size);
     if (!out) return NULL;
     fputs(before, out);
-    if (file) put_quoted(out, file);
+    if (file) ew_json_put_quoted(out, file);
     fputs(middle, out);
-    put_quoted(out, store);
+    ew_json_put_quoted(out, store);
     fputs(after, out);
     fclose(out);
     json_t *value = ew_json_text(text);
@@ -371,20 +364,21 @@ static json_t *repeat_json(const struct ew_report *report) {
 enum ew_status ew_report_make_json(const struct ew_report *report, struct json_t **out, struct ew_error *err) {
     const struct ew_insight *insight = report->insight;
     json_t *power = NULL;
-    enum ew_status status = power_json(report, &power, err);
+    enum ew_status status = ew_power_json(report, &power, err);
     if (status != EW_OK) return status;
     json_t *configurations = json_array(), *trials = json_array();
     for (size_t i = 0; i < insight->n_configs; i++)
-        json_array_append_new(configurations, config_json(&insight->configs[i]));
+        json_array_append_new(configurations, config_json(report, &insight->configs[i]));
     for (size_t i = 0; i < insight->n_runs; i++) json_array_append_new(trials, ew_run_json(insight, i));
     json_t *document = json_pack(
-        "{s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
-        "edgewise-report", "version", 1, "made_up", 0, "title", ew_json_text(report->study->study.name), "study",
-        study_json(report), "repeat_commands", repeat_json(report), "answers", answers_json(insight), "caveats",
-        caveats_json(insight), "energy", energy_json(report), "machine", machine_json(report), "method",
-        method_json(report), "thresholds", thresholds_json(), "samples", samples_json(insight), "configurations",
-        configurations, "trials", trials, "traces", traces_json(insight), "power", power, "money",
-        ew_money_json(report), "recommended", ew_recommended_json(report));
+        "{s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "format", "edgewise-report", "version", 1, "made_up", 0, "title", ew_json_text(report->study->study.name),
+        "study", ew_report_study_json(report), "repeat_commands", repeat_json(report), "answers", answers_json(insight),
+        "caveats", caveats_json(insight), "energy", energy_json(report), "machine", ew_report_machine_json(report),
+        "method", method_json(report), "thresholds", thresholds_json(report), "samples", samples_json(insight),
+        "configurations", configurations, "sustained", ew_sustained_json(insight), "left_out", ew_left_out_json(report),
+        "trials", trials, "traces", traces_json(insight), "power", power, "money", ew_money_json(report), "recommended",
+        ew_recommended_json(report));
     if (!document) return ew_error_set(err, EW_ERR_MEMORY, "report: out of memory");
     *out = document;
     return EW_OK;

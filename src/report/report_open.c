@@ -89,6 +89,54 @@ static enum ew_status take_costs(struct ew_report *report, const struct ew_repor
     return status == EW_OK ? ew_money_case_resolve(&report->money, report->prices, err) : status;
 }
 
+static enum ew_status take_uses(struct ew_report *report, const struct ew_report_request *request,
+                                struct ew_error *err) {
+    enum ew_status status = EW_OK;
+    for (size_t i = 0; i < request->n_uses && status == EW_OK; i++) {
+        if (report->n_uses == EW_MOST_OWN_USES)
+            return ew_error_set(err, EW_ERR_ARGUMENT, "--use `%.60s`: more than %d of them", request->uses[i],
+                                EW_MOST_OWN_USES);
+        status = ew_use_parse(request->uses[i], &report->uses[report->n_uses], err);
+        report->n_uses += status == EW_OK;
+    }
+    return status;
+}
+
+static enum ew_status open_against(struct ew_report *report, const struct ew_report_request *request,
+                                   struct ew_error *err) {
+    const struct ew_report_request other = {.study = request->against_study};
+    enum ew_status status = ew_report_open(request->against, &other, &report->against, err);
+    if (status != EW_OK) return status;
+    double margin = request->margin > 0 ? request->margin : EW_VERSUS_MARGIN;
+    return ew_versus_build(report->insight, report->against->insight, margin, &report->versus, err);
+}
+
+/* By id or by label. */
+static const struct ew_insight_config *find_config(const struct ew_insight *insight, const char *text) {
+    char id[32];
+    for (size_t i = 0; i < insight->n_configs; i++) {
+        snprintf(id, sizeof id, "%lld", (long long)insight->configs[i].record->id);
+        if (strcmp(id, text) == 0 || strcmp(insight->configs[i].label, text) == 0) return &insight->configs[i];
+    }
+    return NULL;
+}
+
+static enum ew_status compare_two(struct ew_report *report, const struct ew_report_request *request,
+                                  struct ew_error *err) {
+    const struct ew_insight_config *two[2];
+    for (int k = 0; k < 2; k++) {
+        two[k] = find_config(report->insight, request->compare[k]);
+        if (!two[k])
+            return ew_error_set(err, EW_ERR_NOT_FOUND,
+                                "--compare `%.100s`: no configuration has this id or label (`configurations` of --json "
+                                "lists them)",
+                                request->compare[k]);
+    }
+    report->against = report;
+    double margin = request->margin > 0 ? request->margin : EW_VERSUS_MARGIN;
+    return ew_versus_build_two(report->insight, two[0], two[1], margin, &report->versus, err);
+}
+
 enum ew_status ew_report_open(const char *path, const struct ew_report_request *request, struct ew_report **out,
                               struct ew_error *err) {
     static const struct ew_report_request nothing = {0};
@@ -108,8 +156,11 @@ enum ew_status ew_report_open(const char *path, const struct ew_report_request *
     if (status == EW_OK) status = ew_prices_open(request->prices, NULL, &report->prices, err);
     if (status == EW_OK) report->measured_idle_w = find_idle_w(report);
     if (status == EW_OK) status = take_costs(report, request, err);
+    if (status == EW_OK) status = take_uses(report, request, err);
     if (status == EW_OK && request->wishes)
         status = ew_recommend(report->insight, request->wishes, &report->recommendation, err);
+    if (status == EW_OK && request->against) status = open_against(report, request, err);
+    if (status == EW_OK && request->compare[1]) status = compare_two(report, request, err);
     if (status != EW_OK) {
         ew_report_close(&report);
         return status;
@@ -120,6 +171,8 @@ enum ew_status ew_report_open(const char *path, const struct ew_report_request *
 
 void ew_report_close(struct ew_report **report) {
     if (!*report) return;
+    ew_versus_close(&(*report)->versus);
+    if ((*report)->against != *report) ew_report_close(&(*report)->against);
     ew_insight_close(&(*report)->insight);
     ew_prices_close(&(*report)->prices);
     free((*report)->energies);

@@ -36,7 +36,12 @@ json_t *ew_run_json(const struct ew_insight *insight, size_t run_index) {
     const struct ew_trial_record *trial = run->trial;
     json_t *flags = json_array();
     if (run->swapped) json_array_append_new(flags, json_string("swapped"));
+    if (run->throttled) json_array_append_new(flags, json_string("throttled"));
+    if (run->meter_lost) json_array_append_new(flags, json_string("meter lost"));
     if (run->begun_again) json_array_append_new(flags, json_string("begun again"));
+    for (int m = 0; m < EW_MEASURES; m++)
+        if (run->outlier & 1u << m)
+            json_array_append_new(flags, json_sprintf("%s stands apart", ew_measure_info((enum ew_measure)m)->head));
     bool has_energy = run->energy && run->energy->grade != EW_GRADE_NONE;
     json_t *out =
         json_pack("{s:I, s:I, s:o, s:b, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "id", (json_int_t)trial->id,
@@ -46,6 +51,12 @@ json_t *ew_run_json(const struct ew_insight *insight, size_t run_index) {
                   ew_json_text(trial->reason), "started", ew_json_time(trial->started_unix_ns), "flags", flags,
                   "energy_grade", has_energy ? json_string(ew_trust_grade_name(run->energy->grade)) : json_null(),
                   "kernels", ew_json_text(trial->kernels));
+    const struct ew_trial_conditions *k = &trial->conditions;
+    json_t *around = json_pack("{s:o, s:o, s:o, s:o, s:o}", "start_c", ew_json_number(k->start_c), "end_c",
+                               ew_json_number(k->end_c), "gate", ew_json_text(k->gate), "gate_waited_s",
+                               ew_json_number(k->gate ? k->gate_waited_s : NAN), "notes", ew_json_text(k->notes));
+    if (out && around) json_object_update(out, around);
+    json_decref(around);
     for (int m = 0; out && m < EW_MEASURES; m++)
         if (json_object_set_new(out, ew_measure_info((enum ew_measure)m)->key, ew_json_number(run->value[m])) != 0) {
             json_decref(out);

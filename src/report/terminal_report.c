@@ -16,7 +16,7 @@
     "five runs)."
 #define SYNTHETIC_NOTE "¹ synthetic weights: speed and memory are real, the text is not."
 
-enum { INDENT = 22, MOST_COLUMNS = 24 };
+enum { INDENT = 22, MOST_COLUMNS = 24, MOST_FLAGS = 8 };
 
 static const char *or_dash(const char *text) { return text && *text ? text : "–"; }
 
@@ -169,6 +169,43 @@ static void print_head(const struct ew_report *report, FILE *out, const struct e
     fputc('\n', out);
 }
 
+/* "first token within 1 s …: 2 of 6 configurations: A; B". */
+static void say_own_use(const struct ew_report *report, const struct ew_own_use *use, char *out, size_t size) {
+    const struct ew_insight *insight = report->insight;
+    size_t met = 0, all = 0, n = 0;
+    char names[512] = "";
+    for (size_t i = 0; i < insight->n_configs; i++) {
+        const struct ew_insight_config *c = &insight->configs[i];
+        all += c->n_ok > 0;
+        if (!c->n_ok ||
+            ew_use_meets_own(use, c->figure[EW_MEASURE_TTFT].value, c->figure[EW_MEASURE_DECODE].value) != 1)
+            continue;
+        if (met++ < 4) n += (size_t)snprintf(names + n, sizeof names - n, "%s%.100s", n ? "; " : "", c->label);
+    }
+    snprintf(out, size, "%s: %zu of %zu configurations%s%s%s", use->rule, met, all, met ? ": " : "", names,
+             met > 4 ? " …" : "");
+}
+
+/* The first few flags in words; put is called once a line. */
+static void each_flag(const struct ew_insight *insight, void (*put)(FILE *, const void *, const char *), FILE *out,
+                      const void *how) {
+    size_t n = 0;
+    char line[512];
+    for (size_t i = 0; i < insight->n_configs; i++)
+        for (size_t k = 0; k < insight->configs[i].n_flags; k++, n++) {
+            if (n >= MOST_FLAGS) continue;
+            snprintf(line, sizeof line, "%.200s: %.250s", insight->configs[i].label, insight->configs[i].flags[k].text);
+            put(out, how, line);
+        }
+    if (n <= MOST_FLAGS) return;
+    snprintf(line, sizeof line, "and %zu more; --json and the page have all", n - MOST_FLAGS);
+    put(out, how, line);
+}
+
+static void put_flag_line(FILE *out, const void *how, const char *line) {
+    ew_text_paragraph(out, how, INDENT, "flag", line);
+}
+
 static void print_words(const struct ew_report *report, FILE *out, const struct ew_text_style *style) {
     const struct ew_insight *insight = report->insight;
     if (report->recommendation.text) {
@@ -178,6 +215,11 @@ static void print_words(const struct ew_report *report, FILE *out, const struct 
     for (size_t i = 0; i < insight->n_answers; i++) {
         ew_text_paragraph(out, style, INDENT, insight->answers[i].heading, insight->answers[i].text);
         if (insight->answers[i].reason) ew_text_paragraph(out, style, INDENT, "", insight->answers[i].reason);
+    }
+    for (size_t i = 0; i < report->n_uses; i++) {
+        char text[768];
+        say_own_use(report, &report->uses[i], text, sizeof text);
+        ew_text_paragraph(out, style, INDENT, report->uses[i].name, text);
     }
     if (!insight->n_answers) fputs("No run has ended well yet, so there is no answer.\n", out);
     for (size_t i = 0; i < insight->n_caveats; i++) {
@@ -214,6 +256,7 @@ enum ew_status ew_report_write_terminal(const struct ew_report *report, FILE *ou
     bool ok = table && ew_text_table_print(table, out, style);
     ew_text_table_close(&table);
     fputs(INTERVAL_NOTE "\n", out);
+    each_flag(report->insight, put_flag_line, out, style);
     if (has_synthetic(report->insight)) fputs(SYNTHETIC_NOTE "\n", out);
     if (ok && ew_money_is_stated(report)) {
         fputc('\n', out);
@@ -244,6 +287,13 @@ static void print_escaped(FILE *out, const char *text) {
     free(clean);
 }
 
+static void put_flag_item(FILE *out, const void *how, const char *line) {
+    (void)how;
+    fputs("- Flag: ", out);
+    print_escaped(out, line);
+    fputc('\n', out);
+}
+
 enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *out, struct ew_error *err) {
     const struct ew_insight *insight = report->insight;
     fputs("# ", out);
@@ -261,6 +311,15 @@ enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *ou
         print_escaped(out, insight->answers[i].text);
         fputc('\n', out);
     }
+    for (size_t i = 0; i < report->n_uses; i++) {
+        char text[768];
+        say_own_use(report, &report->uses[i], text, sizeof text);
+        fputs("- **", out);
+        print_escaped(out, report->uses[i].name);
+        fputs(":** ", out);
+        print_escaped(out, text);
+        fputc('\n', out);
+    }
     for (size_t i = 0; i < insight->n_caveats; i++) {
         fprintf(out, "- **%s:** ", insight->caveats[i].heading);
         print_escaped(out, insight->caveats[i].text);
@@ -270,7 +329,8 @@ enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *ou
     struct ew_text_table *table = configurations(insight);
     bool ok = table && ew_text_table_print_markdown(table, out);
     ew_text_table_close(&table);
-    fputs("\n" INTERVAL_NOTE "\n", out);
+    fputs("\n" INTERVAL_NOTE "\n\n", out);
+    each_flag(insight, put_flag_item, out, NULL);
     if (has_synthetic(insight)) fputs("\n" SYNTHETIC_NOTE "\n", out);
     if (ok && ew_money_is_stated(report)) {
         fputs("\n## Money\n\n", out);

@@ -1,5 +1,6 @@
--- The store of Edgewise, schema version 1 (PRAGMA user_version). One SQLite file, WAL, foreign keys on.
+-- The store of Edgewise, schema version 2 (PRAGMA user_version). One SQLite file, WAL, foreign keys on.
 -- docs/store.md explains it; src/study/study_record.h has the meaning of every column.
+-- What came with version 2 stands at the end of each table; store_upgrade.c adds the same to a version 1 file.
 -- Figures are not kept here: they are derived from stamps and samples. The views at the end are conveniences.
 
 CREATE TABLE study (
@@ -57,7 +58,17 @@ CREATE TABLE config (
     layout          TEXT NOT NULL,
     cpu_mask        INTEGER NOT NULL,
     sample_text     INTEGER NOT NULL CHECK (sample_text IN (0, 1)),
-    engine          TEXT
+    engine          TEXT,
+    batch            INTEGER NOT NULL DEFAULT 0,
+    cores            TEXT,
+    sustained_ms     INTEGER NOT NULL DEFAULT 0,
+    load             TEXT,
+    backend          TEXT,
+    kv_type          TEXT,
+    governor         TEXT,
+    frequency_cap_hz INTEGER NOT NULL DEFAULT 0,
+    power_mode       TEXT,
+    epp              TEXT
 ) STRICT;
 
 -- One start of `edgewise study`.
@@ -72,7 +83,11 @@ CREATE TABLE invocation (
     version         TEXT NOT NULL,
     build           TEXT,
     state_json      TEXT,
-    energy_none     TEXT
+    energy_none     TEXT,
+    left_out_json     TEXT,
+    stopped           TEXT,
+    own_cpu_ns        INTEGER,
+    own_max_rss_bytes INTEGER
 ) STRICT;
 
 -- What each meter said about itself, or why it was refused.
@@ -140,6 +155,22 @@ CREATE TABLE trial (
     sample_prompt   TEXT,
     sample_text     TEXT,
     stderr_tail     TEXT,
+    gate            TEXT,
+    gate_waited_s   REAL,
+    start_c         REAL,
+    end_c           REAL,
+    cached_share    REAL,
+    throttle_core_events    INTEGER,
+    throttle_package_events INTEGER,
+    pi_flags_before INTEGER,
+    pi_flags_after  INTEGER,
+    throttled       INTEGER NOT NULL DEFAULT 0,
+    swap_in_pages   INTEGER,
+    swap_out_pages  INTEGER,
+    meter_lost      TEXT,
+    spent_j         REAL,
+    own_cpu_ns      INTEGER,
+    notes           TEXT,
     UNIQUE (study_id, config_id, repeat),
     CHECK (status IN ('planned', 'running', 'ok') OR reason IS NOT NULL)
 ) STRICT;
@@ -157,6 +188,16 @@ CREATE TABLE phase (
     rss_file_bytes INTEGER,
     peak_rss_bytes INTEGER,
     peak_pss_bytes INTEGER,
+    PRIMARY KEY (trial_id, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Speed over time of the phase `sustained`: about a second of decoding each.
+CREATE TABLE sustained_window (
+    trial_id  INTEGER NOT NULL REFERENCES trial(id) ON DELETE CASCADE,
+    seq       INTEGER NOT NULL,
+    end_ns    INTEGER NOT NULL,
+    n_tokens  INTEGER NOT NULL,
+    decode_ns INTEGER NOT NULL,
     PRIMARY KEY (trial_id, seq)
 ) STRICT, WITHOUT ROWID;
 

@@ -3,6 +3,7 @@
 #include "store/store.h"
 #include "base/error.h"
 #include "store/store_sql.h"
+#include "store/store_upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 1 };
 static const int application_id = 0x45576953; /* "EWiS": PRAGMA application_id */
 extern const char ew_store_schema[];
 
@@ -48,7 +48,7 @@ static enum ew_status take_lock(struct ew_store *store, struct ew_error *err) {
 static enum ew_status create_schema(struct ew_store *store, struct ew_error *err) {
     char tail[96];
     snprintf(tail, sizeof tail, "PRAGMA application_id = %d; PRAGMA user_version = %d;", application_id,
-             SCHEMA_VERSION);
+             EW_STORE_VERSION);
     enum ew_status status = ew_store_sql_begin(store, err);
     if (status != EW_OK) return status;
     int code = sqlite3_exec(store->db, ew_store_schema, NULL, NULL, NULL);
@@ -67,15 +67,20 @@ static enum ew_status check_schema(struct ew_store *store, enum ew_store_mode mo
     if (application != application_id)
         return ew_error_set(err, EW_ERR_FORMAT, "%s: is not a store of edgewise (application id %lld)", store->path,
                             (long long)application);
-    if (version != SCHEMA_VERSION)
-        return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: has schema version %lld; this edgewise knows %d", store->path,
-                            (long long)version, SCHEMA_VERSION);
-    return EW_OK;
+    store->version = version;
+    if (version < 1 || version > EW_STORE_VERSION)
+        return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: has schema version %lld; this edgewise knows 1 to %d",
+                            store->path, (long long)version, EW_STORE_VERSION);
+    if (version == EW_STORE_VERSION) return EW_OK;
+    return mode == EW_STORE_READ ? ew_store_show_as_newest(store, err) : ew_store_upgrade(store, err);
 }
 
 static enum ew_status open_database(struct ew_store *store, enum ew_store_mode mode, struct ew_error *err) {
     int flags = mode == EW_STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    int code = sqlite3_open_v2(store->path, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    /* URIs are for attaching read-only (store_merge.c); a path is never one. */
+    char name[4096];
+    snprintf(name, sizeof name, "%s%s", strncmp(store->path, "file:", 5) == 0 ? "./" : "", store->path);
+    int code = sqlite3_open_v2(name, &store->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
     if (code != SQLITE_OK) {
         int os_error = store->db ? sqlite3_system_errno(store->db) : 0;
         if (os_error == 0) return ew_store_sql_error(store, code, "cannot open", err);
@@ -85,12 +90,14 @@ static enum ew_status open_database(struct ew_store *store, enum ew_store_mode m
     sqlite3_busy_timeout(store->db, 5000);
     /* FULL: a finished trial survives a power cut, not only a kill. */
     const char *pragmas = mode == EW_STORE_READ
-                              ? "PRAGMA foreign_keys = ON; PRAGMA query_only = ON; PRAGMA trusted_schema = OFF;"
+                              ? "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
                               : "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA journal_mode = WAL;"
                                 "PRAGMA synchronous = FULL;";
     code = sqlite3_exec(store->db, pragmas, NULL, NULL, NULL);
     if (code != SQLITE_OK) return ew_store_sql_error(store, code, "cannot open", err);
-    return check_schema(store, mode, err);
+    enum ew_status status = check_schema(store, mode, err);
+    if (status == EW_OK && mode == EW_STORE_READ) sqlite3_exec(store->db, "PRAGMA query_only = ON", NULL, NULL, NULL);
+    return status;
 }
 
 enum ew_status ew_store_open(const char *path, enum ew_store_mode mode, struct ew_store **out, struct ew_error *err) {
@@ -136,6 +143,7 @@ void ew_store_close(struct ew_store **store) {
 }
 
 const char *ew_store_path(const struct ew_store *store) { return store->path; }
+int ew_store_version(const struct ew_store *store) { return (int)store->version; }
 
 enum ew_status ew_store_check(struct ew_store *store, struct ew_error *err) {
     sqlite3_stmt *stmt = NULL;

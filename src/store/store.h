@@ -15,15 +15,23 @@ enum ew_store_mode {
     EW_STORE_WRITE /* made where it does not exist */
 };
 
-/* path ":memory:" with EW_STORE_WRITE is a store that ends with its handle.
+/* A file of an older schema is read as it is, what it lacks being unknown; opening it for writing upgrades it first, in
+ * one transaction.
+ * path ":memory:" with EW_STORE_WRITE is a store that ends with its handle.
  * Errors: NOT_FOUND, PERMISSION, IO (disk full, locked), FORMAT (no store, or damaged), UNSUPPORTED (a newer schema).
  * *out is owned by the caller: ew_store_close. */
 enum ew_status ew_store_open(const char *path, enum ew_store_mode mode, struct ew_store **out, struct ew_error *err);
 void ew_store_close(struct ew_store **store);
 const char *ew_store_path(const struct ew_store *store);
+/* Of its schema when it was opened, before any upgrade. */
+int ew_store_version(const struct ew_store *store);
 
 /* PRAGMA integrity_check and foreign_key_check. FORMAT with the first complaint. */
 enum ew_status ew_store_check(struct ew_store *store, struct ew_error *err);
+
+/* Beyond ew_store_check: decodes every stamp and sample. *blobs: how many there are. FORMAT naming the first that is
+ * damaged. */
+enum ew_status ew_store_check_blobs(struct ew_store *store, int64_t *blobs, struct ew_error *err);
 
 /* ---- writing: record->id is ignored; *id receives the row's ---- */
 
@@ -41,6 +49,9 @@ enum ew_status ew_store_put_invocation(struct ew_store *store, const struct ew_i
                                        struct ew_error *err);
 enum ew_status ew_store_end_invocation(struct ew_store *store, int64_t invocation_id, int64_t ended_unix_ns,
                                        struct ew_error *err);
+/* The same with what is known at its end: stopped, own_cpu_ns, own_max_rss_bytes. */
+enum ew_status ew_store_finish_invocation(struct ew_store *store, const struct ew_invocation_record *record,
+                                          struct ew_error *err);
 enum ew_status ew_store_put_meter(struct ew_store *store, const struct ew_meter_record *record, int64_t *id,
                                   struct ew_error *err);
 enum ew_status ew_store_put_baseline(struct ew_store *store, const struct ew_baseline_record *record,

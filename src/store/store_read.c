@@ -4,6 +4,7 @@
 #include "store/series_blob.h"
 #include "store/store_sql.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,6 +153,16 @@ static void config_row(struct reader *r, sqlite3_stmt *s, void *element) {
     o->cpu_mask = column_int(s, 10);
     o->sample_text = sqlite3_column_int(s, 11) != 0;
     o->engine = column_text(r, s, 12);
+    o->batch = sqlite3_column_int64(s, 13);
+    o->cores = column_text(r, s, 14);
+    o->sustained_ms = sqlite3_column_int64(s, 15);
+    o->load = column_text(r, s, 16);
+    o->backend = column_text(r, s, 17);
+    o->kv_type = column_text(r, s, 18);
+    o->governor = column_text(r, s, 19);
+    o->frequency_cap_hz = sqlite3_column_int64(s, 20);
+    o->power_mode = column_text(r, s, 21);
+    o->epp = column_text(r, s, 22);
 }
 
 static void invocation_row(struct reader *r, sqlite3_stmt *s, void *element) {
@@ -167,6 +178,10 @@ static void invocation_row(struct reader *r, sqlite3_stmt *s, void *element) {
     o->build = column_text(r, s, 8);
     o->state_json = column_text(r, s, 9);
     o->energy_none = column_text(r, s, 10);
+    o->left_out_json = column_text(r, s, 11);
+    o->stopped = column_text(r, s, 12);
+    o->own_cpu_ns = column_int(s, 13);
+    o->own_max_rss_bytes = column_int(s, 14);
 }
 
 static void meter_row(struct reader *r, sqlite3_stmt *s, void *element) {
@@ -216,6 +231,37 @@ static void ledger_columns(sqlite3_stmt *s, int at, struct ew_ledger_record *o) 
     o->present = o->total != EW_MISSING;
 }
 
+static double column_double(sqlite3_stmt *stmt, int i) {
+    return sqlite3_column_type(stmt, i) == SQLITE_NULL ? NAN : sqlite3_column_double(stmt, i);
+}
+
+static void condition_columns(struct reader *r, sqlite3_stmt *s, int at, struct ew_trial_conditions *o) {
+    o->gate = column_text(r, s, at);
+    o->gate_waited_s = column_double(s, at + 1);
+    o->start_c = column_double(s, at + 2);
+    o->end_c = column_double(s, at + 3);
+    o->cached_share = column_double(s, at + 4);
+    o->throttle_core_events = column_int(s, at + 5);
+    o->throttle_package_events = column_int(s, at + 6);
+    o->pi_flags_before = column_int(s, at + 7);
+    o->pi_flags_after = column_int(s, at + 8);
+    o->throttled = sqlite3_column_int(s, at + 9) != 0;
+    o->swap_in_pages = column_int(s, at + 10);
+    o->swap_out_pages = column_int(s, at + 11);
+    o->meter_lost = column_text(r, s, at + 12);
+    o->spent_j = column_double(s, at + 13);
+    o->own_cpu_ns = column_int(s, at + 14);
+    o->notes = column_text(r, s, at + 15);
+}
+
+static void window_row(struct reader *r, sqlite3_stmt *s, void *element) {
+    (void)r;
+    struct ew_sustained_window *o = element;
+    o->end_ns = column_int(s, 0);
+    o->n_tokens = column_int(s, 1);
+    o->decode_ns = column_int(s, 2);
+}
+
 static const char trial_sql[] =
     "SELECT t.id, t.study_id, t.config_id, t.invocation_id, t.key, t.repeat, t.position, t.seed, t.status, t.reason,"
     " t.attempts, t.started_unix_ns, t.begin_ns, t.end_ns, t.exit_code, t.signal, t.user_cpu_ns, t.system_cpu_ns,"
@@ -223,7 +269,9 @@ static const char trial_sql[] =
     " t.ttft_ns, t.ledger_weights_mapped_bytes, t.ledger_weights_packed_bytes, t.ledger_kv_cache_bytes,"
     " t.ledger_activations_bytes, t.ledger_scratch_bytes, t.ledger_tokenizer_bytes, t.ledger_runtime_bytes,"
     " t.ledger_total_bytes, t.peak_rss_bytes, t.peak_pss_bytes, t.swap_peak_bytes, t.sample_prompt, t.sample_text,"
-    " t.stderr_tail, x.n, x.first_ns, x.last_ns, x.xxh64, x.blob"
+    " t.stderr_tail, x.n, x.first_ns, x.last_ns, x.xxh64, x.blob, t.gate, t.gate_waited_s, t.start_c, t.end_c,"
+    " t.cached_share, t.throttle_core_events, t.throttle_package_events, t.pi_flags_before, t.pi_flags_after,"
+    " t.throttled, t.swap_in_pages, t.swap_out_pages, t.meter_lost, t.spent_j, t.own_cpu_ns, t.notes"
     " FROM trial t LEFT JOIN stamps x ON x.trial_id = t.id WHERE t.study_id = ?1 ORDER BY t.position, t.id";
 
 static void stamp_columns(struct reader *r, sqlite3_stmt *s, int at, struct ew_trial_record *o) {
@@ -289,16 +337,21 @@ static void trial_row(struct reader *r, sqlite3_stmt *s, void *element) {
     o->sample_text = column_text(r, s, 38);
     o->stderr_tail = column_text(r, s, 39);
     stamp_columns(r, s, 40, o);
+    condition_columns(r, s, 45, &o->conditions);
 }
 
 static void read_trials(struct reader *r, int64_t id, struct ew_stored_study *out) {
     out->trials = read_rows(r, trial_sql, id, sizeof *out->trials, trial_row, &out->n_trials);
-    for (size_t i = 0; r->status == EW_OK && i < out->n_trials; i++)
+    for (size_t i = 0; r->status == EW_OK && i < out->n_trials; i++) {
+        out->trials[i].windows =
+            read_rows(r, "SELECT end_ns, n_tokens, decode_ns FROM sustained_window WHERE trial_id = ?1 ORDER BY seq",
+                      out->trials[i].id, sizeof(struct ew_sustained_window), window_row, &out->trials[i].n_windows);
         out->trials[i].phases =
             read_rows(r,
                       "SELECT name, begin_ns, end_ns, n_tokens, vm_hwm_bytes, rss_anon_bytes, rss_file_bytes,"
                       " peak_rss_bytes, peak_pss_bytes FROM phase WHERE trial_id = ?1 ORDER BY seq",
                       out->trials[i].id, sizeof(struct ew_phase_record), phase_row, &out->trials[i].n_phases);
+    }
 }
 
 static void read_all(struct reader *r, int64_t id, struct ew_stored_study *out) {
@@ -328,12 +381,15 @@ static void read_all(struct reader *r, int64_t id, struct ew_stored_study *out) 
                             id, sizeof *out->models, model_row, &out->n_models);
     out->configs = read_rows(r,
                              "SELECT id, key, model_id, prefill_threads, decode_threads, prompt_tokens,"
-                             " generate_tokens, depth, context, layout, cpu_mask, sample_text, engine FROM config"
+                             " generate_tokens, depth, context, layout, cpu_mask, sample_text, engine, batch, cores,"
+                             " sustained_ms, load, backend, kv_type, governor, frequency_cap_hz, power_mode, epp"
+                             " FROM config"
                              " WHERE id IN (SELECT config_id FROM trial WHERE study_id = ?1) ORDER BY id",
                              id, sizeof *out->configs, config_row, &out->n_configs);
     out->invocations = read_rows(r,
                                  "SELECT id, study_id, machine_id, started_unix_ns, started_ns, ended_unix_ns, boot_id,"
-                                 " version, build, state_json, energy_none FROM invocation WHERE study_id = ?1"
+                                 " version, build, state_json, energy_none, left_out_json, stopped, own_cpu_ns,"
+                                 " own_max_rss_bytes FROM invocation WHERE study_id = ?1"
                                  " ORDER BY id",
                                  id, sizeof *out->invocations, invocation_row, &out->n_invocations);
     out->meters = read_rows(r,

@@ -90,3 +90,36 @@ enum ew_status ew_store_read_series(struct ew_store *store, int64_t trial_id, in
     *n = count;
     return EW_OK;
 }
+
+static enum ew_status check_series(struct ew_store *store, int64_t *blobs, struct ew_error *err) {
+    sqlite3_stmt *stmt = NULL;
+    enum ew_status status = ew_store_sql_prepare(
+        store, &stmt, err,
+        "SELECT id, trial_id, baseline_id, meter_id, channel, unit, n, n_missing, xxh64, blob FROM sample_series", "");
+    if (status != EW_OK) return status;
+    int code = SQLITE_DONE;
+    while (status == EW_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct ew_series_record *row = calloc(1, sizeof *row);
+        status =
+            row ? read_row(store, stmt, row, err) : ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", store->path);
+        ew_store_free_series(&row, 1);
+        ++*blobs;
+    }
+    if (status == EW_OK && code != SQLITE_DONE) status = ew_store_sql_error(store, code, "cannot read", err);
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+enum ew_status ew_store_check_blobs(struct ew_store *store, int64_t *blobs, struct ew_error *err) {
+    const struct ew_study_record *studies = NULL;
+    size_t n = 0;
+    *blobs = 0;
+    enum ew_status status = ew_store_list_studies(store, &studies, &n, err);
+    for (size_t i = 0; status == EW_OK && i < n; i++) {
+        struct ew_stored_study *study = NULL; /* reading it checks its stamps */
+        status = ew_store_read_study(store, studies[i].id, &study, err);
+        for (size_t t = 0; study && t < study->n_trials; t++) *blobs += study->trials[t].n_stamps > 0;
+        ew_store_free_study(&study);
+    }
+    return status == EW_OK ? check_series(store, blobs, err) : status;
+}

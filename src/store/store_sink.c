@@ -22,8 +22,8 @@ static enum ew_status put_config(void *c, const struct ew_config_record *r, int6
 static enum ew_status put_invocation(void *c, const struct ew_invocation_record *r, int64_t *id, struct ew_error *err) {
     return ew_store_put_invocation(c, r, id, err);
 }
-static enum ew_status end_invocation(void *c, int64_t id, int64_t ended_unix_ns, struct ew_error *err) {
-    return ew_store_end_invocation(c, id, ended_unix_ns, err);
+static enum ew_status end_invocation(void *c, const struct ew_invocation_record *r, struct ew_error *err) {
+    return ew_store_finish_invocation(c, r, err);
 }
 static enum ew_status put_meter(void *c, const struct ew_meter_record *r, int64_t *id, struct ew_error *err) {
     return ew_store_put_meter(c, r, id, err);
@@ -51,7 +51,7 @@ static enum ew_status find_seed(void *c, const char *name, int64_t *seed, struct
     return ew_store_sql_int(c, seed, err, "SELECT seed FROM study WHERE name = ?1", "t", name);
 }
 
-static double column_speed(sqlite3_stmt *stmt, int i) {
+static double column_double(sqlite3_stmt *stmt, int i) {
     return sqlite3_column_type(stmt, i) == SQLITE_NULL ? NAN : sqlite3_column_double(stmt, i);
 }
 
@@ -67,9 +67,10 @@ static enum ew_status read_states(struct ew_store *store, sqlite3_stmt *stmt, st
             *out = larger;
         }
         struct ew_trial_state *s = &(*out)[(*n)++];
-        *s = (struct ew_trial_state){.prefill_tokens_per_s = column_speed(stmt, 2),
-                                     .decode_tokens_per_s = column_speed(stmt, 3),
-                                     .duration_ns = sqlite3_column_int64(stmt, 4)};
+        *s = (struct ew_trial_state){.prefill_tokens_per_s = column_double(stmt, 2),
+                                     .decode_tokens_per_s = column_double(stmt, 3),
+                                     .duration_ns = sqlite3_column_int64(stmt, 4),
+                                     .spent_j = column_double(stmt, 5)};
         const char *key = (const char *)sqlite3_column_text(stmt, 0),
                    *word = (const char *)sqlite3_column_text(stmt, 1);
         snprintf(s->key, sizeof s->key, "%s", key ? key : "");
@@ -86,7 +87,8 @@ static enum ew_status trial_states(void *c, int64_t study_id, struct ew_trial_st
     sqlite3_stmt *stmt = NULL;
     enum ew_status status = ew_store_sql_prepare(
         c, &stmt, err,
-        "SELECT t.key, t.status, v.prefill_tokens_per_s, v.decode_tokens_per_s, coalesce(t.end_ns - t.begin_ns, 0)"
+        "SELECT t.key, t.status, v.prefill_tokens_per_s, v.decode_tokens_per_s, coalesce(t.end_ns - t.begin_ns, 0),"
+        " t.spent_j"
         " FROM trial t JOIN trial_speed v ON v.trial_id = t.id WHERE t.study_id = ?1",
         "i", study_id);
     if (status != EW_OK) return status;

@@ -2,6 +2,7 @@
 #include "store/store_sql.h"
 #include "base/error.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -40,6 +41,9 @@ static int bind_all(sqlite3_stmt *stmt, const char *format, va_list args) {
         } else if (format[i] == 't') {
             const char *text = va_arg(args, const char *);
             code = text ? sqlite3_bind_text(stmt, i + 1, text, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(stmt, i + 1);
+        } else if (format[i] == 'd') {
+            double value = va_arg(args, double);
+            code = isnan(value) ? sqlite3_bind_null(stmt, i + 1) : sqlite3_bind_double(stmt, i + 1, value);
         } else {
             const void *data = va_arg(args, const void *);
             size_t size = va_arg(args, size_t);

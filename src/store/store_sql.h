@@ -1,5 +1,5 @@
 /* Private to src/store: SQLite statements in one call each. Formats of arguments: i = int64_t (EW_MISSING is NULL),
- * t = text (NULL is NULL), b = const void *, size_t. */
+ * t = text (NULL is NULL), d = double (NAN is NULL), b = const void *, size_t. */
 #ifndef EW_STORE_STORE_SQL_H
 #define EW_STORE_STORE_SQL_H
 
@@ -9,7 +9,8 @@
 struct ew_store {
     sqlite3 *db;
     char *path;
-    int lock_fd; /* -1 for readers */
+    int64_t version; /* of the schema, when it was opened */
+    int lock_fd;     /* -1 for readers */
     char *lock_path;
     void *list_blocks; /* memory behind what ew_store_list_studies gave */
 };

@@ -67,6 +67,19 @@ enum ew_status ew_store_abandon_trial(struct ew_store *store, const char *key, s
     return status == EW_OK ? expect_one(store, key, "running", err) : status;
 }
 
+static enum ew_status update_conditions(struct ew_store *store, const char *key, const struct ew_trial_conditions *c,
+                                        struct ew_error *err) {
+    return ew_store_sql_run(
+        store, err,
+        "UPDATE trial SET gate = ?2, gate_waited_s = ?3, start_c = ?4, end_c = ?5, cached_share = ?6,"
+        " throttle_core_events = ?7, throttle_package_events = ?8, pi_flags_before = ?9, pi_flags_after = ?10,"
+        " throttled = ?11, swap_in_pages = ?12, swap_out_pages = ?13, meter_lost = ?14, spent_j = ?15,"
+        " own_cpu_ns = ?16, notes = ?17 WHERE key = ?1",
+        "ttddddiiiiiiitdit", key, c->gate, c->gate_waited_s, c->start_c, c->end_c, c->cached_share,
+        c->throttle_core_events, c->throttle_package_events, c->pi_flags_before, c->pi_flags_after,
+        (int64_t)c->throttled, c->swap_in_pages, c->swap_out_pages, c->meter_lost, c->spent_j, c->own_cpu_ns, c->notes);
+}
+
 static enum ew_status update_row(struct ew_store *store, const struct ew_trial_record *t, struct ew_error *err) {
     enum ew_status status = ew_store_sql_run(
         store, err,
@@ -80,6 +93,7 @@ static enum ew_status update_row(struct ew_store *store, const struct ew_trial_r
         t->engine_version, t->engine_build, t->cpu_features, t->kernels, t->ttft_ns, t->peak_rss_bytes,
         t->peak_pss_bytes, t->swap_peak_bytes, t->sample_prompt, t->sample_text, t->stderr_tail);
     if (status == EW_OK) status = expect_one(store, t->key, "running", err);
+    if (status == EW_OK) status = update_conditions(store, t->key, &t->conditions, err);
     if (status != EW_OK || !t->ledger.present) return status;
     const struct ew_ledger_record *l = &t->ledger;
     return ew_store_sql_run(
@@ -122,6 +136,18 @@ static enum ew_status write_phases(struct ew_store *store, int64_t trial_id, con
     return status;
 }
 
+static enum ew_status write_windows(struct ew_store *store, int64_t trial_id, const struct ew_trial_record *t,
+                                    struct ew_error *err) {
+    enum ew_status status = EW_OK;
+    for (size_t i = 0; status == EW_OK && i < t->n_windows; i++)
+        status = ew_store_sql_run(store, err,
+                                  "INSERT INTO sustained_window (trial_id, seq, end_ns, n_tokens, decode_ns)"
+                                  " VALUES (?1,?2,?3,?4,?5)",
+                                  "iiiii", trial_id, (int64_t)i, t->windows[i].end_ns, t->windows[i].n_tokens,
+                                  t->windows[i].decode_ns);
+    return status;
+}
+
 enum ew_status ew_store_write_series(struct ew_store *store, int64_t trial_id, int64_t baseline_id,
                                      const struct ew_series_record *s, struct ew_error *err) {
     struct ew_series_blob blob;
@@ -146,6 +172,7 @@ enum ew_status ew_store_finish_trial(struct ew_store *store, const struct ew_tri
     if (status == EW_OK) status = update_row(store, t, err);
     if (status == EW_OK) status = write_phases(store, trial_id, t, err);
     if (status == EW_OK) status = write_stamps(store, trial_id, t, err);
+    if (status == EW_OK) status = write_windows(store, trial_id, t, err);
     for (size_t i = 0; status == EW_OK && i < t->n_series; i++)
         status = ew_store_write_series(store, trial_id, EW_MISSING, &t->series[i], err);
     return ew_store_sql_end(store, status, err);

@@ -44,10 +44,14 @@ enum ew_status ew_store_put_config(struct ew_store *store, const struct ew_confi
     enum ew_status status = ew_store_sql_run(
         store, err,
         "INSERT INTO config (key, model_id, prefill_threads, decode_threads, prompt_tokens, generate_tokens, depth,"
-        " context, layout, cpu_mask, sample_text, engine) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)"
+        " context, layout, cpu_mask, sample_text, engine, batch, cores, sustained_ms, load, backend, kv_type, governor,"
+        " frequency_cap_hz, power_mode, epp)"
+        " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)"
         " ON CONFLICT (key) DO NOTHING",
-        "tiiiiiiitiit", r->key, r->model_id, r->prefill_threads, r->decode_threads, r->prompt_tokens,
-        r->generate_tokens, r->depth, r->context, r->layout, r->cpu_mask, (int64_t)r->sample_text, r->engine);
+        "tiiiiiiitiititittttitt", r->key, r->model_id, r->prefill_threads, r->decode_threads, r->prompt_tokens,
+        r->generate_tokens, r->depth, r->context, r->layout, r->cpu_mask, (int64_t)r->sample_text, r->engine, r->batch,
+        r->cores, r->sustained_ms, r->load, r->backend, r->kv_type, r->governor, r->frequency_cap_hz, r->power_mode,
+        r->epp);
     if (status != EW_OK) return status;
     return ew_store_sql_int(store, id, err, "SELECT id FROM config WHERE key = ?1", "t", r->key);
 }
@@ -56,16 +60,25 @@ enum ew_status ew_store_put_invocation(struct ew_store *store, const struct ew_i
                                        struct ew_error *err) {
     return ew_store_sql_int(store, id, err,
                             "INSERT INTO invocation (study_id, machine_id, started_unix_ns, started_ns, ended_unix_ns,"
-                            " boot_id, version, build, state_json, energy_none)"
-                            " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) RETURNING id",
-                            "iiiiittttt", r->study_id, r->machine_id, r->started_unix_ns, r->started_ns,
-                            r->ended_unix_ns, r->boot_id, r->version, r->build, r->state_json, r->energy_none);
+                            " boot_id, version, build, state_json, energy_none, left_out_json)"
+                            " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) RETURNING id",
+                            "iiiiitttttt", r->study_id, r->machine_id, r->started_unix_ns, r->started_ns,
+                            r->ended_unix_ns, r->boot_id, r->version, r->build, r->state_json, r->energy_none,
+                            r->left_out_json);
 }
 
 enum ew_status ew_store_end_invocation(struct ew_store *store, int64_t invocation_id, int64_t ended_unix_ns,
                                        struct ew_error *err) {
     return ew_store_sql_run(store, err, "UPDATE invocation SET ended_unix_ns = ?2 WHERE id = ?1", "ii", invocation_id,
                             ended_unix_ns);
+}
+
+enum ew_status ew_store_finish_invocation(struct ew_store *store, const struct ew_invocation_record *r,
+                                          struct ew_error *err) {
+    return ew_store_sql_run(store, err,
+                            "UPDATE invocation SET ended_unix_ns = ?2, stopped = ?3, own_cpu_ns = ?4,"
+                            " own_max_rss_bytes = ?5 WHERE id = ?1",
+                            "iitii", r->id, r->ended_unix_ns, r->stopped, r->own_cpu_ns, r->own_max_rss_bytes);
 }
 
 enum ew_status ew_store_put_meter(struct ew_store *store, const struct ew_meter_record *r, int64_t *id,

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "machine/machine.h"
 #include "meter/tree_memory.h"
+#include "study/command_signature.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +23,6 @@ struct session {
     size_t capacity;
     struct ew_meter *memory;
     struct ew_meter_sampler *memory_sampler;
-    int64_t idle_ns[4]; /* begin and end, before and after; 0 = not done */
     struct ew_machine *machine;
 };
 
@@ -231,8 +231,20 @@ static void rest(struct session *s, bool after) {
     tell(s, after ? EW_STAGE_IDLE_AFTER : EW_STAGE_IDLE_BEFORE, 0, s->setup->idle_s);
     int64_t begin = ew_clock_now_ns();
     ew_command_wait_until(begin + (int64_t)(s->setup->idle_s * 1e9));
-    s->idle_ns[2 * after] = begin;
-    s->idle_ns[2 * after + 1] = ew_clock_now_ns();
+    s->result->rest_ns[2 * after] = begin;
+    s->result->rest_ns[2 * after + 1] = ew_clock_now_ns();
+}
+
+/* One that was interrupted is none. */
+static enum ew_status play_signature(struct session *s, bool after, struct ew_error *err) {
+    struct ew_command_result *result = s->result;
+    if (!s->setup->signature || ew_command_interrupted()) return EW_OK;
+    double seconds = ew_command_signature_s(s->setup->signature_period_s);
+    tell(s, after ? EW_STAGE_SIGNATURE_AFTER : EW_STAGE_SIGNATURE_BEFORE, 0, seconds);
+    struct ew_played_signature *to = &result->signatures[result->n_signatures];
+    enum ew_status status = ew_command_play_signature(s->setup->signature_period_s, to, err);
+    if (status == EW_OK) result->n_signatures++;
+    return status == EW_ERR_CANCELLED ? EW_OK : status;
 }
 
 /* A sensor that speaks seldom must speak once more after the last window. */
@@ -259,8 +271,9 @@ static enum ew_status open_samplers(struct session *s, struct ew_error *err) {
 static enum ew_status idle_figures(struct session *s, struct ew_error *err) {
     struct ew_command_result *result = s->result;
     enum ew_status status = EW_OK;
-    if (s->idle_ns[0]) status = energy_in(s, s->idle_ns[0], s->idle_ns[1], &result->idle_before, err);
-    if (status == EW_OK && s->idle_ns[2]) status = energy_in(s, s->idle_ns[2], s->idle_ns[3], &result->idle_after, err);
+    const int64_t *rest = result->rest_ns;
+    if (rest[0]) status = energy_in(s, rest[0], rest[1], &result->idle_before, err);
+    if (status == EW_OK && rest[2]) status = energy_in(s, rest[2], rest[3], &result->idle_after, err);
     result->has_idle =
         status == EW_OK && ew_energy_idle_baseline(&result->idle_before, &result->idle_after, &result->idle);
     return status;
@@ -298,8 +311,11 @@ static enum ew_status run_session(struct session *s, struct ew_error *err) {
     if (status == EW_OK) status = ew_command_signals_open(err);
     if (status != EW_OK) return status;
     rest(s, false);
-    if (ew_command_interrupted()) status = ew_error_set(err, EW_ERR_CANCELLED, "stopped before the command began");
+    status = play_signature(s, false, err);
+    if (status == EW_OK && ew_command_interrupted())
+        status = ew_error_set(err, EW_ERR_CANCELLED, "stopped before the command began");
     if (status == EW_OK) status = run_all(s, err);
+    if (status == EW_OK) status = play_signature(s, true, err);
     if (status == EW_OK) rest(s, true);
     if (status == EW_OK) listen_on(s);
     result->interrupted = ew_command_interrupted();
@@ -311,7 +327,6 @@ enum ew_status ew_command_run(const struct ew_command_setup *setup, struct ew_co
                               struct ew_error *err) {
     struct ew_command_result *result = calloc(1, sizeof *result);
     if (!result) return ew_error_set(err, EW_ERR_MEMORY, "command: out of memory");
-    result->signature_before_ns = result->signature_after_ns = EW_MISSING;
     result->idle_before = result->idle_after = no_energy;
     struct session s = {.setup = setup, .result = result};
     enum ew_status status = run_session(&s, err);

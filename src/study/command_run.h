@@ -3,6 +3,7 @@
 #define EW_STUDY_COMMAND_RUN_H
 
 #include "meter/integrate.h"
+#include "meter/load_signature.h"
 #include "meter/meter_sampler.h"
 #include "study/command_process.h"
 #include "study/study_meters.h"
@@ -22,6 +23,7 @@ struct ew_command_setup {
     double idle_s;                  /* rest before and after; 0 = none */
     uint32_t warm_ups, repeats;     /* repeats >= 1 */
     bool signature;                 /* play a load pattern before and after, for meters that write a log of their own */
+    double signature_period_s;      /* how often such a meter writes; 0 = five times a second or more */
     void (*stage)(void *context, enum ew_command_stage stage, uint32_t number, double seconds); /* NULL = silent */
     void *context;
 };
@@ -66,9 +68,11 @@ struct ew_command_result {
     bool has_idle;
     struct ew_energy idle_before, idle_after; /* NAN figures where not measured */
     struct ew_idle_baseline idle;
-    int64_t begin_ns, begin_unix_ns;                 /* the same moment on both clocks */
-    int64_t signature_before_ns, signature_after_ns; /* when the patterns began; EW_MISSING = not played */
-    const struct ew_meter_trace *energy_trace;       /* NULL without an energy meter */
+    int64_t begin_ns, begin_unix_ns;          /* the same moment on both clocks */
+    int64_t rest_ns[4];                       /* begin and end of the rest before and of that after; 0 = none */
+    struct ew_played_signature signatures[2]; /* [n_signatures]: before and after */
+    size_t n_signatures;
+    const struct ew_meter_trace *energy_trace; /* NULL without an energy meter */
     struct ew_sampler_cost cost;
     struct ew_meter_sampler *sampler; /* owns energy_trace */
 };

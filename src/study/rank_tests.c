@@ -120,7 +120,7 @@ static size_t normal_depth(double mean, double variance) {
 
 /* Counts of untied ranks 1 to n, doubled, for intervals; take as for count_sums. */
 static double *untied_counts(size_t n, size_t take) {
-    size_t ranks[MOST_EXACT_PAIRS];
+    size_t ranks[MOST_EXACT_PAIRS] = {0};
     for (size_t i = 0; i < n; i++) ranks[i] = 2 * (i + 1);
     return count_sums(ranks, n, take, n * (n + 1));
 }

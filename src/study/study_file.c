@@ -1,45 +1,39 @@
-/* Owns the keys of a study file: which there are, what they take, and what is wrong with a value. What the machine
- * can do is checked later (study_plan.c), and whether models exist (study_models.c). */
+/* Owns the keys of a study file: which there are, what they take, and what is wrong with a value. Values of knobs:
+ * study_sweep.c. What the machine can do is checked later (study_plan.c), and whether models exist (study_models.c). */
 #include "study/study_file.h"
 #include "base/error.h"
 #include "base/file_map.h"
+#include "study/study_sweep.h"
 #include "study/study_value.h"
 #include "study/study_yaml.h"
-#include "study/trial_spec.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_FILE_BYTES = 1 << 20 };
 
 /* What a key takes. */
-enum value_kind { KIND_THREADS, KIND_TOKENS, KIND_DEPTH, KIND_LAYOUT, KIND_INT, KIND_DURATION, KIND_TEXT };
+enum value_kind { KIND_AXIS, KIND_INT, KIND_DURATION, KIND_TEXT, KIND_COOL, KIND_REPEATS, KIND_IDLE };
 
 struct key {
     const char *name;
     enum value_kind kind;
-    size_t offset; /* in struct ew_study_file */
+    size_t offset; /* in struct ew_study_file; KIND_AXIS: which */
     double low, high;
 };
 
 #define FIELD(name) offsetof(struct ew_study_file, name)
 
-static const struct key sweep_keys[] = {
-    {"threads", KIND_THREADS, FIELD(threads), 1, 4096},
-    {"prefill_threads", KIND_THREADS, FIELD(prefill_threads), 1, 4096},
-    {"decode_threads", KIND_THREADS, FIELD(decode_threads), 1, 4096},
-    {"prompt_tokens", KIND_TOKENS, FIELD(prompt_tokens), 1, 1 << 20},
-    {"generate_tokens", KIND_TOKENS, FIELD(generate_tokens), 2, 1 << 20},
-    {"depth", KIND_DEPTH, FIELD(depth), 0, 1 << 20},
-    {"layout", KIND_LAYOUT, FIELD(layout), 0, 0},
-};
-
 static const struct key measure_keys[] = {
-    {"prompt_tokens", KIND_TOKENS, FIELD(prompt_tokens), 1, 1 << 20},
-    {"generate_tokens", KIND_TOKENS, FIELD(generate_tokens), 2, 1 << 20},
-    {"depth", KIND_DEPTH, FIELD(depth), 0, 1 << 20},
-    {"repeats", KIND_INT, FIELD(repeats_max), 1, 1000},
-    {"idle", KIND_DURATION, FIELD(idle_s), 0, 3600},
+    {"prompt_tokens", KIND_AXIS, EW_AXIS_PROMPT_TOKENS, 0, 0},
+    {"generate_tokens", KIND_AXIS, EW_AXIS_GENERATE_TOKENS, 0, 0},
+    {"depth", KIND_AXIS, EW_AXIS_DEPTH, 0, 0},
+    {"batch", KIND_AXIS, EW_AXIS_BATCH, 0, 0},
+    {"sustained", KIND_AXIS, EW_AXIS_SUSTAINED, 0, 0},
+    {"repeats", KIND_REPEATS, FIELD(repeats_max), 1, 1000},
+    {"cool_to", KIND_COOL, FIELD(cool_to), 0, 0},
+    {"idle", KIND_IDLE, FIELD(idle_s), 0, 3600},
     {"timeout", KIND_DURATION, FIELD(timeout_s), 0.1, 86400},
     {"warmup", KIND_DURATION, FIELD(warmup_s), 0, 600},
     {"gap", KIND_DURATION, FIELD(gap_s), 0, 60},
@@ -56,13 +50,6 @@ static const struct key top_keys[] = {
 };
 
 #define N_OF(array) (sizeof(array) / sizeof *(array))
-
-struct scope {
-    struct ew_study_file *file;
-    const char *what; /* "sweep" */
-    const struct key *keys;
-    size_t n_keys;
-};
 
 static const struct key *find_key(const struct key *keys, size_t n, const char *name) {
     for (size_t i = 0; i < n; i++)
@@ -119,54 +106,33 @@ static bool read_duration(struct ew_yaml *y, const struct key *key, int line, co
     return true;
 }
 
-/* One value of a sweep list. */
-static bool read_value(struct ew_yaml *y, const struct key *key, const yaml_node_t *node, int64_t *to) {
+static void read_cool_key(struct ew_yaml *y, void *context, const char *name, int line, yaml_node_t *node) {
+    static const struct key timeout = {"cool_to: timeout", KIND_DURATION, 0, 1, 86400};
+    struct ew_thermal_gate *gate = context;
     const char *text = ew_yaml_text(node);
-    int line = ew_yaml_line(node);
-    if (!text) return ew_yaml_complain(y, line, "%s: must be a value or a list of values", key->name);
-    if (key->kind == KIND_LAYOUT) {
-        enum ew_weights_layout layout;
-        if (!ew_layout_by_name(text, &layout))
-            return ew_yaml_complain(y, line, "%s: `%s` is not auto, mapped or packed", key->name, text);
-        *to = (int64_t)layout;
-        return true;
+    bool at = strcmp(name, "at") == 0;
+    double *to = at ? &gate->at_c : &gate->within_c;
+    if (strcmp(name, "timeout") == 0) {
+        read_duration(y, &timeout, line, node, &gate->timeout_s);
+    } else if (!at && strcmp(name, "within") != 0) {
+        ew_yaml_complain(y, line, "%s: is not a key of cool_to (at, within, timeout)", name);
+    } else if (!text || !ew_value_parse_celsius(text, to) || *to > (at ? 150 : 50)) {
+        ew_yaml_complain(y, line, "cool_to: `%s` is not a temperature such as %s", text ? text : "(a list)",
+                         at ? "50 °C (0 to 150 °C)" : "2 °C (0 to 50 °C)");
     }
-    if (key->kind == KIND_THREADS && strcmp(text, "all") == 0) {
-        *to = EW_STUDY_ALL;
-        return true;
-    }
-    if (!ew_value_parse_int(text, to) || (double)*to < key->low || (double)*to > key->high) {
-        if (key->kind == KIND_THREADS)
-            return ew_yaml_complain(y, line, "%s: `%s` is not a number of threads (1 or more, or all)", key->name,
-                                    text);
-        return ew_yaml_complain(y, line, "%s: `%s` is not a whole number from %.0f to %.0f", key->name, text, key->low,
-                                key->high);
-    }
-    return true;
 }
 
-static bool read_values(struct ew_yaml *y, const struct key *key, int line, yaml_node_t *node,
-                        struct ew_study_values *to) {
-    if (to->line)
-        return ew_yaml_complain(y, line, "%s: is already in line %d; give it in sweep or in measure", key->name,
-                                to->line);
-    struct ew_study_values values = {.line = line};
-    yaml_node_t *item;
-    for (size_t i = 0; (item = ew_yaml_item(y, node, i)) != NULL; i++) {
-        if (i == EW_STUDY_MAX_VALUES)
-            return ew_yaml_complain(y, line, "%s: has more than %d values", key->name, EW_STUDY_MAX_VALUES);
-        if (!read_value(y, key, item, &values.value[i])) return false;
-        for (size_t j = 0; j < i; j++)
-            if (values.value[j] == values.value[i])
-                return ew_yaml_complain(y, ew_yaml_line(item), "%s: `%s` comes twice", key->name, ew_yaml_text(item));
-        values.n = i + 1;
-    }
-    if (values.n == 0) return ew_yaml_complain(y, line, "%s: the list is empty", key->name);
-    *to = values;
-    return true;
+static bool read_cool(struct ew_yaml *y, int line, yaml_node_t *node, struct ew_thermal_gate *gate) {
+    if (node->type != YAML_MAPPING_NODE)
+        read_cool_key(y, gate, "at", line, node);
+    else
+        ew_yaml_each_pair(y, node, "cool_to", read_cool_key, gate);
+    if (y->status == EW_OK && isnan(gate->at_c))
+        ew_yaml_complain(y, line, "cool_to: has no temperature; such as {at: 50 °C, within: 2 °C, timeout: 5 min}");
+    return y->status == EW_OK;
 }
 
-static void read_repeats(struct ew_yaml *y, void *context, const char *key, int line, yaml_node_t *node) {
+static void read_repeats_key(struct ew_yaml *y, void *context, const char *key, int line, yaml_node_t *node) {
     struct ew_study_file *file = context;
     static const struct key min = {"repeats: min", KIND_INT, 0, 1, 1000}, max = {"repeats: max", KIND_INT, 0, 1, 1000};
     const char *text = ew_yaml_text(node);
@@ -184,40 +150,90 @@ static void read_repeats(struct ew_yaml *y, void *context, const char *key, int 
     }
 }
 
-static bool read_key(struct ew_yaml *y, const struct key *key, int line, yaml_node_t *node,
+static void read_idle_key(struct ew_yaml *y, void *context, const char *name, int line, yaml_node_t *node) {
+    static const struct key min = {"idle: min", KIND_DURATION, 0, 0, 3600},
+                            max = {"idle: max", KIND_DURATION, 0, 0, 3600};
+    struct ew_study_file *file = context;
+    const char *text = ew_yaml_text(node);
+    if (strcmp(name, "min") == 0)
+        read_duration(y, &min, line, node, &file->idle_s);
+    else if (strcmp(name, "max") == 0)
+        read_duration(y, &max, line, node, &file->idle_max_s);
+    else if (strcmp(name, "until_interval") != 0)
+        ew_yaml_complain(y, line, "%s: is not a key of idle (min, max, until_interval)", name);
+    else if (!text || !ew_value_parse_percent(text, &file->idle_until) || file->idle_until <= 0 || file->idle_until > 1)
+        ew_yaml_complain(y, line, "idle: until_interval: `%s` is not a share such as 2 %%", text ? text : "(a list)");
+}
+
+static void read_idle(struct ew_yaml *y, const struct key *key, int line, yaml_node_t *node,
+                      struct ew_study_file *file) {
+    if (node->type != YAML_MAPPING_NODE) {
+        read_duration(y, key, line, node, &file->idle_s);
+        return;
+    }
+    file->idle_until = 0.02;
+    ew_yaml_each_pair(y, node, "idle", read_idle_key, file);
+    if (y->status == EW_OK && file->idle_s > file->idle_max_s)
+        ew_yaml_complain(y, line, "idle: min %g s is more than max %g s", file->idle_s, file->idle_max_s);
+}
+
+static void read_repeats(struct ew_yaml *y, const struct key *key, int line, yaml_node_t *node,
+                         struct ew_study_file *file) {
+    if (node->type == YAML_MAPPING_NODE) {
+        file->repeats_max = 0;
+        ew_yaml_each_pair(y, node, "repeats", read_repeats_key, file);
+    } else if (read_int(y, key, line, node, &file->repeats_max)) {
+        file->repeats_min = file->repeats_max;
+    }
+    if (y->status != EW_OK) return;
+    if (file->repeats_max == 0) file->repeats_max = file->repeats_min;
+    if (file->repeats_min > file->repeats_max)
+        ew_yaml_complain(y, line, "repeats: min %lld is more than max %lld", (long long)file->repeats_min,
+                         (long long)file->repeats_max);
+}
+
+static void read_key(struct ew_yaml *y, const struct key *key, int line, yaml_node_t *node,
                      struct ew_study_file *file) {
     void *to = (char *)file + key->offset;
     switch (key->kind) {
-    case KIND_TEXT: return read_text(y, key, line, node, to);
-    case KIND_INT: return read_int(y, key, line, node, to);
-    case KIND_DURATION: return read_duration(y, key, line, node, to);
-    default: return read_values(y, key, line, node, to);
+    case KIND_TEXT: read_text(y, key, line, node, to); return;
+    case KIND_INT: read_int(y, key, line, node, to); return;
+    case KIND_DURATION: read_duration(y, key, line, node, to); return;
+    case KIND_COOL: read_cool(y, line, node, to); return;
+    case KIND_IDLE: read_idle(y, key, line, node, file); return;
+    case KIND_REPEATS: read_repeats(y, key, line, node, file); return;
+    case KIND_AXIS:
+        ew_study_read_values(y, file, (enum ew_study_axis)key->offset, line, node, &file->axis[key->offset]);
+        return;
     }
 }
 
-static void read_scope(struct ew_yaml *y, void *context, const char *name, int line, yaml_node_t *node) {
-    const struct scope *scope = context;
-    const struct key *key = find_key(scope->keys, scope->n_keys, name);
-    if (!key) {
-        char known[400];
-        list_keys(scope->keys, scope->n_keys, "", known, sizeof known);
-        ew_yaml_complain(y, line, "%s: is not a key of %s (%s)", name, scope->what, known);
+static void read_measure(struct ew_yaml *y, void *context, const char *name, int line, yaml_node_t *node) {
+    const struct key *key = find_key(measure_keys, N_OF(measure_keys), name);
+    if (key) {
+        read_key(y, key, line, node, context);
         return;
     }
-    if (strcmp(name, "repeats") == 0) {
-        if (node->type == YAML_MAPPING_NODE) {
-            scope->file->repeats_max = 0;
-            ew_yaml_each_pair(y, node, "repeats", read_repeats, scope->file);
-        } else if (read_key(y, key, line, node, scope->file)) {
-            scope->file->repeats_min = scope->file->repeats_max;
-        }
-        if (y->status == EW_OK && scope->file->repeats_max == 0) scope->file->repeats_max = scope->file->repeats_min;
-        if (y->status == EW_OK && scope->file->repeats_min > scope->file->repeats_max)
-            ew_yaml_complain(y, line, "repeats: min %lld is more than max %lld", (long long)scope->file->repeats_min,
-                             (long long)scope->file->repeats_max);
-        return;
+    char known[400];
+    list_keys(measure_keys, N_OF(measure_keys), "", known, sizeof known);
+    ew_yaml_complain(y, line, "%s: is not a key of measure (%s)", name, known);
+}
+
+static void read_budget(struct ew_yaml *y, void *context, const char *name, int line, yaml_node_t *node) {
+    static const struct key time = {"budget: time", KIND_DURATION, 0, 1, 1e8};
+    struct ew_study_budget *budget = context;
+    const char *text = ew_yaml_text(node), *shown = text ? text : "(a list)";
+    if (strcmp(name, "time") == 0) {
+        read_duration(y, &time, line, node, &budget->time_s);
+    } else if (strcmp(name, "energy") == 0) {
+        if (!text || !ew_value_parse_energy(text, &budget->energy_j) || budget->energy_j <= 0)
+            ew_yaml_complain(y, line, "budget: energy: `%s` is not an energy (such as 500 J, 20 kJ, 5 Wh)", shown);
+    } else if (strcmp(name, "disk") == 0) {
+        if (!text || !ew_value_parse_size(text, &budget->disk_bytes))
+            ew_yaml_complain(y, line, "budget: disk: `%s` is not a size (such as 500 MB, 20 GB)", shown);
+    } else {
+        ew_yaml_complain(y, line, "%s: is not a key of budget (time, energy, disk)", name);
     }
-    read_key(y, key, line, node, scope->file);
 }
 
 /* ---- models ---- */
@@ -227,7 +243,7 @@ struct model_entry {
     yaml_node_t *types;
     int types_line;
     int kinds; /* how many of synth, file, box it has */
-    bool box, sample_given;
+    bool box;
 };
 
 static bool read_flag(struct ew_yaml *y, const char *key, int line, const yaml_node_t *node, bool *to) {
@@ -247,6 +263,10 @@ static void read_model_key(struct ew_yaml *y, void *context, const char *key, in
         entry->model.kind = *key == 's' ? EW_STUDY_MODEL_SYNTH : EW_STUDY_MODEL_FILE;
         entry->kinds++;
         read_text(y, &named, line, node, &entry->model.name);
+    } else if (strcmp(key, "else_synth") == 0) {
+        struct key named = text;
+        named.name = key;
+        read_text(y, &named, line, node, &entry->model.else_synth);
     } else if (strcmp(key, "box") == 0) {
         entry->model.kind = EW_STUDY_MODEL_BOX;
         entry->kinds++;
@@ -256,9 +276,10 @@ static void read_model_key(struct ew_yaml *y, void *context, const char *key, in
         entry->types = node;
         entry->types_line = line;
     } else if (strcmp(key, "sample_text") == 0) {
-        entry->sample_given = read_flag(y, key, line, node, &entry->model.has_sample_text);
+        entry->model.sample_given = read_flag(y, key, line, node, &entry->model.has_sample_text);
     } else {
-        ew_yaml_complain(y, line, "%s: is not a key of a model (synth, file, box, types, sample_text)", key);
+        ew_yaml_complain(y, line, "%s: is not a key of a model (synth, file, else_synth, box, types, sample_text)",
+                         key);
     }
 }
 
@@ -281,18 +302,23 @@ static void read_model(struct ew_yaml *y, struct ew_study_file *file, yaml_node_
     struct model_entry entry = {.model = {.line = ew_yaml_line(node)}};
     ew_yaml_each_pair(y, node, "an entry of models", read_model_key, &entry);
     bool synth = entry.model.kind == EW_STUDY_MODEL_SYNTH;
+    bool typed = synth || entry.model.else_synth;
     /* What real models say belongs in a report; random weights say nothing. */
-    if (!entry.sample_given) entry.model.has_sample_text = !synth;
+    if (!entry.model.sample_given) entry.model.has_sample_text = !synth;
     if (y->status != EW_OK) {
         /* said already */
     } else if (entry.kinds != 1) {
         ew_yaml_complain(y, entry.model.line, "models: an entry needs one of synth, file, box");
-    } else if (synth != (entry.types != NULL)) {
+    } else if (entry.model.else_synth && entry.model.kind != EW_STUDY_MODEL_FILE) {
+        ew_yaml_complain(y, entry.model.line, "else_synth: stands in for a file; it needs one");
+    } else if (typed != (entry.types != NULL)) {
         ew_yaml_complain(y, entry.types ? entry.types_line : entry.model.line,
-                         synth ? "types: is missing; synth: %s needs a list such as [q4_0, q4_k_m, q8_0]"
+                         typed ? "types: is missing; synth: %s needs a list such as [q4_0, q4_k_m, q8_0]"
                                : "types: only synthetic models have types to choose%.0s",
-                         synth ? entry.model.name : "");
-    } else if (synth) {
+                         synth   ? entry.model.name
+                         : typed ? entry.model.else_synth
+                                 : "");
+    } else if (typed) {
         add_types(y, file, &entry);
         if (y->status == EW_OK && !ew_yaml_item(y, entry.types, 0))
             ew_yaml_complain(y, entry.types_line, "types: the list is empty");
@@ -300,6 +326,7 @@ static void read_model(struct ew_yaml *y, struct ew_study_file *file, yaml_node_
         y->status = ew_study_file_add_model(file, &entry.model, y->err);
     }
     free(entry.model.name);
+    free(entry.model.else_synth);
 }
 
 static void read_models(struct ew_yaml *y, struct ew_study_file *file, int line, yaml_node_t *node) {
@@ -319,21 +346,36 @@ static void read_models(struct ew_yaml *y, struct ew_study_file *file, int line,
 
 static void read_top(struct ew_yaml *y, void *context, const char *key, int line, yaml_node_t *node) {
     struct ew_study_file *file = context;
-    struct scope sweep = {file, "sweep", sweep_keys, N_OF(sweep_keys)};
-    struct scope measure = {file, "measure", measure_keys, N_OF(measure_keys)};
     const struct key *known = find_key(top_keys, N_OF(top_keys), key);
     if (known) {
         read_key(y, known, line, node, file);
     } else if (strcmp(key, "models") == 0) {
         read_models(y, file, line, node);
-    } else if (strcmp(key, "sweep") == 0) {
-        ew_yaml_each_pair(y, node, "sweep", read_scope, &sweep);
+    } else if (strcmp(key, "sweep") == 0 || strcmp(key, "grid") == 0) {
+        ew_study_read_sweep(y, file, key, line, node);
+    } else if (strcmp(key, "configurations") == 0 || strcmp(key, "exclude") == 0) {
+        ew_study_read_grids(y, file, key, line, node);
     } else if (strcmp(key, "measure") == 0) {
-        ew_yaml_each_pair(y, node, "measure", read_scope, &measure);
+        ew_yaml_each_pair(y, node, "measure", read_measure, file);
+    } else if (strcmp(key, "budget") == 0) {
+        ew_yaml_each_pair(y, node, "budget", read_budget, &file->budget);
     } else {
         char list[200];
-        list_keys(top_keys, N_OF(top_keys), "models, sweep, measure", list, sizeof list);
+        list_keys(top_keys, N_OF(top_keys), "models, sweep, configurations, exclude, measure, budget", list,
+                  sizeof list);
         ew_yaml_complain(y, line, "%s: is not a key of a study file (%s)", key, list);
+    }
+}
+
+/* A run that is told to last longer than it may is a mistake, not a result. */
+static void check_sustained(struct ew_yaml *y, const struct ew_study_file *file, const struct ew_study_values *values) {
+    for (size_t i = 0; i < values->n; i++) {
+        char asked[32], most[32];
+        if ((double)values->value[i] / 1000 < file->timeout_s) continue;
+        ew_value_print_duration((double)values->value[i] / 1000, asked, sizeof asked);
+        ew_value_print_duration(file->timeout_s, most, sizeof most);
+        ew_yaml_complain(y, values->line, "sustained: %s is not less than the timeout of %s (measure: timeout)", asked,
+                         most);
     }
 }
 
@@ -343,9 +385,11 @@ static void check_whole(struct ew_yaml *y, struct ew_study_file *file) {
         ew_yaml_complain(y, 1, "study: is missing: the study needs a name");
     else if (file->n_models == 0)
         ew_yaml_complain(y, 1, "models: is missing or empty: nothing to measure");
-    else if (file->threads.line && (file->prefill_threads.line || file->decode_threads.line))
-        ew_yaml_complain(y, file->threads.line,
-                         "threads: sets prefill and decode alike; give it, or prefill_threads and decode_threads");
+    else
+        ew_study_complete_grids(y, file);
+    check_sustained(y, file, &file->sustained);
+    for (size_t i = 0; i < file->n_configurations; i++)
+        check_sustained(y, file, &file->configurations[i].axis[EW_AXIS_SUSTAINED]);
 }
 
 enum ew_status ew_study_file_parse(const char *path, const char *text, size_t size, struct ew_study_file **out,

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "meter/process_memory.h"
+#include "study/idle_settled.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -174,9 +175,39 @@ void ew_series_free(struct ew_series_record **series, size_t n) {
     *series = NULL;
 }
 
-enum ew_status ew_study_meters_rest(struct ew_study_meters *m, double seconds, const volatile int *stop,
-                                    struct ew_baseline_record *baseline, struct ew_series_record **series, size_t *n,
-                                    struct ew_error *err) {
+/* What the energy meter gave so far, judged; infinite without memory to look at it. */
+static double interval_so_far(const struct ew_study_meters *m, struct ew_meter_sampler *sampler) {
+    enum { MOST = 1 << 17 };
+    const struct ew_meter_info *info = ew_meter_info(m->energy);
+    int64_t *times = malloc(MOST * sizeof *times);
+    double *values = malloc(MOST * info->n_channels * sizeof *values), interval = INFINITY;
+    if (times && values) {
+        size_t n = ew_meter_sampler_copy(sampler, 0, 0, times, values, MOST);
+        interval = ew_idle_interval(info, times, values, n);
+    }
+    free(times);
+    free(values);
+    return interval;
+}
+
+static void wait_until_rested(const struct ew_study_meters *m, struct ew_meter_sampler *sampler, int64_t begin_ns,
+                              const struct ew_rest_limits *limits, const volatile int *stop) {
+    bool judged = m->energy && limits->until > 0;
+    double next_s = limits->min_s;
+    for (;;) {
+        double rested_s = (double)(ew_clock_now_ns() - begin_ns) * 1e-9;
+        if ((stop && *stop) || rested_s >= (judged ? limits->max_s : limits->min_s)) return;
+        if (judged && rested_s >= next_s) {
+            if (interval_so_far(m, sampler) <= limits->until) return;
+            next_s = rested_s + 1;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+}
+
+enum ew_status ew_study_meters_rest(struct ew_study_meters *m, const struct ew_rest_limits *limits,
+                                    const volatile int *stop, struct ew_baseline_record *baseline,
+                                    struct ew_series_record **series, size_t *n, struct ew_error *err) {
     *series = NULL;
     *n = 0;
     struct ew_meter_sampler *sampler = NULL;
@@ -187,8 +218,7 @@ enum ew_status ew_study_meters_rest(struct ew_study_meters *m, double seconds, c
         return status;
     }
     baseline->begin_ns = ew_clock_now_ns();
-    int64_t end = baseline->begin_ns + (int64_t)(seconds * 1e9);
-    while (ew_clock_now_ns() < end && !(stop && *stop)) nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    wait_until_rested(m, sampler, baseline->begin_ns, limits, stop);
     baseline->end_ns = ew_clock_now_ns();
     ew_meter_sampler_stop(sampler);
     for (size_t i = 0; status == EW_OK && i < m->n_used; i++)

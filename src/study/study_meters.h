@@ -38,9 +38,14 @@ enum ew_status ew_series_add_trace(struct ew_series_record **series, size_t *n, 
                                    int64_t meter_id, struct ew_error *err);
 void ew_series_free(struct ew_series_record **series, size_t n);
 
-/* Samples all used meters for seconds at rest, less when *stop becomes non-zero. series: ew_series_free. */
-enum ew_status ew_study_meters_rest(struct ew_study_meters *meters, double seconds, const volatile int *stop,
-                                    struct ew_baseline_record *baseline, struct ew_series_record **series, size_t *n,
-                                    struct ew_error *err);
+struct ew_rest_limits {
+    double min_s, max_s; /* at least and at most so long */
+    double until;        /* over once idle power is known to ± this share of it, idle_settled.h; 0 = after min_s */
+};
+
+/* Samples all used meters at rest, less when *stop becomes non-zero. series: ew_series_free. */
+enum ew_status ew_study_meters_rest(struct ew_study_meters *meters, const struct ew_rest_limits *limits,
+                                    const volatile int *stop, struct ew_baseline_record *baseline,
+                                    struct ew_series_record **series, size_t *n, struct ew_error *err);
 
 #endif

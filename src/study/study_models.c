@@ -64,6 +64,15 @@ static enum ew_status at_line(const char *study_path, int line, enum ew_status s
 
 /* ---- locating ---- */
 
+static enum ew_status stat_file(struct ew_located_model *m, struct ew_error *err) {
+    struct stat info;
+    if (stat(m->path, &info) != 0)
+        return ew_error_errno(err, errno == ENOENT ? EW_ERR_NOT_FOUND : EW_ERR_IO, errno, "%s: cannot open", m->path);
+    if (!S_ISREG(info.st_mode)) return ew_error_set(err, EW_ERR_ARGUMENT, "%s: is not a regular file", m->path);
+    m->file_bytes = (uint64_t)info.st_size;
+    return EW_OK;
+}
+
 static enum ew_status locate_file(const struct ew_study_file *study, struct ew_located_model *m, struct ew_error *err) {
     if (m->from->kind == EW_STUDY_MODEL_BOX) {
         char path[PATH_MAX];
@@ -73,21 +82,15 @@ static enum ew_status locate_file(const struct ew_study_file *study, struct ew_l
     } else {
         m->path = beside_study(study, m->from->name);
     }
-    if (!m->path) return no_memory(study, err);
-    struct stat info;
-    if (stat(m->path, &info) != 0)
-        return ew_error_errno(err, errno == ENOENT ? EW_ERR_NOT_FOUND : EW_ERR_IO, errno, "%s: cannot open", m->path);
-    if (!S_ISREG(info.st_mode)) return ew_error_set(err, EW_ERR_ARGUMENT, "%s: is not a regular file", m->path);
-    m->file_bytes = (uint64_t)info.st_size;
-    return EW_OK;
+    return m->path ? stat_file(m, err) : no_memory(study, err);
 }
 
-static enum ew_status unknown_shape(const struct ew_study_model *from, struct ew_error *err) {
+static enum ew_status unknown_shape(const char *name, struct ew_error *err) {
     char list[360];
     size_t used = 0;
     for (size_t i = 0; i < ew_shape_count() && used < sizeof list; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", ew_shape_at(i)->name);
-    return ew_error_set(err, EW_ERR_ARGUMENT, "synth: `%s` is not a known shape (%s)", from->name, list);
+    return ew_error_set(err, EW_ERR_ARGUMENT, "synth: `%s` is not a known shape (%s)", name, list);
 }
 
 static enum ew_status find_type(const struct ew_study_model *from, enum ew_file_type *out, struct ew_error *err) {
@@ -108,10 +111,10 @@ static enum ew_status find_type(const struct ew_study_model *from, enum ew_file_
     return ew_error_set(err, EW_ERR_ARGUMENT, "types: `%s` cannot be written (%s can)", from->type, list);
 }
 
-static enum ew_status locate_synth(const struct ew_study_file *study, const char *cache, struct ew_located_model *m,
-                                   struct ew_error *err) {
-    m->shape = ew_shape_find(m->from->name);
-    if (!m->shape) return unknown_shape(m->from, err);
+static enum ew_status locate_synth(const struct ew_study_file *study, const char *cache, const char *shape,
+                                   struct ew_located_model *m, struct ew_error *err) {
+    m->shape = ew_shape_find(shape);
+    if (!m->shape) return unknown_shape(shape, err);
     struct ew_synth_params params = {.shape = m->shape, .seed = SYNTH_SEED};
     enum ew_status status = find_type(m->from, &params.file_type, err);
     struct ew_synth_summary summary;
@@ -129,6 +132,36 @@ static enum ew_status locate_synth(const struct ew_study_file *study, const char
     struct stat info;
     m->to_write = stat(m->path, &info) != 0 || (uint64_t)info.st_size != summary.file_bytes;
     return EW_OK;
+}
+
+/* The path with {type} replaced, in capitals or as written; the caller's. NULL = out of memory. */
+static char *typed_path(const struct ew_study_model *from, bool capitals) {
+    static const char mark[] = "{type}";
+    const char *at = strstr(from->name, mark);
+    char *path = NULL;
+    if (!at) return strdup(from->name);
+    int before = (int)(at - from->name);
+    if (asprintf(&path, "%.*s%s%s", before, from->name, from->type, at + sizeof mark - 1) < 0) return NULL;
+    for (size_t i = 0; capitals && i < strlen(from->type); i++)
+        path[before + (int)i] = (char)toupper((unsigned char)path[before + (int)i]);
+    return path;
+}
+
+/* A file where it is there, otherwise the shape that stands in for it. */
+static enum ew_status locate_either(const struct ew_study_file *study, const char *cache, struct ew_located_model *m,
+                                    struct ew_error *err) {
+    for (int i = 0; i < 2; i++) {
+        char *name = typed_path(m->from, i == 0), *path = name ? beside_study(study, name) : NULL;
+        free(name);
+        if (!path) return no_memory(study, err);
+        if (access(path, F_OK) == 0) {
+            m->path = path;
+            return stat_file(m, err);
+        }
+        free(path);
+    }
+    m->stands_in = true;
+    return locate_synth(study, cache, m->from->else_synth, m, err);
 }
 
 /* Of the nearest folder above path that exists. */
@@ -153,9 +186,12 @@ enum ew_status ew_study_models_locate(const struct ew_study_file *study, const c
     for (size_t i = 0; status == EW_OK && i < study->n_models; i++) {
         struct ew_located_model *m = &all.models[all.n++];
         m->from = &study->models[i];
-        status =
-            m->from->kind == EW_STUDY_MODEL_SYNTH ? locate_synth(study, all.cache, m, err) : locate_file(study, m, err);
+        status = m->from->kind == EW_STUDY_MODEL_SYNTH ? locate_synth(study, all.cache, m->from->name, m, err)
+                 : m->from->else_synth                 ? locate_either(study, all.cache, m, err)
+                                                       : locate_file(study, m, err);
         status = at_line(study->path, m->from->line, status, err);
+        for (size_t j = 0; status == EW_OK && m->to_write && j + 1 < all.n; j++)
+            m->to_write = strcmp(all.models[j].path, m->path) != 0; /* written once, whoever stands in */
         if (status == EW_OK && m->to_write) all.write_bytes += m->file_bytes;
     }
     if (status != EW_OK) {

@@ -10,6 +10,7 @@ struct ew_located_model {
     const struct ew_study_model *from; /* the study file's */
     char *path;
     const struct ew_shape *shape;  /* synthetic ones; otherwise NULL */
+    bool stands_in;                /* synthetic, because the file that was asked for is not there */
     bool to_write;                 /* synthetic, and not in the cache yet */
     uint64_t file_bytes;           /* as it is, or as it will be */
     struct ew_model_record record; /* after ew_study_models_describe; its texts are owned */

@@ -64,19 +64,34 @@ struct ew_config_record {
     int64_t cpu_mask;   /* 0 = all */
     bool sample_text;
     const char *engine; /* command of another engine, or NULL */
+    /* Zero and NULL in what follows are the defaults, so that records of older stores mean the same. */
+    int64_t batch;        /* most tokens in flight while reading a prompt; 0 = the engine's default */
+    const char *cores;    /* CPUs it may run on: "0-3"; NULL = all */
+    int64_t sustained_ms; /* go on for so long after the measured phases; 0 = not */
+    const char *load;     /* state of the page cache: "warm", "cold"; NULL = as it came */
+    const char *backend;  /* NULL = "cpu" */
+    const char *kv_type;  /* NULL = "f16" */
+    const char *governor; /* settings of the machine; NULL and 0 = as it was found */
+    int64_t frequency_cap_hz;
+    const char *power_mode, *epp;
 };
 
 /* One start of `edgewise study`: a study that was killed and resumed has several. */
 struct ew_invocation_record {
     int64_t id, study_id, machine_id;
     int64_t started_unix_ns;
-    int64_t started_ns;      /* same moment as started_unix_ns, so stamps convert to wall-clock */
-    int64_t ended_unix_ns;   /* EW_MISSING: still running, or killed */
-    const char *boot_id;     /* stamps compare only within one boot */
-    const char *version;     /* of edgewise */
-    const char *build;       /* compiler and flags */
-    const char *state_json;  /* governor, clocks, temperatures, power mode at the start */
-    const char *energy_none; /* why there is no energy figure; NULL when there is one */
+    int64_t started_ns;        /* same moment as started_unix_ns, so stamps convert to wall-clock */
+    int64_t ended_unix_ns;     /* EW_MISSING: still running, or killed */
+    const char *boot_id;       /* stamps compare only within one boot */
+    const char *version;       /* of edgewise */
+    const char *build;         /* compiler and flags */
+    const char *state_json;    /* governor, clocks, temperatures, power mode at the start */
+    const char *energy_none;   /* why there is no energy figure; NULL when there is one */
+    const char *left_out_json; /* configurations that were not run: [{"what", "why", "n"}]; NULL = none */
+    /* Known at its end. */
+    const char *stopped; /* why it ended before all was done: "interrupted", "budget: time: …"; NULL = it was done */
+    int64_t own_cpu_ns;  /* processor time of the study runner itself, meters included, engines not */
+    int64_t own_max_rss_bytes; /* its largest resident set */
 };
 
 /* A meter that was probed, used or not. */
@@ -113,7 +128,7 @@ struct ew_baseline_record {
 };
 
 struct ew_phase_record {
-    const char *name; /* "load", "warmup", "depth", "prefill", "decode", "sample" */
+    const char *name; /* "load", "warmup", "depth", "prefill", "decode", "sustained", "sample" */
     int64_t begin_ns, end_ns;
     int64_t n_tokens;                                     /* evaluated in this phase */
     int64_t vm_hwm_bytes, rss_anon_bytes, rss_file_bytes; /* as the child saw itself at the end */
@@ -124,6 +139,28 @@ struct ew_phase_record {
 struct ew_ledger_record {
     bool present;
     int64_t weights_mapped, weights_packed, kv_cache, activations, scratch, tokenizer, runtime, total;
+};
+
+/* About a second of decoding in the phase `sustained`. */
+struct ew_sustained_window {
+    int64_t end_ns, n_tokens, decode_ns; /* decode_ns: time spent generating them, without reading prompts */
+};
+
+/* The circumstances of a trial. */
+struct ew_trial_conditions {
+    const char *gate;      /* outcome of the thermal gate, thermal_gate.h; NULL = none asked for */
+    double gate_waited_s;  /* NAN without a gate */
+    double start_c, end_c; /* the processor just before and after; NAN unknown */
+    double cached_share;   /* of the model file in the page cache when it began; NAN unknown */
+    /* Counted by the machine during the trial; EW_MISSING unknown. */
+    int64_t throttle_core_events, throttle_package_events;
+    int64_t pi_flags_before, pi_flags_after; /* Raspberry Pi get_throttled */
+    bool throttled;                          /* one of the above says so */
+    int64_t swap_in_pages, swap_out_pages;   /* of the whole machine; EW_MISSING unknown */
+    const char *meter_lost;                  /* why the energy readings do not last to the end; NULL: they do */
+    double spent_j;     /* gross, of the whole trial, for the budget; reports integrate the phases. NAN unknown */
+    int64_t own_cpu_ns; /* processor time that the study runner took meanwhile, meters included */
+    const char *notes;  /* what was asked for and could not be had; NULL = nothing */
 };
 
 struct ew_trial_record {
@@ -156,6 +193,9 @@ struct ew_trial_record {
     const int64_t *stamps_ns;
     size_t n_stamps;
     int64_t first_stamp_ns, last_stamp_ns;
+    const struct ew_sustained_window *windows; /* of the phase `sustained`, in order */
+    size_t n_windows;
+    struct ew_trial_conditions conditions;
     /* Samples; in records read by ew_store_read_study n_series is 0: see ew_store_read_series. */
     const struct ew_series_record *series;
     size_t n_series;

@@ -1,57 +1,57 @@
-/* Owns the order of events of a study: records, meters, rest, trials, rest. One trial: trial_run.c; which trials:
+/* Owns the order of events of a study: records, meters, rest, trials, rest. One trial: study_trial.c; which trials:
  * study_plan.c; which are worth repeating: study_slots.c. */
 #include "study/study_run.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/small_file.h"
 #include "study/machine_facts.h"
-#include "study/study_slots.h"
+#include "study/study_runner.h"
 #include "study/trial_child.h"
-#include "study/trial_run.h"
-#include "study/trial_speed.h"
+#include "study/trial_conditions.h"
 
+#include <jansson.h>
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-struct runner {
-    const struct ew_study_request *request;
-    struct ew_error *err;
-    struct ew_study_plan plan;
-    struct ew_study_slots slots;
-    struct ew_study_meters meters;
-    bool meters_open;
-    int64_t study_id, machine_id, invocation_id, seed;
-    struct ew_study_progress progress;
-};
-
-static int64_t unix_now_ns(void) {
+int64_t ew_study_unix_now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static bool stop_soon(const struct runner *r) {
+bool ew_study_stops_soon(const struct ew_study_runner *r) {
     const volatile int *soon = r->request->stop_soon, *now = r->request->stop_now;
     return (soon && *soon) || (now && *now);
 }
 
+void ew_study_say(const struct ew_study_runner *r, const char *format, ...) {
+    char line[EW_ERROR_MESSAGE_SIZE + 100];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (r->request->watcher.said) r->request->watcher.said(r->request->watcher.context, line);
+}
+
 /* ---- records ---- */
 
-static enum ew_status put_study(struct runner *r) {
+static enum ew_status put_study(struct ew_study_runner *r) {
     const struct ew_study_file *study = r->request->study;
     const struct ew_study_sink *sink = r->request->sink;
     char *settings = ew_study_file_json(study);
     /* 53 bits, so that the seed survives every JSON reader. */
-    int64_t seed = study->seed ? study->seed : (unix_now_ns() ^ ((int64_t)getpid() << 20)) & ((1LL << 53) - 1);
+    int64_t seed = study->seed ? study->seed : (ew_study_unix_now_ns() ^ ((int64_t)getpid() << 20)) & ((1LL << 53) - 1);
     const struct ew_study_record record = {.name = study->name,
                                            .file = study->source ? study->path : NULL,
                                            .source = study->source,
                                            .settings_json = settings,
                                            .seed = seed,
-                                           .created_unix_ns = unix_now_ns()};
+                                           .created_unix_ns = ew_study_unix_now_ns()};
     enum ew_status status = sink->put_study(sink->context, &record, &r->study_id, r->err);
     free(settings);
     r->seed = seed;
@@ -60,7 +60,7 @@ static enum ew_status put_study(struct runner *r) {
     return status;
 }
 
-static enum ew_status put_machine(struct runner *r) {
+static enum ew_status put_machine(struct ew_study_runner *r) {
     struct ew_machine_record record;
     enum ew_status status = ew_machine_facts_make(r->request->machine, &record, r->err);
     if (status != EW_OK) return status;
@@ -69,7 +69,7 @@ static enum ew_status put_machine(struct runner *r) {
     return status;
 }
 
-static enum ew_status put_configs(struct runner *r, int64_t *config_ids) {
+static enum ew_status put_configs(struct ew_study_runner *r, int64_t *config_ids) {
     const struct ew_study_sink *sink = r->request->sink;
     enum ew_status status = EW_OK;
     for (size_t i = 0; status == EW_OK && i < r->plan.n_configs; i++) {
@@ -83,7 +83,7 @@ static enum ew_status put_configs(struct runner *r, int64_t *config_ids) {
 }
 
 /* The trials that are wanted, finished or not, in order. */
-static enum ew_status put_plan(struct runner *r) {
+static enum ew_status put_plan(struct ew_study_runner *r) {
     const struct ew_study_sink *sink = r->request->sink;
     struct ew_trial_record *trials = calloc(r->plan.n_trials + 1, sizeof *trials);
     if (!trials) return ew_error_set(r->err, EW_ERR_MEMORY, "study: out of memory");
@@ -103,27 +103,43 @@ static enum ew_status put_plan(struct runner *r) {
     return status;
 }
 
-static enum ew_status put_invocation(struct runner *r) {
+/* NULL when nothing was left out, or no memory is left to say so. */
+static char *left_out_json(const struct ew_study_plan *plan) {
+    if (plan->n_left_out == 0) return NULL;
+    json_t *list = json_array();
+    for (size_t i = 0; i < plan->n_left_out; i++) {
+        const struct ew_plan_left_out *l = &plan->left_out[i];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:b}", "what", l->what, "why", l->why, "n",
+                                              (json_int_t)l->n, "asked", l->asked));
+    }
+    char *text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return text;
+}
+
+static enum ew_status put_invocation(struct ew_study_runner *r) {
     const struct ew_study_sink *sink = r->request->sink;
-    char boot[64] = "", *state = ew_machine_state_json(r->request->machine);
+    char boot[64] = "", *state = ew_machine_state_json(r->request->machine), *left_out = left_out_json(&r->plan);
     ew_small_file_read("", "/proc/sys/kernel/random/boot_id", boot, sizeof boot);
     const struct ew_invocation_record record = {.study_id = r->study_id,
                                                 .machine_id = r->machine_id,
-                                                .started_unix_ns = unix_now_ns(),
+                                                .started_unix_ns = ew_study_unix_now_ns(),
                                                 .started_ns = ew_clock_now_ns(),
                                                 .ended_unix_ns = EW_MISSING,
                                                 .boot_id = boot,
                                                 .version = r->request->version,
                                                 .build = ew_build_text(),
                                                 .state_json = state,
-                                                .energy_none = r->meters.energy ? NULL : r->meters.energy_none};
+                                                .energy_none = r->meters.energy ? NULL : r->meters.energy_none,
+                                                .left_out_json = left_out};
     enum ew_status status = sink->put_invocation(sink->context, &record, &r->invocation_id, r->err);
     free(state);
+    free(left_out);
     if (status == EW_OK) status = ew_study_meters_put(&r->meters, sink, r->invocation_id, r->err);
     return status;
 }
 
-static enum ew_status prepare(struct runner *r) {
+static enum ew_status prepare(struct ew_study_runner *r) {
     const struct ew_study_request *q = r->request;
     enum ew_status status = put_study(r);
     if (status == EW_OK) status = put_machine(r);
@@ -141,17 +157,22 @@ static enum ew_status prepare(struct runner *r) {
 
 /* ---- rest ---- */
 
-static enum ew_status rest(struct runner *r, const char *place) {
+static enum ew_status rest(struct ew_study_runner *r, const char *place) {
     const struct ew_study_request *q = r->request;
-    if (!r->meters.energy || q->study->idle_s <= 0 || stop_soon(r)) return EW_OK;
+    if (!r->meters.energy || q->study->idle_s <= 0 || ew_study_stops_soon(r)) return EW_OK;
     if (q->watcher.resting) q->watcher.resting(q->watcher.context, place, q->study->idle_s);
+    const struct ew_rest_limits limits = {q->study->idle_s, q->study->idle_max_s, q->study->idle_until};
     struct ew_baseline_record baseline = {.invocation_id = r->invocation_id, .place = place};
     struct ew_series_record *series = NULL;
     size_t n = 0;
     int64_t id = 0;
-    enum ew_status status =
-        ew_study_meters_rest(&r->meters, q->study->idle_s, q->stop_soon, &baseline, &series, &n, r->err);
-    if (status != EW_OK) return status;
+    enum ew_status status = ew_study_meters_rest(&r->meters, &limits, q->stop_soon, &baseline, &series, &n, r->err);
+    if (status == EW_ERR_MEMORY) return status;
+    if (status != EW_OK) { /* a meter that has gone: what was measured stays */
+        ew_study_say(r, "no idle power %s the runs: %s", place, r->err->message);
+        *r->err = (struct ew_error){0};
+        return EW_OK;
+    }
     status = q->sink->put_baseline(q->sink->context, &baseline, series, n, &id, r->err);
     ew_series_free(&series, n);
     return status;
@@ -159,13 +180,7 @@ static enum ew_status rest(struct runner *r, const char *place) {
 
 /* ---- trials ---- */
 
-static void on_tick(void *context, const char *phase) {
-    struct runner *r = context;
-    r->progress.phase = phase;
-    if (r->request->watcher.tick) r->request->watcher.tick(r->request->watcher.context, &r->progress);
-}
-
-static void note_progress(struct runner *r, size_t index) {
+void ew_study_note_progress(struct ew_study_runner *r, size_t index) {
     const struct ew_plan_trial *t = &r->plan.trials[index];
     struct ew_slots_estimate left = ew_study_slots_estimate(&r->slots);
     r->progress.done = left.done;
@@ -178,98 +193,45 @@ static void note_progress(struct runner *r, size_t index) {
     r->progress.phase = NULL;
 }
 
-static struct ew_trial_spec make_spec(const struct runner *r, const struct ew_plan_trial *t) {
-    const struct ew_study_file *study = r->request->study;
-    const struct ew_config_record *c = &r->plan.configs[t->config].record;
-    struct ew_trial_spec spec = {
-        .model = r->request->models->models[r->plan.configs[t->config].model].record.path,
-        .context = (uint32_t)c->context,
-        .depth = (uint32_t)c->depth,
-        .prompt_tokens = (uint32_t)c->prompt_tokens,
-        .generate_tokens = (uint32_t)c->generate_tokens,
-        .threads_prefill = (uint32_t)c->prefill_threads,
-        .threads_decode = (uint32_t)c->decode_threads,
-        .cpu_mask = (uint64_t)c->cpu_mask,
-        .seed = (uint64_t)(r->seed + t->repeat),
-        .warmup_limit_ms = (uint32_t)(study->warmup_s * 1000),
-        .idle_gap_ms = r->meters.energy ? (uint32_t)(study->gap_s * 1000) : 0,
-    };
-    ew_layout_by_name(c->layout, &spec.layout);
-    if (c->sample_text && t->repeat == 0) { /* greedy text is the same every time: once is enough */
-        spec.sample_prompt = study->sample_prompt;
-        spec.sample_tokens = (uint32_t)study->sample_tokens;
+/* Whether the budgets allow one more; otherwise out says which does not. */
+static bool may_begin(const struct ew_study_runner *r, size_t index, struct ew_study_outcome *out) {
+    const struct ew_spent spent = {(double)(ew_clock_now_ns() - r->started_ns) * 1e-9,
+                                   ew_study_slots_spent_j(&r->slots)};
+    const struct ew_next_trial next = ew_study_slots_next(&r->slots, index);
+    char why[sizeof out->stopped_why - 16];
+    if (ew_study_budget_allows(&r->request->study->budget, &spent, &next, why, sizeof why)) return true;
+    snprintf(out->stopped_why, sizeof out->stopped_why, "budget: %s", why);
+    return false;
+}
+
+static enum ew_status run_trials(struct ew_study_runner *r, struct ew_study_outcome *out) {
+    enum ew_status status = EW_OK;
+    for (size_t i = 0; status == EW_OK && !out->stopped && i < r->plan.n_trials; i++) {
+        if (!ew_study_slots_wants(&r->slots, r->request->study, i)) continue;
+        out->stopped = ew_study_stops_soon(r) || !may_begin(r, i, out);
+        if (!out->stopped) status = ew_study_run_trial(r, i);
     }
-    return spec;
-}
-
-static double last_temperature(const struct ew_trial_record *trial) {
-    for (size_t i = 0; i < trial->n_series; i++)
-        if (trial->series[i].n > 0 && strcmp(trial->series[i].unit, "celsius") == 0)
-            return trial->series[i].value[trial->series[i].n - 1];
-    return NAN;
-}
-
-static enum ew_status finish(struct runner *r, size_t index, struct ew_trial_result *result) {
-    const struct ew_plan_trial *t = &r->plan.trials[index];
-    struct ew_trial_record record = *ew_trial_result_record(result);
-    record.study_id = r->study_id;
-    record.config_id = r->plan.configs[t->config].record.id;
-    record.invocation_id = r->invocation_id;
-    record.key = t->key;
-    record.repeat = t->repeat;
-    record.position = (int64_t)index;
-    record.seed = r->seed + t->repeat;
-    enum ew_status status = r->request->sink->finish_trial(r->request->sink->context, &record, r->err);
-    if (status != EW_OK) return status;
-    ew_study_slots_note(&r->slots, index, &record);
-    note_progress(r, index);
-    r->progress.degrees_c = last_temperature(&record);
-    r->progress.prefill_tokens_per_s = ew_trial_prefill_speed(&record);
-    r->progress.decode_tokens_per_s = ew_trial_decode_speed(&record);
-    if (r->request->watcher.finished) r->request->watcher.finished(r->request->watcher.context, &r->progress, &record);
-    return EW_OK;
-}
-
-static enum ew_status run_trial(struct runner *r, size_t index) {
-    const struct ew_study_request *q = r->request;
-    const struct ew_plan_trial *t = &r->plan.trials[index];
-    note_progress(r, index);
-    enum ew_status status = q->sink->begin_trial(q->sink->context, t->key, r->invocation_id, unix_now_ns(), r->err);
-    if (status != EW_OK) return status;
-    struct ew_trial_setup setup = {.engine = q->engine,
-                                   .spec = make_spec(r, t),
-                                   .timeout_s = q->study->timeout_s,
-                                   .meters = &r->meters,
-                                   .stop = q->stop_now,
-                                   .tick = on_tick,
-                                   .tick_context = r};
-    struct ew_trial_result *result = NULL;
-    status = ew_trial_run(&setup, &result, r->err);
-    if (status != EW_OK) {
-        q->sink->abandon_trial(q->sink->context, t->key, NULL);
-        return status;
+    if (status == EW_ERR_CANCELLED) {
+        out->stopped = true;
+        status = EW_OK;
     }
-    status = finish(r, index, result);
-    ew_trial_result_close(&result);
+    if (out->stopped && !*out->stopped_why) snprintf(out->stopped_why, sizeof out->stopped_why, "interrupted");
     return status;
 }
 
-static enum ew_status run_trials(struct runner *r, struct ew_study_outcome *out) {
-    enum ew_status status = EW_OK;
-    for (size_t i = 0; status == EW_OK && i < r->plan.n_trials; i++) {
-        if (!ew_study_slots_wants(&r->slots, r->request->study, i)) continue;
-        if (stop_soon(r)) {
-            out->stopped = true;
-            break;
-        }
-        status = run_trial(r, i);
-    }
-    if (status != EW_ERR_CANCELLED) return status;
-    out->stopped = true;
-    return EW_OK;
+/* What a study that was killed may have left set. */
+static void recover_device(struct ew_study_runner *r) {
+    const struct ew_study_device *device = r->request->limits.device;
+    struct ew_error why = {0};
+    bool undone = false;
+    if (!device || !device->recover) return;
+    if (device->recover(device->context, &undone, &why) != EW_OK)
+        ew_study_say(r, "settings that an earlier study left could not be put back: %s", why.message);
+    else if (undone)
+        ew_study_say(r, "settings that an earlier study left were put back");
 }
 
-static enum ew_status run_all(struct runner *r, struct ew_study_outcome *out) {
+static enum ew_status run_all(struct ew_study_runner *r, struct ew_study_outcome *out) {
     const struct ew_study_request *q = r->request;
     enum ew_status status = ew_study_meters_open(q->meters, q->study->energy, &r->meters, r->err);
     if (status != EW_OK) return status;
@@ -279,14 +241,20 @@ static enum ew_status run_all(struct runner *r, struct ew_study_outcome *out) {
     if (status == EW_OK && q->watcher.begun) q->watcher.begun(q->watcher.context, left.done, left.total, &r->meters);
     if (status == EW_OK) status = rest(r, "before");
     if (status == EW_OK) status = run_trials(r, out);
+    ew_study_restore_device(r);
     if (status == EW_OK && !out->stopped) status = rest(r, "after");
     /* Repeats that were not needed leave the plan. */
     if (status == EW_OK && r->slots.n_dropped > 0) status = put_plan(r);
-    if (status == EW_OK) status = q->sink->end_invocation(q->sink->context, r->invocation_id, unix_now_ns(), r->err);
+    const struct ew_invocation_record end = {.id = r->invocation_id,
+                                             .ended_unix_ns = ew_study_unix_now_ns(),
+                                             .stopped = out->stopped ? out->stopped_why : NULL,
+                                             .own_cpu_ns = ew_conditions_own_cpu_ns() - r->own_cpu_ns,
+                                             .own_max_rss_bytes = ew_conditions_own_max_rss_bytes()};
+    if (status == EW_OK) status = q->sink->end_invocation(q->sink->context, &end, r->err);
     return status;
 }
 
-static void count(const struct runner *r, struct ew_study_outcome *out) {
+static void count(const struct ew_study_runner *r, struct ew_study_outcome *out) {
     out->study_id = r->study_id;
     for (size_t i = 0; i < r->plan.n_trials; i++) {
         if (r->slots.slots[i].dropped) continue;
@@ -299,10 +267,14 @@ static void count(const struct runner *r, struct ew_study_outcome *out) {
 enum ew_status ew_study_run(const struct ew_study_request *request, struct ew_study_outcome *out,
                             struct ew_error *err) {
     struct ew_error own = {0};
-    struct runner r = {.request = request,
-                       .err = err ? err : &own,
-                       .progress = {.degrees_c = NAN, .prefill_tokens_per_s = NAN, .decode_tokens_per_s = NAN}};
+    struct ew_study_runner r = {
+        .request = request,
+        .err = err ? err : &own,
+        .started_ns = ew_clock_now_ns(),
+        .own_cpu_ns = ew_conditions_own_cpu_ns(),
+        .progress = {.degrees_c = NAN, .prefill_tokens_per_s = NAN, .decode_tokens_per_s = NAN}};
     *out = (struct ew_study_outcome){0};
+    recover_device(&r);
     enum ew_status status = prepare(&r);
     bool any = false;
     for (size_t i = 0; status == EW_OK && i < r.plan.n_trials; i++)

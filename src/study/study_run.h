@@ -26,12 +26,14 @@ struct ew_study_watcher {
     void (*resting)(void *context, const char *place, double seconds);
     void (*tick)(void *context, const struct ew_study_progress *progress);
     void (*finished)(void *context, const struct ew_study_progress *progress, const struct ew_trial_record *trial);
+    void (*said)(void *context, const char *line); /* something that a person should know */
 };
 
 struct ew_study_request {
     const struct ew_study_file *study;
     const struct ew_located_models *models; /* described */
-    const struct ew_machine *machine;
+    struct ew_machine *machine;             /* read again around each trial */
+    const char *root;                       /* as for ew_machine_open; may be NULL */
     struct ew_plan_limits limits;
     const char *const *engine; /* command, NULL-terminated */
     const struct ew_study_sink *sink;
@@ -47,7 +49,8 @@ struct ew_study_outcome {
     size_t total;                    /* trials in the plan, without those that turned out not to be needed */
     size_t done;                     /* have a result, from now or earlier */
     size_t count[EW_TRIAL_STATUSES]; /* by status */
-    bool stopped;                    /* by stop_soon or stop_now */
+    bool stopped;                    /* by stop_soon or stop_now, or by a budget */
+    char stopped_why[200];           /* "interrupted", or the budget that would be exceeded; "" = not stopped */
 };
 
 /* Errors: what the sink, the meters or starting the engine give; *out is set in any case once the plan is known. A

@@ -12,6 +12,7 @@ struct ew_trial_state {
     enum ew_trial_status status;
     double prefill_tokens_per_s, decode_tokens_per_s; /* NAN unless it is ok */
     int64_t duration_ns;                              /* 0 unless it has ended */
+    double spent_j;                                   /* NAN unknown */
 };
 
 struct ew_study_sink {
@@ -23,7 +24,8 @@ struct ew_study_sink {
     enum ew_status (*put_model)(void *, const struct ew_model_record *, int64_t *id, struct ew_error *);
     enum ew_status (*put_config)(void *, const struct ew_config_record *, int64_t *id, struct ew_error *);
     enum ew_status (*put_invocation)(void *, const struct ew_invocation_record *, int64_t *id, struct ew_error *);
-    enum ew_status (*end_invocation)(void *, int64_t id, int64_t ended_unix_ns, struct ew_error *);
+    /* Its id, ended_unix_ns, stopped, own_cpu_ns, own_max_rss_bytes. */
+    enum ew_status (*end_invocation)(void *, const struct ew_invocation_record *, struct ew_error *);
     enum ew_status (*put_meter)(void *, const struct ew_meter_record *, int64_t *id, struct ew_error *);
     enum ew_status (*put_baseline)(void *, const struct ew_baseline_record *, const struct ew_series_record *, size_t n,
                                    int64_t *id, struct ew_error *);

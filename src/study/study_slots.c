@@ -28,13 +28,14 @@ enum ew_status ew_study_slots_open(const struct ew_study_plan *plan, const struc
         struct ew_trial_state wanted;
         memcpy(wanted.key, plan->trials[i].key, sizeof wanted.key);
         const struct ew_trial_state *s = n ? bsearch(&wanted, states, n, sizeof *states, compare_states) : NULL;
-        slots[i] =
-            (struct ew_study_slot){.status = EW_TRIAL_PLANNED, .prefill_tokens_per_s = NAN, .decode_tokens_per_s = NAN};
+        slots[i] = (struct ew_study_slot){
+            .status = EW_TRIAL_PLANNED, .prefill_tokens_per_s = NAN, .decode_tokens_per_s = NAN, .spent_j = NAN};
         if (!s || s->status <= EW_TRIAL_RUNNING) continue;
         slots[i] = (struct ew_study_slot){.status = s->status,
                                           .prefill_tokens_per_s = s->prefill_tokens_per_s,
                                           .decode_tokens_per_s = s->decode_tokens_per_s,
-                                          .seconds = (double)s->duration_ns * 1e-9};
+                                          .seconds = (double)s->duration_ns * 1e-9,
+                                          .spent_j = s->spent_j};
     }
     free(states);
     *out = (struct ew_study_slots){.plan = plan, .slots = slots};
@@ -50,7 +51,8 @@ void ew_study_slots_note(struct ew_study_slots *slots, size_t index, const struc
     slots->slots[index] = (struct ew_study_slot){.status = record->status,
                                                  .prefill_tokens_per_s = ew_trial_prefill_speed(record),
                                                  .decode_tokens_per_s = ew_trial_decode_speed(record),
-                                                 .seconds = (double)(record->end_ns - record->begin_ns) * 1e-9};
+                                                 .seconds = (double)(record->end_ns - record->begin_ns) * 1e-9,
+                                                 .spent_j = record->conditions.spent_j};
 }
 
 static bool is_enough(const struct ew_study_slots *s, const struct ew_study_file *study, size_t config) {
@@ -120,4 +122,47 @@ struct ew_slots_estimate ew_study_slots_estimate(const struct ew_study_slots *s)
     free(seen);
     out.fraction = spent + out.seconds_left > 0 ? spent / (spent + out.seconds_left) : 1;
     return out;
+}
+
+double ew_study_slots_spent_j(const struct ew_study_slots *s) {
+    double sum = 0;
+    for (size_t i = 0; i < s->plan->n_trials; i++)
+        if (s->slots[i].status > EW_TRIAL_RUNNING && !isnan(s->slots[i].spent_j)) sum += s->slots[i].spent_j;
+    return sum;
+}
+
+struct sums {
+    double seconds, energy_s, energy_j, cost; /* energy_s: time of those whose energy is known */
+    size_t n, n_energy;
+};
+
+static void add_slot(struct sums *sums, const struct ew_study_slot *slot, double cost) {
+    sums->seconds += slot->seconds;
+    sums->cost += cost;
+    sums->n++;
+    if (isnan(slot->spent_j)) return;
+    sums->energy_j += slot->spent_j;
+    sums->energy_s += slot->seconds;
+    sums->n_energy++;
+}
+
+struct ew_next_trial ew_study_slots_next(const struct ew_study_slots *s, size_t index) {
+    size_t config = s->plan->trials[index].config;
+    struct sums own = {0}, all = {0};
+    for (size_t i = 0; i < s->plan->n_trials; i++) {
+        if (s->slots[i].status <= EW_TRIAL_RUNNING) continue;
+        double cost = s->plan->configs[s->plan->trials[i].config].cost;
+        add_slot(&all, &s->slots[i], cost);
+        if (s->plan->trials[i].config == config) add_slot(&own, &s->slots[i], cost);
+    }
+    struct ew_next_trial next = {.time_s = s->plan->configs[config].cost};
+    if (own.n > 0)
+        next.time_s = own.seconds / (double)own.n;
+    else if (all.cost > 0)
+        next.time_s *= all.seconds / all.cost;
+    if (own.n_energy > 0)
+        next.energy_j = own.energy_j / (double)own.n_energy;
+    else if (all.energy_s > 0)
+        next.energy_j = all.energy_j / all.energy_s * next.time_s;
+    return next;
 }

@@ -2,6 +2,7 @@
 #ifndef EW_STUDY_STUDY_SLOTS_H
 #define EW_STUDY_STUDY_SLOTS_H
 
+#include "study/study_budget.h"
 #include "study/study_plan.h"
 #include "study/study_sink.h"
 
@@ -9,6 +10,7 @@ struct ew_study_slot {
     enum ew_trial_status status;
     double prefill_tokens_per_s, decode_tokens_per_s; /* NAN */
     double seconds;                                   /* 0 = not run */
+    double spent_j;                                   /* NAN unknown */
     bool dropped;                                     /* not needed any more: precise enough, or it cannot end well */
 };
 
@@ -34,5 +36,10 @@ struct ew_slots_estimate {
     double seconds_left, fraction;
 };
 struct ew_slots_estimate ew_study_slots_estimate(const struct ew_study_slots *slots);
+
+/* What was spent so far by the finished trials of the whole study. */
+double ew_study_slots_spent_j(const struct ew_study_slots *slots);
+/* What one more trial of this kind takes: the mean of its configuration's, or scaled from the others'. */
+struct ew_next_trial ew_study_slots_next(const struct ew_study_slots *slots, size_t index);
 
 #endif

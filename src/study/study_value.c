@@ -40,41 +40,58 @@ static bool split(const char *text, double *number, const char **rest) {
     return true;
 }
 
-bool ew_value_parse_duration(const char *text, double *seconds) {
-    static const struct {
-        const char *name;
-        double seconds;
-    } units[] = {{"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}};
+struct unit {
+    const char *name;
+    double size;
+};
+
+static bool parse_unit(const char *text, const struct unit *units, size_t n, double *value) {
     double number;
     const char *unit;
     if (!split(text, &number, &unit)) return false;
-    if (*unit == 0 && number == 0) {
-        *seconds = 0;
-        return true;
-    }
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (strcmp(unit, units[i].name) != 0) continue;
-        *seconds = number * units[i].seconds;
+        *value = number * units[i].size;
         return true;
     }
     return false;
 }
+#define PARSE_UNIT(text, units, value) parse_unit(text, units, sizeof(units) / sizeof *(units), value)
 
-bool ew_value_parse_size(const char *text, double *bytes) {
-    static const struct {
-        const char *name;
-        double bytes;
-    } units[] = {{"B", 1},    {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {"TiB", 1099511627776},
-                 {"KB", 1e3}, {"MB", 1e6},   {"GB", 1e9},      {"TB", 1e12}};
+bool ew_value_parse_duration(const char *text, double *seconds) {
+    static const struct unit units[] = {{"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}};
     double number;
     const char *unit;
-    if (!split(text, &number, &unit)) return false;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        if (strcmp(unit, units[i].name) != 0) continue;
-        *bytes = number * units[i].bytes;
+    if (split(text, &number, &unit) && *unit == 0 && number == 0) {
+        *seconds = 0;
         return true;
     }
-    return false;
+    return PARSE_UNIT(text, units, seconds);
+}
+
+bool ew_value_parse_size(const char *text, double *bytes) {
+    static const struct unit units[] = {
+        {"B", 1},    {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {"TiB", 1099511627776},
+        {"KB", 1e3}, {"MB", 1e6},   {"GB", 1e9},      {"TB", 1e12}};
+    return PARSE_UNIT(text, units, bytes);
+}
+
+bool ew_value_parse_energy(const char *text, double *joules) {
+    static const struct unit units[] = {{"J", 1}, {"kJ", 1e3}, {"MJ", 1e6}, {"mWh", 3.6}, {"Wh", 3600}, {"kWh", 3.6e6}};
+    return PARSE_UNIT(text, units, joules);
+}
+
+bool ew_value_parse_frequency(const char *text, int64_t *hertz) {
+    static const struct unit units[] = {{"kHz", 1e3}, {"MHz", 1e6}, {"GHz", 1e9}};
+    double value;
+    if (!PARSE_UNIT(text, units, &value) || value < 1 || value > 1e12) return false;
+    *hertz = llround(value);
+    return true;
+}
+
+bool ew_value_parse_celsius(const char *text, double *degrees) {
+    static const struct unit units[] = {{"°C", 1}, {"C", 1}};
+    return PARSE_UNIT(text, units, degrees);
 }
 
 bool ew_value_parse_percent(const char *text, double *fraction) {

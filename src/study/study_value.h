@@ -15,6 +15,13 @@ bool ew_value_parse_percent(const char *text, double *fraction);
 /* A number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB: "1.5 GiB", "512MB". */
 bool ew_value_parse_size(const char *text, double *bytes);
 
+/* A number with J, kJ, MJ, mWh, Wh or kWh, in joules. */
+bool ew_value_parse_energy(const char *text, double *joules);
+/* A number with kHz, MHz or GHz, in whole hertz. */
+bool ew_value_parse_frequency(const char *text, int64_t *hertz);
+/* A number with °C (or C), zero or above. */
+bool ew_value_parse_celsius(const char *text, double *degrees);
+
 /* "1 h 52 min", "3 min 10 s", "41 s", "0.4 s" into buf. */
 void ew_value_print_duration(double seconds, char *buf, int capacity);
 /* Three digits or all before the point: "2083", "57.8", "0.412"; "–" for NAN. */

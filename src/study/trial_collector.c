@@ -21,6 +21,8 @@ struct ew_trial_collector {
     bool phase_open;
     int64_t *stamps;
     size_t n_stamps;
+    struct ew_sustained_window *windows;
+    size_t n_windows;
     bool hello, ttft, done;
     struct ew_trial_collected state;
     struct ew_trial_record record;
@@ -59,6 +61,7 @@ void ew_trial_collector_close(struct ew_trial_collector **collector) {
     if (!collector || !*collector) return;
     json_decref((*collector)->kept);
     free((*collector)->stamps);
+    free((*collector)->windows);
     free((*collector)->line);
     free(*collector);
     *collector = NULL;
@@ -167,6 +170,36 @@ static enum ew_status on_stamps(struct ew_trial_collector *c, const json_t *even
     return EW_OK;
 }
 
+static bool is_window(const struct ew_sustained_window *w, const struct ew_sustained_window *before) {
+    return w->n_tokens >= 0 && w->decode_ns >= 0 && (!before || w->end_ns >= before->end_ns);
+}
+
+static enum ew_status on_windows(struct ew_trial_collector *c, const json_t *event, struct ew_error *err) {
+    const json_t *ends = json_object_get(event, "ends_ns"), *tokens = json_object_get(event, "tokens");
+    const json_t *decode = json_object_get(event, "decode_ns");
+    size_t n = json_array_size(ends);
+    if (n != json_array_size(tokens) || n != json_array_size(decode) || n > MAX_STAMPS || c->windows) {
+        break_rule(c, "windows: %zu ends, but another number of tokens or times, or a second time", n);
+        return EW_OK;
+    }
+    struct ew_sustained_window *windows = malloc((n + 1) * sizeof *windows);
+    if (!windows) return ew_error_set(err, EW_ERR_MEMORY, "trial: no memory for %zu windows", n);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *end = json_array_get(ends, i), *count = json_array_get(tokens, i);
+        const json_t *time = json_array_get(decode, i);
+        windows[i] =
+            (struct ew_sustained_window){json_integer_value(end), json_integer_value(count), json_integer_value(time)};
+        bool numbers = json_is_integer(end) && json_is_integer(count) && json_is_integer(time);
+        if (numbers && is_window(&windows[i], i ? &windows[i - 1] : NULL)) continue;
+        break_rule(c, "windows: window %zu is no numbers, or ends before the one before it", i);
+        free(windows);
+        return EW_OK;
+    }
+    c->windows = windows;
+    c->n_windows = n;
+    return EW_OK;
+}
+
 static bool has_phase(const struct ew_trial_collector *c, const char *name) {
     for (size_t i = 0; i < c->n_phases; i++)
         if (strcmp(c->phases[i].name, name) == 0) return true;
@@ -230,6 +263,7 @@ static enum ew_status on_event(struct ew_trial_collector *c, json_t *event, stru
         break_rule(c, "`%.32s` came before hello", kind);
     if (c->done) break_rule(c, "`%.32s` came after done", kind);
     if (strcmp(kind, "token_stamps") == 0) return on_stamps(c, event, err); /* large, and holds no strings: not kept */
+    if (strcmp(kind, "windows") == 0) return on_windows(c, event, err);
     if (keep_event(c, event)) on_kept_event(c, kind, event, t);
     return EW_OK;
 }
@@ -316,6 +350,8 @@ void ew_trial_collector_record(struct ew_trial_collector *c, int64_t end_ns, str
     record->n_phases = c->n_phases;
     record->stamps_ns = c->stamps;
     record->n_stamps = c->n_stamps;
+    record->windows = c->windows;
+    record->n_windows = c->n_windows;
     record->first_stamp_ns = c->n_stamps ? c->stamps[0] : EW_MISSING;
     record->last_stamp_ns = c->n_stamps ? c->stamps[c->n_stamps - 1] : EW_MISSING;
 }

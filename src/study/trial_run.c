@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/small_file.h"
+#include "meter/integrate.h"
 #include "meter/process_memory.h"
 #include "study/trial_process.h"
 
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 enum { TICK_MS = 100, READ_BYTES = 65536, GRACE_MS = 5000 };
+/* A meter that was silent for so long at the end of a trial is lost. */
+enum { METER_SECONDS = 1, METER_PERIODS = 5 };
 
 struct ew_trial_result {
     struct ew_trial_record record;
@@ -22,7 +25,8 @@ struct ew_trial_result {
     struct ew_series_record *series;
     size_t n_series;
     char reason[EW_TRIAL_REASON_SIZE];
-    struct ew_trial_process process; /* for stderr_tail */
+    char meter_lost[EW_TRIAL_REASON_SIZE]; /* "" = it lasted */
+    struct ew_trial_process process;       /* for stderr_tail */
 };
 
 struct run {
@@ -31,6 +35,7 @@ struct run {
     char *spec;
     struct ew_meter *memory;
     struct ew_meter_sampler *memory_sampler, *meter_sampler;
+    size_t first_meter; /* of those in use that the sampler has */
     int64_t begin_ns, deadline_ns;
     int64_t oom_kills_before, free_before;
     bool timed_out;
@@ -72,15 +77,40 @@ static enum ew_status start_memory_meter(struct run *run, int64_t said_pid, stru
     return EW_OK;
 }
 
+/* Starts the sampler over the meters from `first` on. */
+static enum ew_status start_meters_from(struct run *run, size_t first, struct ew_error *err) {
+    const struct ew_study_meters *meters = run->setup->meters;
+    run->first_meter = first;
+    if (first >= meters->n_used) return EW_OK;
+    enum ew_status status =
+        ew_meter_sampler_open(meters->used + first, meters->n_used - first, &meters->config, &run->meter_sampler, err);
+    if (status == EW_OK) status = ew_meter_sampler_start(run->meter_sampler, err);
+    if (status != EW_OK) ew_meter_sampler_close(&run->meter_sampler);
+    return status;
+}
+
+/* An energy meter that has gone is no reason not to run: the trial says that it has none. */
+static enum ew_status start_meters(struct run *run, struct ew_error *err) {
+    const struct ew_study_meters *meters = run->setup->meters;
+    struct ew_error why = {0};
+    enum ew_status status = start_meters_from(run, 0, &why);
+    if (status == EW_OK) return EW_OK;
+    if (status == EW_ERR_MEMORY) return ew_error_set(err, status, "%s", why.message);
+    if (meters->energy) {
+        snprintf(run->result->meter_lost, sizeof run->result->meter_lost, "%.380s", why.message);
+        if (start_meters_from(run, 1, &why) == EW_OK) return EW_OK;
+    }
+    run->first_meter = meters->n_used;
+    return EW_OK;
+}
+
 static enum ew_status start(struct run *run, struct ew_error *err) {
     const struct ew_trial_setup *setup = run->setup;
     enum ew_status status = ew_trial_spec_write(&setup->spec, &run->spec, err);
     if (status == EW_OK) status = ew_trial_collector_open(&run->result->collector, err);
     if (status != EW_OK) return status;
     if (setup->meters && setup->meters->n_used > 0) {
-        status = ew_meter_sampler_open(setup->meters->used, setup->meters->n_used, &setup->meters->config,
-                                       &run->meter_sampler, err);
-        if (status == EW_OK) status = ew_meter_sampler_start(run->meter_sampler, err);
+        status = start_meters(run, err);
         if (status != EW_OK) return status;
     }
     run->oom_kills_before = proc_field("/proc/vmstat", "oom_kill");
@@ -151,6 +181,41 @@ static void note_memory(struct run *run, const struct ew_meter_trace *trace) {
     }
 }
 
+/* When the last reading was that gave anything; begin_ns where none did. */
+static int64_t last_reading_ns(const struct ew_meter_trace *trace, int64_t begin_ns) {
+    for (size_t i = trace->n; i > 0; i--)
+        for (size_t c = 0; c < trace->n_channels; c++)
+            if (!isnan(trace->values[(i - 1) * trace->n_channels + c])) return trace->times_ns[i - 1];
+    return begin_ns;
+}
+
+/* Gross energy from the first to the last reading within the trial; NAN where there is none. */
+static double gross_energy_j(const struct ew_trial_record *r, const struct ew_meter_trace *trace) {
+    const struct ew_energy_trace whole = {trace->info, trace->times_ns, trace->values, trace->n};
+    struct ew_energy energy;
+    if (trace->n < 2) return NAN;
+    int64_t begin = trace->times_ns[0] > r->begin_ns ? trace->times_ns[0] : r->begin_ns;
+    int64_t last = trace->times_ns[trace->n - 1], end = last < r->end_ns ? last : r->end_ns;
+    if (begin >= end) return NAN;
+    return ew_energy_of_window(&whole, EW_ENERGY_TOTAL, begin, end, NULL, &energy, NULL) == EW_OK ? energy.energy_j
+                                                                                                  : NAN;
+}
+
+/* Whether the meter lasted to the end; if so, what the trial took, for the budget. */
+static void note_energy(struct run *run, const struct ew_meter_trace *trace) {
+    struct ew_trial_record *r = &run->result->record;
+    double silent_s = (double)(r->end_ns - last_reading_ns(trace, r->begin_ns)) * 1e-9;
+    double patience_s = METER_PERIODS * trace->info->period_s;
+    if (!(patience_s > METER_SECONDS)) patience_s = METER_SECONDS; /* also where the period is not known */
+    if (!trace->ended && silent_s <= patience_s) {
+        r->conditions.spent_j = gross_energy_j(r, trace);
+        return;
+    }
+    snprintf(run->result->meter_lost, sizeof run->result->meter_lost,
+             "%.60s gave nothing in the last %.1f s of %.1f s%s%.200s", trace->info->name, silent_s,
+             (double)(r->end_ns - r->begin_ns) * 1e-9, *trace->error ? ": " : "", trace->error);
+}
+
 static enum ew_status gather_samples(struct run *run, struct ew_error *err) {
     struct ew_trial_result *result = run->result;
     const struct ew_study_meters *meters = run->setup->meters;
@@ -163,9 +228,11 @@ static enum ew_status gather_samples(struct run *run, struct ew_error *err) {
     }
     if (run->meter_sampler) {
         ew_meter_sampler_stop(run->meter_sampler);
-        for (size_t i = 0; status == EW_OK && i < meters->n_used; i++)
+        for (size_t i = run->first_meter; status == EW_OK && i < meters->n_used; i++)
             status = ew_series_add_trace(&result->series, &result->n_series,
-                                         ew_meter_sampler_trace(run->meter_sampler, i), meters->used_id[i], err);
+                                         ew_meter_sampler_trace(run->meter_sampler, i - run->first_meter),
+                                         meters->used_id[i], err);
+        if (meters->energy && run->first_meter == 0) note_energy(run, ew_meter_sampler_trace(run->meter_sampler, 0));
     }
     result->record.series = result->series;
     result->record.n_series = result->n_series;
@@ -214,11 +281,24 @@ static enum ew_status conclude(struct run *run, struct ew_error *err) {
     r->begin_ns = run->begin_ns;
     r->end_ns = ew_clock_now_ns();
     r->peak_rss_bytes = r->peak_pss_bytes = r->swap_peak_bytes = EW_MISSING;
+    r->conditions = (struct ew_trial_conditions){.gate_waited_s = NAN,
+                                                 .start_c = NAN,
+                                                 .end_c = NAN,
+                                                 .cached_share = NAN,
+                                                 .throttle_core_events = EW_MISSING,
+                                                 .throttle_package_events = EW_MISSING,
+                                                 .pi_flags_before = EW_MISSING,
+                                                 .pi_flags_after = EW_MISSING,
+                                                 .swap_in_pages = EW_MISSING,
+                                                 .swap_out_pages = EW_MISSING,
+                                                 .spent_j = NAN,
+                                                 .own_cpu_ns = EW_MISSING};
     enum ew_status status = ew_trial_collector_end(run->result->collector, err);
     if (status != EW_OK) return status;
     ew_trial_collector_record(run->result->collector, r->end_ns, r);
     status = gather_samples(run, err);
     note_own_peak(r);
+    if (*run->result->meter_lost) r->conditions.meter_lost = run->result->meter_lost;
     if (status == EW_OK) judge(run);
     return status;
 }

@@ -26,7 +26,7 @@ struct ew_trial_result; /* owns what the record points to */
 enum ew_status ew_trial_run(const struct ew_trial_setup *setup, struct ew_trial_result **out, struct ew_error *err);
 void ew_trial_result_close(struct ew_trial_result **result);
 
-/* Everything but ids, key, repeat, position, seed and attempts is set. */
+/* Everything but ids, key, repeat, position, seed and attempts is set; of the conditions, what the meters say. */
 const struct ew_trial_record *ew_trial_result_record(const struct ew_trial_result *result);
 
 #endif

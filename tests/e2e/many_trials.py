@@ -14,8 +14,8 @@ def copy_row(db, table, row_id, **changes):
                       [values[name] for name in names]).lastrowid
 
 
-def grow(path, n_configs, runs=5):
-    """Every copy has a speed of its own: its stamps are stretched by 1 to 3."""
+def grow(path, n_configs, runs=5, slower=None, odd=None):
+    """Every copy has a speed of its own: its stamps are stretched by 1 to 3. slower: {copy: factor} on top of that; odd: (copy, run) that takes half as long again."""
     db = sqlite3.connect(path)
     trial, config = db.execute("SELECT id, config_id FROM trial WHERE status = 'ok' ORDER BY id LIMIT 1").fetchone()
     tables = [name for name, in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
@@ -36,7 +36,7 @@ def grow(path, n_configs, runs=5):
                         row["id"] = None
                     for stamp in ("begin_ns", "end_ns", "first_ns", "last_ns"):
                         if row.get(stamp) is not None and name == "phase":
-                            row[stamp] = int(row[stamp] * (1 + (c % 97) / 48 + run / 500))
+                            row[stamp] = int(row[stamp] * (1 + (c % 97) / 48 + run / 500) * (slower or {}).get(c, 1) * (1.5 if odd == (c, run) else 1))
                     db.execute(f"INSERT INTO {name} ({','.join(row)}) VALUES ({','.join('?' * len(row))})", list(row.values()))
     db.commit()
     db.close()

@@ -29,11 +29,18 @@ import json, subprocess
 rows = json.loads(subprocess.run(['$edgewise', 'report', '$folder/s.db', '--llama-bench', '-'], capture_output=True, check=True).stdout)
 decode = [r for r in rows if r['n_gen'] == 11 and r['n_threads'] == 1][1]
 print(len(rows), len([r for r in rows if r['synthetic']]), '%.6f' % decode['avg_ts'])"
+# The columns of llama-bench, in its order; readers of its output look for all of them.
+expect "llama-bench CSV" 0 '^build_commit,build_number,cpu_info,gpu_info,backends,model_filename,model_type,model_size,model_n_params,n_batch,n_ubatch,n_threads,cpu_mask,cpu_strict,poll,type_k,type_v,n_gpu_layers,split_mode,main_gpu,no_kv_offload,flash_attn,tensor_split,tensor_buft_overrides,use_mmap,embeddings,no_op_offload,n_prompt,n_gen,n_depth,test_time,avg_ns,stddev_ns,avg_ts,stddev_ts,synthetic$' sh -c "'$edgewise' report '$folder/s.db' --llama-bench '$folder/l.csv' >'$folder/said' && cat '$folder/l.csv'"
 expect "rows of the CSV" 0 '^5$' sh -c "wc -l <'$folder/c.csv' | tr -d ' '"
 expect "rows of the JSON lines" 0 '^12$' sh -c "wc -l <'$folder/r.jsonl' | tr -d ' '"
 expect "no part files left" 1 '^$' sh -c "ls '$folder' | grep -E 'html\.|csv\.|jsonl\.' || { echo; exit 1; }"
-expect "help" 0 'Example: edgewise report' "$edgewise" report --help
+expect "help" 0 'edgewise report demo/demo.db --html' "$edgewise" report --help
 expect "recommended" 0 '^Recommended for you   Run tiny Q8_0' "$edgewise" report "$folder/s.db" --max-memory 100MiB
+# First token after 0.1, 2.5 and 1.25 s; 100, 12.8 and 25 tokens/s.
+expect "a class of one's own" 0 '^kiosk  *first token within 2 s, then 50 ms per token or less: 2 of 3 configurations: tiny' "$edgewise" report "$folder/s.db" --use kiosk=2s,50ms
+expect "half a class" 0 '^slow  *100 ms per token or less: 3 of 3' "$edgewise" report "$folder/s.db" --use slow=,100ms
+expect "class on the page" 0 '"own:kiosk": false' "$edgewise" report "$folder/s.db" --use kiosk=2s,50ms --json
+expect "class that is none" 2 'is not NAME=FIRST,PER_TOKEN' "$edgewise" report "$folder/s.db" --use kiosk=2
 expect "nothing to recommend" 0 'average power was not measured' "$edgewise" report "$folder/s.db" --max-watts 5
 expect "costs" 0 'Money in USD; rent: GPT-4o Mini at 0.15 in and 0.6 out' "$edgewise" report "$folder/s.db" --cost device_price=80 --cost lifetime_years=4 --cost api=gpt-4o-mini
 expect "what was not stated" 0 'power at work was neither measured nor stated' "$edgewise" report "$folder/s.db" --cost device_price=80 --cost lifetime_years=4
@@ -42,6 +49,15 @@ expect "cost out of range" 2 'lifetime_years: `0` is not a number from 0.01 to 1
 expect "unknown country" 2 '`Atlantis` is not in the list' "$edgewise" report "$folder/s.db" --cost country=Atlantis
 expect "tariff in another currency" 2 'known in EUR and the currency is USD' "$edgewise" report "$folder/s.db" --cost country=DEU
 expect "size without unit" 2 'is not a size such as 4GiB' "$edgewise" report "$folder/s.db" --max-memory 4
+expect "two stores" 0 '^decode  *not known in 3 of 3' "$edgewise" report "$folder/s.db" "$folder/s.db"
+expect "two stores, CSV" 0 '^"big Q4_0 · 1 thread",same,peak_memory_bytes,.*no difference' "$edgewise" report "$folder/s.db" "$folder/s.db" --csv -
+expect "two stores, Markdown" 0 '^- \*\*matched:\*\* 4 configurations in both' "$edgewise" report "$folder/s.db" "$folder/s.db" --markdown
+expect "two configurations" 0 '^second against first  decode, tok/s ' "$edgewise" report "$folder/s.db" --compare 2 --compare 3
+expect "one configuration" 2 'give it twice' "$edgewise" report "$folder/s.db" --compare 2
+expect "unknown configuration" 1 'no configuration has this id or label' "$edgewise" report "$folder/s.db" --compare 2 --compare none
+expect "third store" 2 'two stores at most' "$edgewise" report "$folder/s.db" "$folder/s.db" "$folder/s.db"
+expect "margin that is none" 2 'is not a percentage' "$edgewise" report "$folder/s.db" "$folder/s.db" --margin 3
+expect "costs of two" 2 'not where two are compared' "$edgewise" report "$folder/s.db" "$folder/s.db" --cost device_price=3
 expect "no store named" 2 'which store' "$edgewise" report
 expect "unknown option" 2 'unrecognized option' "$edgewise" report "$folder/s.db" --nope
 expect "missing store" 1 'none.db' "$edgewise" report "$folder/none.db"

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import unittest
+import xml.etree.ElementTree
 
 import headless_page
 import many_trials
@@ -67,12 +68,13 @@ class ReportPage(unittest.TestCase):
         self.assertEqual(tab.evaluate(f"{ROWS}.length"), 4)
         self.assertEqual(tab.evaluate(MARKS), 3)  # the one that ran out of memory has no mark
         headings = tab.evaluate("[...document.querySelectorAll('h2')].map(e => e.textContent)")
-        self.assertEqual(headings[:5], ["Answer", "The picture", "The table", "Memory", "Speed"])
+        self.assertEqual(headings[:5], ["Answer", "The picture", "The table", "Compare two", "Memory"])
         answer = tab.evaluate("document.querySelector('#answer').innerText")
         self.assertIn("Run big in Q4_0 with 2", answer)
         self.assertIn("random weights in the shape of the real model", answer)
         self.assertEqual(*tab.evaluate("['.answer .say', '.caveat .say'].map(s => getComputedStyle(document."
                                        "querySelector(s)).fontSize)"))  # caveats are as large as the answer
+        self.assertIn("was not measured in this study", tab.evaluate("document.querySelector('#quality').innerText"))
         self.assertIn("no RAPL, no power sensor", tab.evaluate("document.querySelector('#energy').innerText"))
         self.assertIn(" upon a time.", tab.evaluate("document.querySelector('#samples').innerText"))
         self.assertEqual(tab.evaluate("document.querySelectorAll('#samples blockquote').length"), 1)
@@ -83,6 +85,11 @@ class ReportPage(unittest.TestCase):
         text = tab.evaluate("document.querySelector('#energy').innerText")
         self.assertIn("0.080 ± 0.030", text)
         self.assertEqual(tab.evaluate("document.querySelectorAll('#energy canvas').length"), 1)
+        phases = tab.evaluate("[...document.querySelectorAll('#energy .phases tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+        self.assertEqual([row[0] for row in phases], ["load", "prefill", "decode"])
+        self.assertTrue(phases[2][2].startswith("0.250"), phases)  # 2 W for the ten gaps of 12.5 ms of the first run
+        self.assertTrue(phases[2][4].startswith("0.188"), phases)  # … and 1.5 W above the 0.5 W at rest
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#energy svg').length"), 2)
         self.assertEqual(tab.evaluate("document.querySelectorAll('#table .grade').length"), 3)
 
     def test_unfinished(self):
@@ -107,7 +114,7 @@ class ReportPage(unittest.TestCase):
             tab.evaluate("document.querySelector('.pin[aria-pressed=false]').click()")
         tab.settle()
         rows = tab.evaluate("[...document.querySelectorAll('.compare tbody tr')].map(r => r.innerText)")
-        self.assertGreaterEqual(len(rows), 6)
+        self.assertGreaterEqual(len(rows), 5)
         self.assertEqual(tab.evaluate("document.querySelectorAll('#table tr.pinned').length"), 2)
         tab.evaluate("document.querySelectorAll('.data summary').forEach(s => s.click())")
         tab.settle()
@@ -137,6 +144,63 @@ class ReportPage(unittest.TestCase):
                 self.assertAlmostEqual(got / wanted, 1, delta=0.006)  # three digits are shown
         self.assertEqual(tab.evaluate("document.querySelectorAll('#money svg').length"), 2)
         self.assertEqual(tab.evaluate("document.querySelectorAll('#money .dial small')[0].textContent"), "yours")
+
+    def set(self, selector, value):
+        self.tab.evaluate(f"(() => {{ const i = document.querySelector('{selector}'); i.value = '{value}'; i.dispatchEvent(new Event('input')); }})()")
+
+    def test_night_tariff_hours_and_battery(self):
+        """Against the program: a night tariff, requests in the evening only, and one charge of a battery."""
+        stated = {"device_price": 80, "lifetime_years": 4, "requests_per_day": 500, "tariff": 0.3, "idle_w": 2, "battery_wh": 50}
+        costs = [word for key, value in {**stated, "cheap_tariff": 0.1, "cheap_hours": "22-6", "use_hours": "18-23"}.items()
+                 for word in ("--cost", f"{key}={value}")]
+        said = self.said(self.make("energy").with_suffix(".db"), *costs)
+        cost = next(c for c in said["money"]["configurations"] if c["total_per_day"])
+        tab = self.show("energy")
+        for key, value in {**stated, "cheap_tariff": 0.1, "cheap_from": 22, "cheap_to": 6, "use_from": 18, "use_to": 23}.items():
+            self.set(f"#money input[data-key={key}]", value)
+        self.choose("#money", "Configuration", cost["configuration"])
+        label = next(c["label"] for c in said["configurations"] if c["id"] == cost["configuration"])
+        row = tab.evaluate("[...document.querySelectorAll('#money tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+        row = next(r for r in row if r[0] == label)
+        self.assertAlmostEqual(float(row[1].replace(",", "")) / cost["per_month"], 1, delta=0.006)
+        words = tab.evaluate("document.querySelector('#money .battery').textContent")
+        shown = [float(number.replace(",", "")) for number in re.findall(r"[0-9][0-9,.]*(?= )", words)]
+        for value in (cost["battery_answers"], cost["battery_hours"], cost["battery_day_hours"], cost["battery_idle_hours"]):
+            self.assertTrue(any(abs(number / value - 1) < 0.006 for number in shown), (value, words))
+
+    def test_context_slider_says_what_fits(self):
+        """The big models' KV cache is a quarter of 606 and 1,100 MiB at 128 tokens; the board has 1,024 MiB."""
+        tab = self.show()
+        self.assertIn("As measured: 2 of 3 fit; too large for 1.0 GiB: big (synthetic) Q8_0",
+                      tab.evaluate("document.querySelector('#memory .why').textContent"))
+        self.set("#memory input[type=range]", 1)  # 512 tokens: four times the cache, so 1,060 MiB of big Q4_0
+        words = tab.evaluate("document.querySelector('#memory .why').textContent")
+        self.assertIn("At 512 tokens: 1 of 3 fit", words)
+        self.assertIn("The KV cache is larger than the weights of", words)
+
+    def test_thresholds_of_ones_own(self):
+        tab = self.show()
+        heads = "[...document.querySelectorAll('#pleasant thead th')].map(e => e.textContent)"
+        self.assertNotIn("Yours", tab.evaluate(heads))
+        self.set("#pleasant input[data-own=ttft]", 2)
+        self.set("#pleasant input[data-own=speed]", 20)
+        self.assertIn("Yours", tab.evaluate(heads))
+        self.assertEqual(tab.evaluate("[...document.querySelectorAll('#pleasant tbody tr')].map(r => r.cells[r.cells.length - 1].textContent)"),
+                         ["yes", "no", "yes"])  # 0.1 s and 100/s; 2.5 s and 12.8/s; 1.25 s and 25/s
+        self.assertIn("2 of 3 configurations", tab.evaluate("document.querySelector('#pleasant').innerText"))
+
+    def test_flags_are_shown(self):
+        """Five runs of which one took half as long again: it stands apart, is said so, and stays."""
+        store = self.grown("flagged.db", 3, odd=(1, 3))
+        said = self.said(store)
+        flagged = [c for c in said["configurations"] if any(f["kind"] == "outlier" for f in c["flags"])]
+        self.assertEqual(len(flagged), 1)
+        self.assertEqual(flagged[0]["figures"]["prefill_tokens_per_s"]["n"], 5)
+        tab = self.open_page("flagged.html", store)
+        self.choose("#table", "Show", "flagged")
+        self.assertEqual(tab.evaluate(f"{ROWS}.filter(r => r.innerText.includes('stands apart')).length"), 1)
+        tab.evaluate("document.querySelector('.flags summary').click()")
+        self.assertIn("1 of 5 runs stands apart", tab.evaluate("document.querySelector('.flags').innerText"))
 
     def test_wishes_are_what_the_program_says(self):
         store = self.make("energy").with_suffix(".db")
@@ -177,6 +241,83 @@ class ReportPage(unittest.TestCase):
         self.assertEqual(tab.evaluate("document.querySelectorAll('#runs tbody tr').length"), 200)
         tab.evaluate("[...document.querySelectorAll('#runs button')].find(b => b.textContent === 'After').click()")
         self.assertIn("201 to 400 of 10012", tab.evaluate("document.querySelector('#runs').innerText"))
+        ids = tab.evaluate("[...document.querySelectorAll('#compare select')[0].options].map(o => o.value)")
+        self.choose("#compare", "First", ids[1000])
+        self.choose("#compare", "Second", ids[1003])
+        self.assertGreaterEqual(tab.evaluate("document.querySelectorAll('#compare tbody tr').length"), 5)
+        self.set("#table input", "depth 160")
+        self.assertEqual(tab.evaluate(f"{ROWS}.length"), 64)  # one of each thread count
+
+    def grown(self, name, n_configs, **keys):
+        store = self.root / name
+        if not store.exists():
+            store.write_bytes(self.make().with_suffix(".db").read_bytes())
+            many_trials.grow(store, n_configs, **keys)
+        return store
+
+    def said(self, *arguments):
+        return json.loads(subprocess.run([EDGEWISE, "report", *arguments, "--json"], check=True, capture_output=True).stdout)
+
+    def open_page(self, name, *arguments):
+        page = self.root / name
+        subprocess.run([EDGEWISE, "report", *arguments, "--html", page], check=True, stdout=subprocess.DEVNULL)
+        self.tab.problems.clear()
+        self.tab.resize(1280, 800)
+        self.tab.open(page)
+        return self.tab
+
+    def choose(self, section, label, value):
+        self.tab.evaluate("(() => { const s = [...document.querySelectorAll('%s .choice')].find(c => c.firstChild.textContent === '%s')"
+                          ".querySelector('select'); s.value = '%s'; s.dispatchEvent(new Event('change')); })()" % (section, label, value))
+
+    def test_two_configurations_are_compared_as_the_program_does(self):
+        """The page's own tests, intervals and effects against those of src/study, by blocks and by groups."""
+        store = self.grown("few.db", 4)
+        ids = [c["id"] for c in self.said(store)["configurations"] if c["runs_ok"] >= 3]
+        tab = self.open_page("few.html", store)
+        seen = 0
+        for first, second in ((ids[-1], ids[-2]), (ids[0], ids[1]), (ids[-1], ids[0])):
+            said = self.said(store, "--compare", str(first), "--compare", str(second))["pairs"][0]["figures"]
+            self.choose("#compare", "First", first)
+            self.choose("#compare", "Second", second)
+            rows = tab.evaluate("[...document.querySelectorAll('#compare tbody tr')].map(r => ({...r.dataset}))")
+            for row in rows:
+                expected = said[row["figure"]]
+                self.assertEqual(row["verdict"], expected["verdict"], row)
+                for key, name in (("ratio", "ratio"), ("delta", "cliff_delta"), ("different", "different_p"), ("equivalent", "equivalent_p")):
+                    if expected[name] is not None:
+                        self.assertAlmostEqual(float(row[key]), expected[name], delta=1e-6 * max(1, abs(expected[name])))
+                        seen += 1
+        self.assertGreater(seen, 40)
+        tab.evaluate("[...document.querySelectorAll('#compare button')].find(b => b.textContent === 'Swap').click()")
+        tab.settle()
+        self.assertEqual(tab.evaluate("Number(document.querySelector('#compare select').value)"), ids[0])
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#compare svg').length"), 1)
+        tab.evaluate("[...document.querySelectorAll('#compare button')].find(b => b.textContent === 'Unpin both').click()")
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#compare tbody tr').length"), 0)
+
+    def test_two_stores(self):
+        """One copy of three became 10 % slower; the rest is the same to the nanosecond."""
+        before, after = self.grown("before.db", 3), self.grown("after.db", 3, slower={1: 1.1})
+        said = self.said(before, after)
+        prefill = next(m for m in said["measures"] if m["key"] == "prefill_tokens_per_s")
+        self.assertEqual([prefill["better"], prefill["worse"]], [0, 1])
+        self.assertAlmostEqual(min(p["figures"]["prefill_tokens_per_s"]["ratio"] for p in said["pairs"] if p["figures"]), 1 / 1.1, delta=1e-6)
+        tab = self.open_page("versus.html", before, after)
+        self.assertIn("worse in 1", tab.evaluate("document.querySelector('#answer').innerText"))
+        self.choose("#table", "Verdict", "worse")
+        self.choose("#table", "Figure", "prefill_tokens_per_s")
+        self.assertEqual(tab.evaluate(f"{ROWS}.length"), 1)
+        self.assertIn("0.909", tab.evaluate(f"{ROWS}[0].innerText"))
+        self.choose("#table", "Verdict", "")
+        self.choose("#picture", "Figure", "peak_memory_bytes")
+        tab.evaluate("[...document.querySelectorAll('#table .sort')].find(b => b.textContent === 'verdict').click()")
+        tab.settle()
+        self.assertIn("worse", tab.evaluate(f"{ROWS}[0].innerText"))
+        self.assertIn("Nothing that was recorded", tab.evaluate("document.querySelector('#machine').innerText"))
+        tab.resize(360, 800)
+        tab.settle()
+        self.assertLessEqual(tab.evaluate("document.documentElement.scrollWidth"), 360)
 
     def test_knobs(self):
         tab = self.show()
@@ -203,6 +344,14 @@ class ReportPage(unittest.TestCase):
         tab = self.show()
         with tempfile.TemporaryDirectory() as folder:
             tab.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=folder)
+            tab.evaluate("[...document.querySelectorAll('#speed figure:last-of-type .plot-bar button')].find(b => b.textContent === 'SVG').click()")
+            trace = pathlib.Path(folder) / "token-gaps.svg"
+            end = time.monotonic() + 30
+            while not trace.exists() and time.monotonic() < end:
+                tab.evaluate("1")
+                time.sleep(0.1)
+            drawn = xml.etree.ElementTree.fromstring(trace.read_text(encoding="utf-8"))
+            self.assertGreaterEqual(len([e for e in drawn.iter() if e.tag.endswith("path") and "L" in e.get("d", "")]), 1)
             for kind in ("SVG", "PNG", "CSV"):
                 tab.evaluate(f"[...document.querySelectorAll('#picture .plot-bar button')].find(b => b.textContent === '{kind}').click()")
                 path = pathlib.Path(folder) / f"trade-off.{kind.lower()}"
@@ -212,6 +361,10 @@ class ReportPage(unittest.TestCase):
                     time.sleep(0.1)
                 start = path.read_bytes()[:8]
                 self.assertTrue(start.startswith({"SVG": b"<svg", "PNG": b"\x89PNG", "CSV": b"Model,"}[kind]), start)
+            tab.resize(794, 1123)  # A4 at 96 dpi
+            tab.call("Emulation.setEmulatedMedia", media="print")
+            self.assertLessEqual(tab.evaluate("document.querySelector('#table table').getBoundingClientRect().right"), 794)
+            tab.call("Emulation.setEmulatedMedia", media="")
             pdf = tab.call("Page.printToPDF", printBackground=True)["data"]
             self.assertGreater(len(pdf), 20_000)
 
@@ -235,4 +388,4 @@ if __name__ == "__main__":
     if not BROWSER:
         print("skipped: no chromium on this machine")
         sys.exit(77)
-    unittest.main(argv=sys.argv[:1])
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])

@@ -1,5 +1,6 @@
 // The report page. Reads the one JSON block of the page and builds every section; src/report/page_json.c writes it.
 import { answerSection } from './answer.js';
+import { compareSection } from './compare.js';
 import { append, h } from './dom.js';
 import { energySection } from './energy.js';
 import { date } from './format.js';
@@ -7,16 +8,17 @@ import { memorySection } from './memory.js';
 import { failuresSection, machineSection, repeatSection, runsSection } from './method.js';
 import { moneySection } from './money-section.js';
 import { pleasantSection } from './pleasant.js';
+import { qualitySection } from './quality.js';
 import { samplesSection } from './samples.js';
 import { speedSection } from './speed.js';
 import { tableSection } from './table.js';
 import { themeButton } from './theme.js';
 import { tradeoffSection } from './tradeoff.js';
+import { versusPage } from './versus.js';
 
 function masthead(data) {
   const { study, machine } = data;
   return h('header', { class: 'masthead' },
-    h('div', { class: 'topline' }, h('span', { class: 'brand' }, 'Edgewise report'), themeButton()),
     data.made_up && h('p', { class: 'made-up' }, 'Every number on this page is made up. It is a fixture for testing the page.'),
     h('h1', null, data.title),
     h('p', { class: 'byline' }, machine.summary, h('br'), `${study.done} of ${study.planned} runs${study.failed ? `, ${study.failed} failed` : ''} · ${date(study.ended ?? study.started)}`));
@@ -29,14 +31,19 @@ function contents(sections) {
 function build() {
   const root = document.getElementById('page');
   const data = JSON.parse(document.getElementById('data').textContent);
+  if (data.format === 'edgewise-comparison' && data.version === 1) return show(root, data, versusPage(data));
   if (data.format !== 'edgewise-report' || data.version !== 1) throw new Error(`this page shows edgewise-report version 1, the data is ${data.format} version ${data.version}`);
-  document.title = `${data.title} · Edgewise`;
   for (const cost of data.money?.configurations ?? []) { const c = data.configurations.find((one) => one.id === cost.configuration); if (c) c.money = cost; }
   const byId = new Map(data.configurations.map((c) => [c.id, c]));
-  const sections = [answerSection(data), tradeoffSection(data), tableSection(data), memorySection(data), speedSection(data), energySection(data), moneySection(data), pleasantSection(data), samplesSection(data),
+  const sections = [answerSection(data), tradeoffSection(data), tableSection(data), compareSection(data), memorySection(data), speedSection(data), energySection(data), moneySection(data), pleasantSection(data), qualitySection(data), samplesSection(data),
     failuresSection(data, byId), machineSection(data), runsSection(data, byId), repeatSection(data)].filter(Boolean);
+  show(root, data, [masthead(data), sections]);
+}
+
+function show(root, data, [head, sections]) {
+  document.title = `${data.title} · Edgewise`;
   root.replaceChildren();
-  append(root, [masthead(data), contents(sections), h('main', null, sections), h('footer', null, h('p', null, 'Made by Edgewise. One file, no network.'), h('details', { class: 'data' }, h('summary', null, 'Licences of the parts inside'), h('pre', null, document.getElementById('licences').textContent)))]);
+  append(root, [h('div', { class: 'topline' }, h('span', { class: 'brand' }, 'Edgewise report'), themeButton()), head, contents(sections), h('main', null, sections), h('footer', null, h('p', null, 'Made by Edgewise. One file, no network.'), h('details', { class: 'data' }, h('summary', null, 'Licences of the parts inside'), h('pre', null, document.getElementById('licences').textContent)))]);
   // Paper shows everything: closed tables are opened for printing.
   addEventListener('beforeprint', () => document.querySelectorAll('details').forEach((d) => { d.open = true; }));
 }

@@ -76,11 +76,22 @@ export function memorySection(data) {
       rows: rows.map(({ label, c }) => [label, ...predictedParts.map(([key]) => mib(c.predicted_memory?.[key])), mib(c.predicted_memory?.total), mib(c.figures.peak_memory_bytes?.value), percent(c.memory_error_percent)]) }),
     lines: (datum) => [['', datum.row], [datum.part, `${number(datum.mib, datum.mib < 10 ? 1 : 0)} MiB`], ['', datum.kind]],
   });
+  // What still fits at the slider's context, from the ledger: weights + KV + buffers against the device.
+  const feasible = h('p', { class: 'why', 'aria-live': 'polite' });
+  function judge() {
+    const known = rows.filter(({ c }) => c.predicted_memory), total = (c) => c.predicted_memory.total - c.predicted_memory.kv_cache + kvOf(c);
+    if (!known.length || !data.machine.memory_bytes) return;
+    const beyond = known.filter(({ c }) => total(c) > data.machine.memory_bytes), outgrown = known.filter(({ c }) => kvOf(c) > c.predicted_memory.weights_mapped + c.predicted_memory.weights_packed);
+    const untrained = context === null ? [] : known.filter(({ c }) => c.context?.trained_tokens && context > c.context.trained_tokens), names = (list) => list.slice(0, 5).map(({ label }) => label).join(', ') + (list.length > 5 ? ` and ${list.length - 5} more` : '');
+    feasible.textContent = `${context === null ? 'As measured' : `At ${context.toLocaleString('en')} tokens`}: ${beyond.length ? `${known.length - beyond.length} of ${known.length} fit; too large for ${sizeText(data.machine.memory_bytes)}: ${names(beyond)}` : `${known.length === 1 ? 'it fits' : `all ${known.length} fit`} into ${sizeText(data.machine.memory_bytes)}`}.${outgrown.length ? ` The KV cache is larger than the weights of ${names(outgrown)}.` : ''}${untrained.length ? ` Longer than it was trained for: ${names(untrained)}.` : ''}`;
+  }
+  judge();
   const output = h('output', null, `as measured (${measuredContext} tokens)`);
   const steps = [null, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072];
   const slider = slides && h('label', { class: 'choice wide' }, h('span', null, 'Context'), h('input', { type: 'range', min: 0, max: steps.length - 1, step: 1, value: 0, oninput: (event) => {
     context = steps[Number(event.target.value)];
     output.textContent = context === null ? `as measured (${measuredContext} tokens)` : `${context.toLocaleString('en')} tokens: predicted, the KV cache grows with the context`;
+    judge();
     picture.draw();
   } }), output);
   const errors = rows.map(({ c }) => c.memory_error_percent).filter(Number.isFinite);
@@ -88,5 +99,5 @@ export function memorySection(data) {
   return section('memory', 'Memory',
     h('p', { class: 'lead' }, `The ledger adds up what a run will take before anything is allocated; the measured peak is read from outside the process.${worst} `,
       limit ? `This machine has ${sizeText(data.machine.memory_bytes)}${longest() > limit / 3 ? ' (the line)' : ', far to the right of this picture'}.` : ''),
-    slider, picture.element, contextPart(data));
+    slider, feasible, picture.element, contextPart(data));
 }

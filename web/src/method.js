@@ -12,8 +12,12 @@ export function machineSection(data) {
 
 export function failuresSection(data, byId) {
   const failed = data.trials.filter((t) => !['ok', 'planned', 'running'].includes(t.outcome));
-  if (!failed.length) return null;
-  return section('failures', 'What failed',
+  const left = data.left_out ?? [];
+  if (!failed.length && !left.length) return null;
+  const leftOut = left.length > 0 && [h('p', { class: 'lead' }, 'Not run, because this machine could not be set so or the budget did not reach:'),
+    pagedTable(['What', 'Why', 'Configurations'], left.map((one) => [one.what ?? '–', one.why ?? '–', one.n ?? '–']), [2])];
+  if (!failed.length) return section('failures', 'What was left out', leftOut);
+  return section('failures', 'What failed', leftOut,
     h('p', { class: 'lead' }, 'A run that does not fit, crashes or takes too long is a result. It is listed, not dropped.'),
     pagedTable(['Configuration', 'Run', 'Outcome', 'Reason', 'Ledger said'],
       failed.map((t) => { const c = byId.get(t.configuration); return [c?.label ?? '–', t.repetition, t.outcome, t.reason ?? '–', c?.predicted_memory ? sizeText(c.predicted_memory.total) : '–']; }), [1]));
@@ -22,7 +26,7 @@ export function failuresSection(data, byId) {
 const runColumns = [
   ['order', (t) => t.order], ['configuration', (t, c) => c?.label ?? ''], ['run', (t) => t.repetition], ['outcome', (t) => t.outcome], ['load (s)', (t) => t.load_s], ['TTFT (s)', (t) => t.ttft_s],
   ['prefill (tok/s)', (t) => t.prefill_tokens_per_s], ['decode (tok/s)', (t) => t.decode_tokens_per_s], ['peak (MiB)', (t) => (t.peak_memory_bytes ? t.peak_memory_bytes * toMiB : null)],
-  ['decode (J/token)', (t) => t.decode_energy_j_per_token], ['grade', (t) => t.energy_grade], ['flags', (t) => (t.flags ?? []).join(', ')],
+  ['before (°C)', (t) => t.start_c], ['after (°C)', (t) => t.end_c], ['decode (J/token)', (t) => t.decode_energy_j_per_token], ['grade', (t) => t.energy_grade], ['flags', (t) => (t.flags ?? []).join(', ')],
 ];
 
 export function runsSection(data, byId) {
@@ -46,6 +50,5 @@ export function runsSection(data, byId) {
 export function repeatSection(data) {
   const text = data.repeat_commands.join('\n');
   const copied = button('Copy', async () => { await copy(text); copied.textContent = 'Copied'; });
-  return section('repeat', 'How to repeat this', h('pre', { tabindex: '0' }, text), h('p', null, copied),
-    h('p', { class: 'empty' }, 'Not in this report: quality (perplexity, accuracy), unless the study states it. Parameters and bits per weight stand in for quality where an answer needs it.'));
+  return section('repeat', 'How to repeat this', h('pre', { tabindex: '0' }, text), h('p', null, copied));
 }

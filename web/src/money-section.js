@@ -2,7 +2,7 @@
 // what the owner has not stated starts at a value that says so.
 import { choice, h, plainTable, section } from './dom.js';
 import { number } from './format.js';
-import { breakEven, owning, rentOfRequest, sensitivity } from './money.js';
+import { batteryLife, breakEven, hourly, owning, rentOfRequest, sensitivity, useShares } from './money.js';
 import { plot } from './plot.js';
 import { colour } from './theme.js';
 
@@ -12,6 +12,13 @@ const FIELDS = [
   ['requests_per_day', 'Requests', () => 'per day', 1, 20000, 1], ['tariff', 'Electricity', (c) => `${c.currency}/kWh`, 0, 1, 0.01],
   ['idle_w', 'Power at rest', () => 'W', 0, 60, 0.1], ['work_w', 'Power at work', () => 'W', 0, 200, 0.5], ['usd_rate', '1 USD is', (c) => c.currency, 0.1, 10, 0.01],
 ];
+// Asked less often: they stand behind "More".
+const MORE = [
+  ['cheap_tariff', 'Cheap hours at', (c) => `${c.currency}/kWh`, 0, 1, 0.01], ['cheap_from', 'Cheap from', () => 'o’clock', 0, 24, 1], ['cheap_to', 'Cheap until', () => 'o’clock', 0, 24, 1],
+  ['use_from', 'Requests from', () => 'o’clock', 0, 24, 1], ['use_to', 'Requests until', () => 'o’clock', 0, 24, 1], ['hosting_per_day', 'Hosting', (c) => `${c.currency} per day`, 0, 10, 0.05],
+  ['supply_efficiency', 'Power supply', () => 'efficiency', 0.5, 1, 0.01], ['embodied_kg', 'Making the device', () => 'kg CO₂e', 0, 300, 1], ['battery_wh', 'Battery', () => 'Wh', 0, 500, 1],
+];
+const QUIET = { hosting_per_day: 0, supply_efficiency: 1, embodied_kg: 0, cheap_from: 22, cheap_to: 6, use_from: 0, use_to: 0 };
 const MOST_ROWS = 40;
 const nan = (value) => (value === null || value === undefined ? NaN : value);
 
@@ -22,6 +29,11 @@ function start(stated) {
     const measured = key === 'idle_w' ? stated.measured_idle_w : null;
     state[key] = nan(stated[key] ?? measured ?? STARTS[key]);
     state.origin[key] = stated[key] !== null && stated[key] !== undefined ? 'stated' : measured !== null && measured !== undefined ? 'measured' : key === 'work_w' ? 'not stated' : 'a start value, not yours yet';
+  }
+  const known = { ...stated, cheap_from: stated.cheap_hours?.[0], cheap_to: stated.cheap_hours?.[1], use_from: stated.use_hours?.[0], use_to: stated.use_hours?.[1] };
+  for (const [key] of MORE) {
+    state[key] = nan(known[key] ?? QUIET[key]);
+    state.origin[key] = known[key] !== null && known[key] !== undefined && known[key] !== QUIET[key] ? 'stated' : 'not stated';
   }
   return state;
 }
@@ -36,10 +48,9 @@ export function moneySection(data) {
 
   const metered = usable.some((c) => c.figures.decode_energy_j_per_token);
   const owner = () => ({
-    price: state.device_price, years: state.lifetime_years, hosting: stated.hosting_per_day ?? 0, idleW: state.idle_w, off: stated.off_when_idle,
-    efficiency: stated.supply_efficiency ?? 1, carbon: carbonOf()?.[2] ?? NaN, embodiedKg: stated.embodied_kg ?? 0, useShare: stated.use_share,
-    // A stated tariff by the hour holds until the slider is moved.
-    perKwh: state.origin.tariff === 'stated' && stated.per_kwh.every((p) => p !== null) ? stated.per_kwh : Array(24).fill(state.tariff),
+    price: state.device_price, years: state.lifetime_years, hosting: state.hosting_per_day, idleW: state.idle_w, off: stated.off_when_idle,
+    efficiency: state.supply_efficiency, carbon: carbonOf()?.[2] ?? NaN, embodiedKg: state.embodied_kg, useShare: useShares(state.use_from, state.use_to),
+    perKwh: hourly(state.tariff, state.cheap_tariff, state.cheap_from, state.cheap_to),
   });
   const running = (c) => {
     const f = c.figures, r = { prefill: f.prefill_tokens_per_s.value, decode: f.decode_tokens_per_s.value, prefillJ: nan(f.prefill_energy_j_per_token?.value), decodeJ: nan(f.decode_energy_j_per_token?.value) };
@@ -51,7 +62,7 @@ export function moneySection(data) {
   const money = (value) => (Number.isFinite(value) ? `${number(value, Math.abs(value) >= 1000 ? 0 : undefined)}` : '–');
   const evenText = (even) => ({ unknown: '–', never: 'never', at: number(even.requests, 0), too_slow: `${number(even.requests, 0)}, more than it can answer` }[even.kind]);
 
-  const say = h('p', { class: 'say', 'aria-live': 'polite' }), why = h('p', { class: 'why' }), tableHost = h('div'), carbonLine = h('p', { class: 'hint' });
+  const say = h('p', { class: 'say', 'aria-live': 'polite' }), why = h('p', { class: 'why' }), tableHost = h('div'), carbonLine = h('p', { class: 'hint' }), batteryLine = h('p', { class: 'hint battery' });
   const row = (c) => {
     const r = running(c), cost = owning(owner(), r, demand(c));
     return { c, r, cost, even: breakEven(owner(), r, demand(c), rent()), rentMonth: rentOfRequest(rent(), demand(c)) * state.requests_per_day * 365.25 / 12 };
@@ -59,14 +70,17 @@ export function moneySection(data) {
 
   function speak() {
     const c = usable.find((one) => one.id === chosen), { r, cost, even, rentMonth } = row(c), a = api();
-    const total = Number.isFinite(cost.perMonth) ? `${money(cost.perMonth)} ${state.currency} a month` : `${money(cost.deviceMonth)} ${state.currency} a month for the device alone; its energy is not known`;
+    const total = Number.isFinite(cost.perMonth) ? `${money(cost.perMonth)} ${state.currency} a month` : `${money(cost.deviceMonth)} ${state.currency} a month for the device alone; ${Number.isFinite(r.decodeJ) ? 'the joules of its prompt were not measured' : 'its energy is not known'}`;
     const versus = a && Number.isFinite(rentMonth) ? ` ${a[2]} would ask ${money(rentMonth)}.` : '';
     const busy = cost.utilisation > 1 ? ` One board cannot answer that many: it manages ${number(cost.most, 0)} a day.` : ` It would work ${number(cost.utilisation * 100)} % of the time.`;
     say.textContent = `${c.label} costs ${total}.${versus}${busy}`;
     const turn = { unknown: 'When owning pays cannot be said without its energy.', never: 'Owning never pays: a request’s energy alone costs more than its rent.', at: `Owning pays from ${number(even.requests, 0)} requests a day on${Number.isFinite(even.payback) ? `; at ${number(state.requests_per_day, 0)} a day the device has paid for itself after ${number(even.payback, 0)} days` : ''}.`, too_slow: `Owning would pay from ${number(even.requests, 0)} requests a day on, more than one board can answer.` }[even.kind];
     why.textContent = `${turn}${r.assumed && Number.isFinite(state.work_w) ? ' Its energy is assumed (grade E), not measured.' : ''} A small model on this board and a hosted one do not give the same answers; the price is all that is compared.`;
+    const life = state.battery_wh > 0 ? batteryLife({ wh: state.battery_wh, usable: stated.battery_usable ?? 1, efficiency: stated.battery_efficiency ?? 1 }, r, demand(c), state.idle_w) : null;
+    batteryLine.textContent = !life ? 'State the watt-hours of a battery (under More) for how long one charge lasts.'
+      : Number.isFinite(life.answers) ? `One charge of ${number(state.battery_wh)} Wh: ${number(life.answers, 0)} answers or ${number(life.hours)} h of answering without a pause${Number.isFinite(life.dayHours) ? `; ${number(life.dayHours)} h at ${number(state.requests_per_day, 0)} requests a day, ${number(life.idleHours)} h at rest` : ''}.` : 'How long a battery lasts needs joules: measured, or the power at work stated.';
     const place = carbonOf();
-    carbonLine.textContent = place && Number.isFinite(cost.carbon) ? `${number(cost.carbon * 365.25 / 12 / 1000)} kg CO₂e a month with the grid of ${place[1]} (${number(place[2], 0)} g/kWh, ${place[3]}).` : 'Choose a country for the carbon of its grid.';
+    carbonLine.textContent = place && Number.isFinite(cost.carbon) ? `${number(cost.carbon * 365.25 / 12 / 1000)} kg CO₂e a month with the grid of ${place[1]} (${number(place[2], 0)} g/kWh, ${place[3]}).` : place ? `${place[1]}’s grid emits ${number(place[2], 0)} g/kWh (${place[3]}); carbon needs the energy of prompt and answer.` : 'Choose a country for the carbon of its grid.';
   }
 
   function list() {
@@ -130,7 +144,7 @@ export function moneySection(data) {
   const refresh = () => { speak(); list(); sensitivityPlot.element.hidden = !moves().length; clearTimeout(waiting); waiting = setTimeout(() => { volumePlot.draw(); sensitivityPlot.draw(); }, 60); };
 
   function field([key, label, unit, min, max, step]) {
-    const origin = h('small', null, state.origin[key]), shown = Number.isFinite(state[key]) ? state[key] : '';
+    const origin = h('small', null, state.origin[key]), shown = Number.isFinite(state[key]) ? Number(state[key].toPrecision(4)) : '';
     const take = (from, to) => { state[key] = from.value === '' ? NaN : Number(from.value); to.value = from.value; state.origin[key] = 'yours'; origin.textContent = 'yours'; refresh(); };
     const exact = h('input', { type: 'number', min, step: 'any', value: shown, 'aria-label': `${label} (${unit(state)})`, 'data-key': key, oninput: () => take(exact, slider) });
     const slider = h('input', { type: 'range', min, max, step, value: shown === '' ? min : shown, 'aria-label': `${label} (${unit(state)}), slider`, oninput: () => take(slider, exact) });
@@ -145,6 +159,6 @@ export function moneySection(data) {
   refresh();
   return section('money', 'Money',
     h('p', { class: 'lead' }, 'Speed and joules are measured; everything else is the owner’s. State it once with ', h('code', null, 'edgewise report --cost device_price=80 …'), ', in the study file, or here.'),
-    controls, h('div', { class: 'dials' }, shownFields.map(field)), say, why, carbonLine, volumePlot.element, sensitivityPlot.element, tableHost,
+    controls, h('div', { class: 'dials' }, shownFields.map(field)), h('details', { class: 'data more' }, h('summary', null, 'More: night tariff, hours of use, hosting, supply, battery'), h('div', { class: 'dials' }, MORE.map(field))), say, why, carbonLine, batteryLine,  volumePlot.element, sensitivityPlot.element, tableHost,
     h('p', { class: 'hint' }, `API prices in ${apis.currency} per million tokens, list of ${apis.date}: ${apis.source}. Grids: ${data.money.countries.carbon_source}.`));
 }

@@ -55,3 +55,19 @@ const change = {
 export function sensitivity(owner, running, demand, by = 0.5) {
   return Object.entries(change).map(([name, apply]) => ({ name, low: owning(...apply(owner, running, demand, 1 - by)).perMillion, high: owning(...apply(owner, running, demand, 1 + by)).perMillion }));
 }
+
+// A tariff with a cheaper part of the day, from hour `from` up to, not including, `to` (may pass midnight); no cheap price: a flat one.
+export const hourly = (price, cheap, from, to) => Array.from({ length: 24 }, (_, h) => (Number.isFinite(cheap) && (from <= to ? h >= from && h < to : h >= from || h < to) ? cheap : price));
+
+// The share of the requests that comes in each hour: evenly within the hours of use; from = to: all day.
+export function useShares(from, to) {
+  const within = Array.from({ length: 24 }, (_, h) => from === to || (from < to ? h >= from && h < to : h >= from || h < to)), n = within.filter(Boolean).length;
+  return within.map((yes) => (yes ? 1 / n : 0));
+}
+
+// One charge: answers back to back, hours of that, hours at rest, and hours with the day's requests in between.
+export function batteryLife(battery, running, demand, idleW) {
+  const joules = battery.wh * 3600 * battery.usable * battery.efficiency, requestJ = requestJoules(running, demand), seconds = requestSeconds(running, demand);
+  const answers = joules / requestJ, share = Math.min(demand.requests * seconds / DAY, 1);
+  return { answers, hours: answers * seconds / 3600, idleHours: joules / idleW / 3600, dayHours: joules / (share * requestJ / seconds + (1 - share) * idleW) / 3600 };
+}

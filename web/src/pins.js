@@ -1,4 +1,4 @@
-// The two pinned configurations, shared by picture and table. A third pushes out the older one.
+// The two pinned configurations, shared by picture, table and comparison. A third pushes out the older one.
 const ids = [];
 const listeners = [];
 const tell = () => listeners.forEach((listener) => listener());
@@ -12,6 +12,7 @@ export const pins = {
     else { ids.push(id); if (ids.length > 2) ids.shift(); }
     tell();
   },
+  set(next) { ids.splice(0, ids.length, ...new Set(next)); tell(); },
   clear() { ids.length = 0; tell(); },
   listen: (listener) => listeners.push(listener),
 };

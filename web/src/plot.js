@@ -22,6 +22,10 @@ function config(narrow) {
   };
 }
 
+// Names of rows: beside them where there is room, above them on a phone.
+export const rowAxis = (narrow, width, up) => (narrow ? { domain: false, ticks: false, labelAlign: 'left', labelPadding: -2, labelOffset: -up, labelLimit: width, zindex: 1 } : { labelLimit: 320 });
+export const rowScale = (narrow) => (narrow ? { paddingInner: 0.45, paddingOuter: 0.45 } : { paddingInner: 0.2, paddingOuter: 0.1 });
+
 // tooltip.lines(datum) gives [name, value] pairs; everything is set as text.
 let tip;
 function showTip(event, lines) {

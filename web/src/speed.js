@@ -1,6 +1,6 @@
 // Section 5: what each knob does to speed, and when each token came.
 import { choice, h, section } from './dom.js';
-import { figureText } from './format.js';
+import { figureText, number } from './format.js';
 import { knobsPart } from './knobs.js';
 import { palette } from './theme.js';
 import { trace } from './trace.js';
@@ -29,11 +29,31 @@ function stampsTrace(data, byId) {
   return [h('div', { class: 'controls' }, choice('Configuration', ids.map((id) => [String(id), byId.get(id).label]), String(chosen), (value) => { chosen = Number(value); picture.draw(); say(); })), picture.element, words];
 }
 
+// What is left of the speed after minutes: about a second of decoding a mark, against the median of the short runs.
+function sustainedTrace(data, byId) {
+  const runs = (data.sustained ?? []).filter((r) => byId.has(r.configuration));
+  if (!runs.length) return h('p', { class: 'hint' }, 'Only short bursts were measured; a study with a sustained phase shows here what heat leaves of the speed.');
+  let chosen = runs[0];
+  const burst = () => byId.get(chosen.configuration).figures.decode_tokens_per_s?.value;
+  const words = h('p', { class: 'hint', 'aria-live': 'polite' });
+  const say = () => {
+    const known = chosen.tokens_per_s.filter(Number.isFinite), tail = known.slice(-Math.max(1, Math.floor(known.length / 10))), end = tail.reduce((a, b) => a + b, 0) / tail.length;
+    words.textContent = `Dashed: decode in the short runs. The last tenth of ${number(chosen.t_s.at(-1), 0)} s ran at ${number(end)} tokens/s${Number.isFinite(burst()) ? `, ${number(100 * end / burst(), 0)} % of that` : ''}${Number.isFinite(chosen.end_c) ? `; the processor went from ${number(chosen.start_c, 0)} to ${number(chosen.end_c, 0)} °C` : ''}.`;
+  };
+  const picture = trace({
+    name: 'sustained', title: 'Sustained decoding',
+    description: () => words.textContent,
+    build: () => ({ data: [chosen.t_s, chosen.tokens_per_s], series: [{ label: 'decode (tokens/s)', stroke: palette()[0] }], axes: ['Time since it began (s)', 'tokens/s'], lines: Number.isFinite(burst()) ? [burst()] : [] }),
+  });
+  say();
+  return [h('div', { class: 'controls' }, choice('Configuration', runs.map((r, i) => [String(i), byId.get(r.configuration).label]), '0', (value) => { chosen = runs[Number(value)]; say(); picture.draw(); })), picture.element, words];
+}
+
 export function speedSection(data) {
   const usable = data.configurations.filter((c) => c.runs_ok > 0);
   const byId = new Map(usable.map((c) => [c.id, c]));
   if (!usable.length) return section('speed', 'Speed', h('p', { class: 'empty' }, 'No finished run yet.'));
   return section('speed', 'Speed',
     knobsPart(data),
-    stampsTrace(data, byId));
+    stampsTrace(data, byId), sustainedTrace(data, byId));
 }

@@ -1,5 +1,5 @@
 // Section 3: the table. Sorted by buttons in the heads, filtered, copied as Markdown; the best of each column is marked.
-import { button, choice, copy, h, save, section } from './dom.js';
+import { button, choice, copy, h, pagedTable, save, section } from './dom.js';
 import { measures, valueOf } from './figures.js';
 import { csv, figureText, markdown, mib, parts, percent, threads } from './format.js';
 import { pins } from './pins.js';
@@ -10,6 +10,10 @@ const figureColumn = (key, head, unit) => ({
   text: (c) => figureText(measures[key].get(c), measures[key].scale),
   cell: (c) => { const { value, spread } = parts(measures[key].get(c), measures[key].scale); return [value, spread && h('span', { class: 'spread' }, ` ${spread}`)]; },
 });
+
+const hasFlags = (c) => c.flags?.length > 0;
+const FLAG_WORDS = { outlier: 'stands apart', drift: 'drift', neighbours: 'alike', swapped: 'swapped', throttled: 'throttled' };
+const flagWords = (flags) => [...new Set(flags.map((f) => f.kind))].map((kind) => h('abbr', { class: 'flag', title: flags.filter((f) => f.kind === kind).map((f) => f.text).join('\n') }, `⚑ ${FLAG_WORDS[kind] ?? kind} `));
 
 function columns(data) {
   const energy = data.energy.present;
@@ -24,6 +28,7 @@ function columns(data) {
     { key: 'error', head: 'error', unit: '%', numeric: true, sense: 0, value: (c) => (c.memory_error_percent === null ? NaN : Math.abs(c.memory_error_percent)), text: (c) => percent(c.memory_error_percent).replace(' %', '') },
     ...(energy ? [{ ...joules, cell: (c) => [joules.cell(c), c.energy_grade && h('span', { class: 'grade', title: `trust grade ${c.energy_grade}` }, c.energy_grade)], text: (c) => `${joules.text(c)}${c.energy_grade ? ` (${c.energy_grade})` : ''}` }, figureColumn('st', 'S_t', 'mJ·s/tok²')] : []),
     { key: 'runs', head: 'runs', numeric: true, value: (c) => c.runs_ok, text: (c) => (c.runs_failed ? `${c.runs_ok} + ${c.runs_failed} failed` : String(c.runs_ok)) },
+    ...(data.configurations.some(hasFlags) ? [{ key: 'flags', head: 'flags', value: (c) => c.flags.map((f) => f.kind).join(' '), text: (c) => c.flags.map((f) => f.text).join('; '), cell: (c) => flagWords(c.flags) }] : []),
   ];
 }
 
@@ -41,7 +46,7 @@ export function tableSection(data) {
   const shown = () => {
     const words = state.words.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = all.filter((c) => (!state.model || c.model === state.model) && (!state.type || c.type === state.type)
-      && (state.kind !== 'front' || c.front_of_model) && (state.kind !== 'real' || !c.synthetic) && (state.kind !== 'failed' || c.runs_failed)
+      && (state.kind !== 'front' || c.front_of_model) && (state.kind !== 'real' || !c.synthetic) && (state.kind !== 'failed' || c.runs_failed) && (state.kind !== 'flagged' || hasFlags(c))
       && words.every((word) => `${c.label} ${c.synthetic ? 'synthetic' : 'real'}`.toLowerCase().includes(word)));
     const col = cols.find((one) => one.key === state.sort);
     if (!col) return rows;
@@ -96,11 +101,20 @@ export function tableSection(data) {
   const controls = h('div', { class: 'controls' },
     h('label', { class: 'choice' }, h('span', null, 'Find'), h('input', { type: 'search', size: 14, oninput: (e) => filter('words')(e.target.value) })),
     choice('Model', distinct('model'), '', filter('model')), choice('Type', distinct('type'), '', filter('type')),
-    choice('Show', [['', 'everything'], ['front', 'the front'], ['real', 'real weights'], ['failed', 'failures']], '', filter('kind')),
+    choice('Show', [['', 'everything'], ['front', 'the front'], ['real', 'real weights'], ['failed', 'failures'], ['flagged', 'flagged']], '', filter('kind')),
     copied, button('CSV', () => save('configurations.csv', 'text/csv', csv(exported()[0], shown().map((c) => cols.map((col) => { const v = col.value(c); return col.key === 'threads' || typeof v === 'string' ? col.text(c) : Number.isFinite(v) ? v : null; })))), { 'aria-label': 'Save the table as CSV' }));
   pins.listen(fill);
   fill();
   return section('table', 'The table',
     h('p', { class: 'lead' }, 'Medians with their interval: ± is its larger half, + and − where it is lopsided. Best of each column in bold with a dot; rows with a rule at the left are on the Pareto front of their model.'), controls,
-    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of configurations' }, h('table', { class: 'main' }, h('thead', null, header), body)), count, ' ', more);
+    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of configurations' }, h('table', { class: 'main' }, h('thead', null, header), body)), count, ' ', more, flagList(data));
+}
+
+// Every mark in words; nothing was left out because of one.
+function flagList(data) {
+  const flagged = data.configurations.filter(hasFlags);
+  if (!flagged.length) return data.configurations.some((c) => c.flags) && h('p', { class: 'hint' }, 'No run stands apart, drifted or swapped.');
+  return h('details', { class: 'data flags' }, h('summary', null, `Flags: ${flagged.length} of ${data.configurations.length} configurations`),
+    h('p', { class: 'hint' }, 'A flag marks and never deletes: every run stays in every figure. Of 20 configurations without drift or outliers about one has a flag of each kind by chance.'),
+    pagedTable(['Configuration', 'What was seen'], flagged.flatMap((c) => c.flags.map((f) => [c.label, f.text]))));
 }

@@ -1,5 +1,5 @@
 // Section 2: the picture. Every configuration a mark with its interval, the Pareto front drawn; click pins for comparison.
-import { choice, h, section, button } from './dom.js';
+import { choice, h, section } from './dom.js';
 import { axisTitle, measures, typesOf, valueOf } from './figures.js';
 import { figureText, number, sizeText, threads } from './format.js';
 import { paretoFront } from './front.js';
@@ -7,6 +7,8 @@ import { pins } from './pins.js';
 import { plot } from './plot.js';
 import { colour, palette } from './theme.js';
 
+// Any two or three of them make a front.
+const AXES = ['decode', 'prefill', 'ttft', 'joules', 'joulesPrefill', 'joulesNet', 'st', 'memory', 'size', 'load', 'itl', 'quality', 'money'];
 const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'triangle-down', 'cross', 'triangle-right', 'triangle-left'];
 
 function rowsFor(configurations, x, y) {
@@ -98,36 +100,19 @@ export function tradeoffSection(data) {
   const available = (keys) => keys.filter((k) => usable.some((c) => Number.isFinite(valueOf(measures[k], c)))).map((k) => [k, measures[k].name]);
   const set = (key) => (value) => { state[key] = value; picture.draw(); };
   const controls = h('div', { class: 'controls' },
-    choice('Across', available(['decode', 'prefill', 'ttft', 'quality']), state.x, set('x')),
-    choice('Up', available(['joules', 'st', 'memory', 'size', 'ttft', 'load', 'money']), state.y, set('y')),
-    choice('And', [['', 'nothing more'], ...available(['decode', 'prefill', 'ttft', 'joules', 'memory', 'quality', 'money'])], state.z, set('z')),
+    choice('Across', available(AXES), state.x, set('x')),
+    choice('Up', available(AXES), state.y, set('y')),
+    choice('And', [['', 'nothing more'], ...available(AXES)], state.z, set('z')),
     choice('Front', [['model', 'within each model'], ['all', 'over everything']], state.within, set('within')));
 
-  const compare = h('div', { class: 'compare', 'aria-live': 'polite' });
-  const compared = () => compare.replaceChildren(...comparison([...pins.all()].map((id) => byId.get(id)).filter(Boolean)));
-  pins.listen(() => { compared(); picture.draw(); });
-  compared();
+  const pinned = h('p', { class: 'hint', 'aria-live': 'polite' });
+  const say = () => {
+    const [a, b] = pins.all().map((id) => byId.get(id)).filter(Boolean);
+    pinned.replaceChildren(a ? `Pinned: ${a.label}${b ? ` and ${b.label}. ` : '. Pin a second one to compare.'}` : '', b ? h('a', { href: '#compare' }, 'Compared below') : '');
+  };
+  pins.listen(() => { say(); picture.draw(); });
   if (!usable.length) return section('picture', 'The picture', h('p', { class: 'empty' }, 'No configuration has a finished run yet. Finished runs fill this picture.'));
   return section('picture', 'The picture',
     h('p', { class: 'lead' }, 'Dashed: the Pareto front, configurations that nothing else beats in one figure without losing in the other. Bars are intervals of the median. With a third figure the marks on the front have a ring. Select a mark, or Pin in the table, to compare two.'),
-    controls, picture.element, compare);
+    controls, picture.element, pinned);
 }
-
-function comparison(chosen) {
-  if (!chosen.length) return [];
-  const [a, b] = chosen;
-  if (!b) return [h('p', { class: 'hint' }, `Pinned: ${a.label}. Pin a second one to compare.`, ' ', button('Unpin', () => pins.clear(), { class: 'quiet' }))];
-  const rows = ['decode', 'prefill', 'ttft', 'load', 'itl', 'memory', 'size', 'joules', 'st'].map((key) => measures[key])
-    .filter((m) => Number.isFinite(valueOf(m, a)) || Number.isFinite(valueOf(m, b)))
-    .map((m) => {
-      const va = valueOf(m, a), vb = valueOf(m, b), ratio = vb / va;
-      const overlap = overlaps(m.get(a), m.get(b));
-      return h('tr', null, h('th', { scope: 'row' }, `${m.name}, ${m.unit}`), h('td', { class: 'num' }, text(m, a)), h('td', { class: 'num' }, text(m, b)),
-        h('td', { class: 'num' }, Number.isFinite(ratio) ? `${number(ratio, 2)} ×` : '–'), h('td', null, overlap ? 'intervals overlap' : ''));
-    });
-  return [h('h3', null, 'Two side by side'), h('div', { class: 'scroll', tabindex: '0' }, h('table', null,
-    h('thead', null, h('tr', null, h('th', null, ''), h('th', { class: 'num', scope: 'col' }, a.label), h('th', { class: 'num', scope: 'col' }, b.label), h('th', { class: 'num', scope: 'col' }, 'second ÷ first'), h('th', null, ''))),
-    h('tbody', null, rows))), button('Unpin both', () => pins.clear(), { class: 'quiet' })];
-}
-
-const overlaps = (a, b) => Number.isFinite(a?.low) && Number.isFinite(b?.low) && a.low <= b.high && b.low <= a.high;

@@ -12,6 +12,7 @@ const LIMITS = [
   { key: 'ttft', label: 'First token within', unit: 's', words: 'time to the first token', sense: -1, get: (c) => value(c.figures.ttft_s) },
   { key: 'speed', label: 'Writes at least', unit: 'tokens/s', words: 'decode speed', sense: 1, get: (c) => value(c.figures.decode_tokens_per_s) },
   { key: 'watts', label: 'Power at most', unit: 'W', words: 'average power', sense: -1, get: watts },
+  { key: 'joules', label: 'Energy at most', unit: 'J/token', words: 'joules per token', sense: -1, get: (c) => value(c.figures.decode_energy_j_per_token) },
   { key: 'quality', label: 'Quality at least', unit: '', words: 'quality', sense: 1, get: (c) => c.quality ?? NaN },
 ];
 const PREFER = { quality: 'the best answers', speed: 'speed', energy: 'few joules', memory: 'little memory' };

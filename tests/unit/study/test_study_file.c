@@ -95,7 +95,8 @@ static void mistakes_name_line_key_and_rule(void **state) {
     bad("study: s\nmodels: []\n", "models: is missing or empty");
     bad("study: s\nmodels: {box: true}\n", "s.yaml:2: models: must be a list");
     bad(HEAD "colour: red\n",
-        "s.yaml:4: colour: is not a key of a study file (models, sweep, measure, study, store, cache)");
+        "s.yaml:4: colour: is not a key of a study file (models, sweep, configurations, exclude, measure, "
+        "budget, study, store, cache)");
     bad(HEAD "sweep:\n  decode_thread: [1]\n",
         "s.yaml:5: decode_thread: is not a key of sweep (threads, prefill_threads");
     bad(HEAD "measure: {repeat: 3}\n", "s.yaml:4: repeat: is not a key of measure");
@@ -127,13 +128,106 @@ static void mistakes_name_line_key_and_rule(void **state) {
     bad("study: s\nmodels:\n  - {file: x, box: true}\n", "an entry needs one of synth, file, box");
     bad("study: s\nmodels:\n  - {box: yes}\n", "box: `yes` is not true or false");
     bad("study: s\nmodels:\n  - {box: false}\n", "box: false names no model");
-    bad("study: s\nmodels:\n  - {filee: x}\n", "filee: is not a key of a model (synth, file, box, types, sample_text)");
+    bad("study: s\nmodels:\n  - {filee: x}\n",
+        "filee: is not a key of a model (synth, file, else_synth, box, types, sample_text)");
     bad("study: s\nmodels:\n  - {synth: a, types: b}\n  - [1]\n",
         "s.yaml:4: an entry of models: must be `key: value` pairs");
     bad("study: [a]\n", "study: must be text");
     bad("study: s\n\tx: 1\n", "s.yaml:2: is not valid YAML");
     bad("study: \"s\nmodels: 3\n", "is not valid YAML");
     bad("? [a]\n: b\n", "a key is not plain text");
+}
+
+static void knobs_of_the_machine_and_the_protocol(void **state) {
+    (void)state;
+    struct ew_study_file *f =
+        good("study: s\n"
+             "models:\n"
+             "  - {file: \"m-{type}.gguf\", else_synth: llama-3.2-1b, types: [q4_0, q8_0]}\n"
+             "grid:\n"
+             "  threads: [1, all]\n"
+             "  batch: [0, 64]\n"
+             "  cores: [0-3, big, \"0,2-3\", all]\n"
+             "  sustained: [none, 10 min]\n"
+             "  load: [warm, cold]\n"
+             "  backend: cpu\n"
+             "  kv: f16\n"
+             "  governor: [powersave, performance, as_is]\n"
+             "  frequency_cap: [1.5 GHz, 800 MHz, as_is]\n"
+             "  power_mode: [15W, as_is]\n"
+             "  epp: balance_power\n"
+             "measure:\n"
+             "  cool_to: {at: 50 °C, within: 3 °C, timeout: 2 min}\n"
+             "  timeout: 2 h\n"
+             "  idle: {min: 20 s, max: 90 s, until_interval: 1 %}\n"
+             "budget: {time: 2 h, energy: 5 Wh, disk: 20 GB}\n"
+             "exclude:\n"
+             "  - {threads: 1, load: cold}\n"
+             "  - {model: llama-3.2-1b, type: [q8_0], sustained: 10 min}\n"
+             "configurations:\n"
+             "  - {threads: 2, batch: 0, cores: all, sustained: 1 h, load: warm, governor: as_is,\n"
+             "     frequency_cap: as_is, power_mode: as_is}\n");
+    assert_int_equal(f->n_models, 2);
+    assert_string_equal(f->models[1].else_synth, "llama-3.2-1b");
+    assert_string_equal(f->models[1].type, "q8_0");
+    assert_int_equal(f->batch.value[1], 64);
+    assert_int_equal(f->cores.n, 4);
+    assert_string_equal(ew_study_file_word(f, f->cores.value[0]), "0-3");
+    assert_string_equal(ew_study_file_word(f, f->cores.value[2]), "0,2-3");
+    assert_int_equal(f->cores.value[3], EW_STUDY_ALL);
+    assert_int_equal(f->sustained.value[1], 600000);
+    assert_int_equal(f->load.value[1], EW_LOAD_COLD);
+    assert_int_equal(f->frequency_cap.value[0], 1500000000);
+    assert_int_equal(f->frequency_cap.value[1], 800000000);
+    assert_int_equal(f->governor.value[2], EW_STUDY_AS_IS);
+    assert_string_equal(ew_study_file_word(f, f->epp.value[0]), "balance_power");
+    assert_true(f->cool_to.at_c == 50 && f->cool_to.within_c == 3 && f->cool_to.timeout_s == 120);
+    assert_true(f->idle_s == 20 && f->idle_max_s == 90 && f->idle_until == 0.01);
+    assert_true(f->budget.time_s == 7200 && f->budget.energy_j == 18000 && f->budget.disk_bytes == 20e9);
+    assert_int_equal(f->n_exclude, 2);
+    assert_int_equal(f->exclude[0].axis[EW_AXIS_THREADS].value[0], 1);
+    assert_int_equal(f->n_configurations, 1);
+    assert_int_equal(f->configurations[0].axis[EW_AXIS_SUSTAINED].value[0], 3600000);
+    assert_int_equal(f->configurations[0].axis[EW_AXIS_PROMPT_TOKENS].value[0], 512); /* the sweep's only one */
+    char *json = ew_study_file_json(f);
+    assert_non_null(strstr(json, "\"cores\":[\"0-3\",\"big\",\"0,2-3\",\"all\"]"));
+    assert_non_null(strstr(json, "\"load\":[\"warm\",\"cold\"]"));
+    assert_non_null(strstr(json, "\"frequency_cap\":[1500000000,800000000,\"as_is\"]"));
+    assert_non_null(strstr(json, "\"exclude\":[{\"threads\":[1],\"load\":[\"cold\"]}"));
+    free(json);
+    ew_study_file_close(&f);
+}
+
+static void mistakes_in_knobs(void **state) {
+    (void)state;
+    bad(HEAD "sweep: {backend: [cpu, cuda]}\n", "s.yaml:4: backend: `cuda` is not in this build, which has only cpu");
+    bad(HEAD "sweep: {kv: q8_0}\n", "kv: `q8_0` is not in this build, which has only f16");
+    bad(HEAD "sweep: {load: hot}\n", "load: `hot` is not warm or cold");
+    bad(HEAD "sweep:\n  cores: [3-1]\n", "s.yaml:5: cores: `3-1` is not a set of cores (all, big, little, or a list");
+    bad(HEAD "sweep: {frequency_cap: 1500}\n", "frequency_cap: `1500` is not a frequency (such as 1.5 GHz");
+    bad(HEAD "sweep: {sustained: 10}\n", "sustained: `10` is not a duration");
+    bad(HEAD "sweep:\n  sustained: [none, 30 min]\n",
+        "s.yaml:5: sustained: 30 min 0 s is not less than the timeout of 30 min 0 s (measure: timeout)");
+    bad(HEAD "sweep: {batch: [-1]}\n", "batch: `-1` is not a whole number from 0");
+    bad(HEAD "measure: {cool_to: 50}\n", "cool_to: `50` is not a temperature such as 50 °C");
+    bad(HEAD "measure: {cool_to: {within: 2 °C}}\n", "cool_to: has no temperature");
+    bad(HEAD "measure: {cool_to: {until: 2 °C}}\n", "until: is not a key of cool_to (at, within, timeout)");
+    bad(HEAD "measure: {idle: {min: 50 s, max: 40 s}}\n", "idle: min 50 s is more than max 40 s");
+    bad(HEAD "measure: {idle: {until_interval: 2}}\n", "idle: until_interval: `2` is not a share such as 2 %");
+    bad(HEAD "measure: {idle: {long: 2 s}}\n", "long: is not a key of idle (min, max, until_interval)");
+    bad(HEAD "budget: {time: 2}\n", "budget: time: `2` is not a duration");
+    bad(HEAD "budget: {energy: 2 W}\n", "budget: energy: `2 W` is not an energy (such as 500 J");
+    bad(HEAD "budget: {disk: lots}\n", "budget: disk: `lots` is not a size");
+    bad(HEAD "budget: {money: 2}\n", "s.yaml:4: money: is not a key of budget (time, energy, disk)");
+    bad(HEAD "exclude: {threads: 1}\n", "exclude: must be a list");
+    bad(HEAD "exclude:\n  - {thread: 1}\n", "s.yaml:5: thread: is not a key of an entry of exclude (threads,");
+    bad(HEAD "exclude:\n  - {}\n", "s.yaml:5: an entry of exclude: names nothing");
+    bad(HEAD "sweep: {depth: [0, 8]}\nconfigurations:\n  - {threads: 1}\n",
+        "s.yaml:6: configurations: must say which depth: the sweep has 2 values for it");
+    bad(HEAD "configurations:\n  - {threads: 1, decode_threads: 2}\n", "s.yaml:5: threads: sets prefill and decode");
+    bad(HEAD "sweep: {depth: 1}\ngrid: {batch: 2}\n", "s.yaml:5: grid: the sweep is already in line 4");
+    bad("study: s\nmodels: [{synth: a, else_synth: b, types: [q4_0]}]\n", "else_synth: stands in for a file");
+    bad("study: s\nmodels: [{file: a, else_synth: b}]\n", "types: is missing; synth: b needs a list");
 }
 
 static void repeats_in_both_forms(void **state) {
@@ -163,7 +257,8 @@ static void changed_bytes_do_not_crash(void **state) {
     (void)state;
     static const char text[] =
         "study: s\nmodels: [{synth: a, types: [b, c]}, {box: true}]\nsweep: {threads: [1, all]}\n"
-        "measure: {repeats: {min: 1, max: 2, until_interval: 2 %}, idle: 1 s}\n";
+        "measure: {repeats: {min: 1, max: 2, until_interval: 2 %}, idle: 1 s, cool_to: {at: 50 C}}\n"
+        "exclude: [{cores: 0-1, load: cold}]\nbudget: {energy: 5 J}\n";
     static const char swaps[] = "\0\n\t:{}[]&*!|>'\"%@`#-?,x\xff";
     for (size_t i = 0; i + 1 < sizeof text; i++)
         for (size_t k = 0; k + 1 < sizeof swaps; k++) {
@@ -191,6 +286,7 @@ int main(void) {
         cmocka_unit_test(everything_is_read),         cmocka_unit_test(mistakes_name_line_key_and_rule),
         cmocka_unit_test(repeats_in_both_forms),      cmocka_unit_test(endless_and_huge_files_end),
         cmocka_unit_test(changed_bytes_do_not_crash), cmocka_unit_test(missing_file),
+        cmocka_unit_test(mistakes_in_knobs),          cmocka_unit_test(knobs_of_the_machine_and_the_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <xxhash.h>
 
 struct world {
     struct ew_study_file *study;
@@ -21,7 +22,7 @@ struct world {
 };
 
 static void open_world(struct world *w, const char *sweep) {
-    char text[500];
+    char text[1000];
     snprintf(text, sizeof text, "study: s\nmodels: [{file: a}, {file: b}, {file: c}]\n%s", sweep);
     struct ew_error err = {0};
     memset(w, 0, sizeof *w);
@@ -117,6 +118,115 @@ static void too_many_threads_are_refused(void **state) {
     ew_study_file_close(&w.study);
 }
 
+/* Cores 0-1 are fast, 2-3 slow, one thread each. */
+static const struct ew_machine_cpu cpus[] = {
+    {.id = 0, .core = 0, .kind = 0, .usable = true},  {.id = 1, .core = 1, .kind = 0, .usable = true},
+    {.id = 2, .core = 2, .kind = 1, .usable = true},  {.id = 3, .core = 3, .kind = 1, .usable = true},
+    {.id = 4, .core = 3, .kind = 1, .usable = false},
+};
+static const struct ew_machine machine = {.kinds = 2, .usable = 4, .n_cpus = 5, .cpus = (struct ew_machine_cpu *)cpus};
+
+static void sets_of_cores(void **state) {
+    (void)state;
+    struct world w;
+    open_world(&w, "sweep: {threads: [1, 4, all], cores: [all, big, little, 1-2]}\nmeasure: {repeats: 1}\n");
+    w.limits.machine = &machine;
+    w.models.n = 1;
+    struct ew_study_plan plan = make(&w, 1);
+    /* On all: 1, 4, and all = 2; on each pair: 1, and all = 2; four threads do not fit there. */
+    assert_int_equal(plan.n_configs, 3 + 3 * 2);
+    assert_int_equal(plan.n_left_out, 3);
+    assert_string_equal(plan.left_out[0].what, "4 threads on cores 0-1");
+    int big = 0, little = 0;
+    for (size_t i = 0; i < plan.n_configs; i++) {
+        const struct ew_config_record *c = &plan.configs[i].record;
+        assert_true((c->cores == NULL) == (plan.configs[i].cpus == NULL));
+        big += c->cores && strcmp(c->cores, "0-1") == 0;
+        little += c->cores && strcmp(c->cores, "2-3") == 0 && CPU_ISSET(3, plan.configs[i].cpus) &&
+                  !CPU_ISSET(1, plan.configs[i].cpus);
+    }
+    assert_int_equal(big, 2);
+    assert_int_equal(little, 2);
+    ew_study_plan_close(&plan);
+    ew_study_file_close(&w.study);
+    open_world(&w, "sweep:\n  cores: [3-4]\n");
+    w.limits.machine = &machine;
+    struct ew_error err = {0};
+    assert_int_equal(ew_study_plan_make(w.study, &w.models, &w.limits, 1, &plan, &err), EW_ERR_ARGUMENT);
+    assert_string_equal(err.message, "s.yaml:4: cores: 3-4: core 4 may not be used by this process");
+    ew_study_file_close(&w.study);
+}
+
+static void single_configurations_and_exclusions(void **state) {
+    (void)state;
+    struct world w;
+    open_world(&w, "sweep: {threads: [1, 2], depth: [0, 8], sustained: [none, 1 min]}\n"
+                   "measure: {repeats: 1}\n"
+                   "exclude:\n  - {threads: 1, sustained: 1 min}\n  - {model: c}\n"
+                   "configurations:\n  - {model: a, threads: 4, depth: [0, 99], sustained: none}\n");
+    struct ew_study_plan plan = make(&w, 1);
+    assert_int_equal(plan.n_configs, 2 * (8 - 2) + 2);
+    assert_int_equal(plan.n_left_out, 2);
+    assert_int_equal(plan.left_out[0].n, 2 * 2 + 2); /* c's long runs with one thread meet the first entry, too */
+    assert_int_equal(plan.left_out[1].n, 8 - 2);
+    assert_true(plan.left_out[0].asked);
+    for (size_t i = 0; i < plan.n_configs; i++)
+        if (plan.configs[i].record.sustained_ms) assert_true(plan.configs[i].cost > 60);
+    ew_study_plan_close(&plan);
+    ew_study_file_close(&w.study);
+    open_world(&w, "configurations:\n  - {threads: 1}\n  - {threads: 1, load: cold}\nmeasure: {repeats: 1}\n");
+    plan = make(&w, 1);
+    assert_int_equal(plan.n_configs, 3 * 2); /* instead of a sweep */
+    assert_null(plan.configs[0].record.load);
+    assert_string_equal(plan.configs[1].record.load, "cold");
+    ew_study_plan_close(&plan);
+    ew_study_file_close(&w.study);
+}
+
+/* Knobs that came later must not change the keys of what was measured before them. The text is version 1's. */
+static void default_knobs_keep_their_keys(void **state) {
+    (void)state;
+    struct world w;
+    open_world(&w, "sweep: {threads: 2}\nmeasure: {repeats: 1}\n");
+    struct ew_study_plan plan = make(&w, 1);
+    char key[17];
+    static const char text[] = "ka|2|2|512|128|0|640|auto|0|1|";
+    snprintf(key, sizeof key, "%016llx", (unsigned long long)XXH64(text, sizeof text - 1, 0));
+    assert_string_equal(plan.configs[0].key, key);
+    ew_study_plan_close(&plan);
+    ew_study_file_close(&w.study);
+}
+
+static enum ew_status check_device(void *context, const struct ew_study_setting *s, struct ew_error *err) {
+    ++*(int *)context;
+    if (!s->governor || strcmp(s->governor, "performance") != 0) return EW_OK;
+    snprintf(err->message, sizeof err->message, "governor performance: needs root");
+    return EW_ERR_PERMISSION;
+}
+
+static void what_cannot_be_set_is_left_out(void **state) {
+    (void)state;
+    struct world w;
+    int asked = 0;
+    const struct ew_study_device device = {.context = &asked, .check = check_device};
+    open_world(&w, "sweep: {threads: [1, 2], governor: [as_is, powersave, performance], frequency_cap: 1 GHz}\n"
+                   "measure: {repeats: 1}\n");
+    w.limits.device = &device;
+    struct ew_study_plan plan = make(&w, 1);
+    assert_int_equal(plan.n_configs, 3 * 2 * 2);
+    assert_int_equal(plan.n_left_out, 1);
+    assert_string_equal(plan.left_out[0].what, "governor performance, at most 1000 MHz");
+    assert_string_equal(plan.left_out[0].why, "governor performance: needs root");
+    assert_int_equal(plan.left_out[0].n, 6);
+    ew_study_plan_close(&plan);
+    w.limits.device = NULL;
+    plan = make(&w, 1);
+    assert_int_equal(plan.n_configs, 0); /* a cap of 1 GHz is asked for everywhere */
+    assert_int_equal(plan.n_trials, 0);
+    ew_study_plan_close(&plan);
+    ew_study_file_close(&w.study);
+}
+
 /* ---- what is left ---- */
 
 static enum ew_status no_states(void *context, int64_t id, struct ew_trial_state **out, size_t *n,
@@ -183,6 +293,10 @@ int main(void) {
         cmocka_unit_test(threads_together),
         cmocka_unit_test(order_follows_the_seed_and_keys_do_not),
         cmocka_unit_test(too_many_threads_are_refused),
+        cmocka_unit_test(sets_of_cores),
+        cmocka_unit_test(single_configurations_and_exclusions),
+        cmocka_unit_test(default_knobs_keep_their_keys),
+        cmocka_unit_test(what_cannot_be_set_is_left_out),
         cmocka_unit_test(repeats_end_when_precise_or_hopeless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,22 @@ static void an_exact_begin_replaces_the_event_s(void **state) {
     ew_trial_collector_close(&c);
 }
 
+#define WINDOWS(ends, tokens, decode)                                                                                  \
+    "{\"event\":\"windows\",\"t\":9,\"ends_ns\":" ends ",\"tokens\":" tokens ",\"decode_ns\":" decode "}\n"
+
+static void windows_of_a_sustained_phase(void **state) {
+    (void)state;
+    struct ew_trial_collector *c = feed(HELLO WINDOWS("[5,9]", "[2,3]", "[4,4]"), 7);
+    struct ew_trial_record r = {0};
+    ew_trial_collector_record(c, 100, &r);
+    assert_null(ew_trial_collector_state(c).broken);
+    assert_int_equal(r.n_windows, 2);
+    assert_int_equal(r.windows[1].end_ns, 9);
+    assert_int_equal(r.windows[1].n_tokens, 3);
+    assert_int_equal(r.windows[0].decode_ns, 4);
+    ew_trial_collector_close(&c);
+}
+
 static void broken_rules_are_named(void **state) {
     (void)state;
     static const struct {
@@ -108,6 +124,11 @@ static void broken_rules_are_named(void **state) {
         {GOOD DONE TTFT, "`ttft` came after done"},
         {GOOD STAMPS, "a second time"},
         {HELLO "{\"event\":\"token_stamps\",\"t\":1,\"ns\":[3,2]}\n", "before the one before it"},
+        {HELLO WINDOWS("[5,4]", "[1,1]", "[1,1]"), "window 1 is no numbers, or ends before"},
+        {HELLO WINDOWS("[5,6]", "[1,-1]", "[1,1]"), "window 1 is no numbers"},
+        {HELLO WINDOWS("[5,\"6\"]", "[1,1]", "[1,1]"), "window 1 is no numbers"},
+        {HELLO WINDOWS("[5,6]", "[1]", "[1,1]"), "windows: 2 ends, but another number"},
+        {HELLO WINDOWS("[5]", "[1]", "[1]") WINDOWS("[5]", "[1]", "[1]"), "or a second time"},
         {HELLO "{\"event\":\"token_stamps\",\"t\":1,\"ns\":[3,\"x\"]}\n", "is no number"},
         {HELLO "{\"event\":\"token_stamps\",\"t\":1,\"ns\":[]}\n", "0 stamps"},
         {HELLO "{\"event\":\"ledger\",\"t\":1}\n", "ledger without a total"},
@@ -165,6 +186,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_trial),
         cmocka_unit_test(an_exact_begin_replaces_the_event_s),
+        cmocka_unit_test(windows_of_a_sustained_phase),
         cmocka_unit_test(broken_rules_are_named),
         cmocka_unit_test(endless_lines_and_events_are_bounded),
         cmocka_unit_test(a_trial_that_stops_keeps_its_phases),

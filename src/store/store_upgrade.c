@@ -1,0 +1,72 @@
+/* Owns the way from one schema version to the next. A step that was published is never edited: the next version adds
+ * one. What a version 1 file does not say stays unknown; nothing is made up. */
+#include "store/store_upgrade.h"
+#include "store/store_sql.h"
+
+#include <stdio.h>
+
+static const char upgrade_1_to_2[] = "ALTER TABLE config ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;"
+                                     "ALTER TABLE config ADD COLUMN cores TEXT;"
+                                     "ALTER TABLE config ADD COLUMN sustained_ms INTEGER NOT NULL DEFAULT 0;"
+                                     "ALTER TABLE config ADD COLUMN load TEXT;"
+                                     "ALTER TABLE config ADD COLUMN backend TEXT;"
+                                     "ALTER TABLE config ADD COLUMN kv_type TEXT;"
+                                     "ALTER TABLE config ADD COLUMN governor TEXT;"
+                                     "ALTER TABLE config ADD COLUMN frequency_cap_hz INTEGER NOT NULL DEFAULT 0;"
+                                     "ALTER TABLE config ADD COLUMN power_mode TEXT;"
+                                     "ALTER TABLE config ADD COLUMN epp TEXT;"
+                                     "ALTER TABLE invocation ADD COLUMN left_out_json TEXT;"
+                                     "ALTER TABLE invocation ADD COLUMN stopped TEXT;"
+                                     "ALTER TABLE invocation ADD COLUMN own_cpu_ns INTEGER;"
+                                     "ALTER TABLE invocation ADD COLUMN own_max_rss_bytes INTEGER;"
+                                     "ALTER TABLE trial ADD COLUMN gate TEXT;"
+                                     "ALTER TABLE trial ADD COLUMN gate_waited_s REAL;"
+                                     "ALTER TABLE trial ADD COLUMN start_c REAL;"
+                                     "ALTER TABLE trial ADD COLUMN end_c REAL;"
+                                     "ALTER TABLE trial ADD COLUMN cached_share REAL;"
+                                     "ALTER TABLE trial ADD COLUMN throttle_core_events INTEGER;"
+                                     "ALTER TABLE trial ADD COLUMN throttle_package_events INTEGER;"
+                                     "ALTER TABLE trial ADD COLUMN pi_flags_before INTEGER;"
+                                     "ALTER TABLE trial ADD COLUMN pi_flags_after INTEGER;"
+                                     "ALTER TABLE trial ADD COLUMN throttled INTEGER NOT NULL DEFAULT 0;"
+                                     "ALTER TABLE trial ADD COLUMN swap_in_pages INTEGER;"
+                                     "ALTER TABLE trial ADD COLUMN swap_out_pages INTEGER;"
+                                     "ALTER TABLE trial ADD COLUMN meter_lost TEXT;"
+                                     "ALTER TABLE trial ADD COLUMN spent_j REAL;"
+                                     "ALTER TABLE trial ADD COLUMN own_cpu_ns INTEGER;"
+                                     "ALTER TABLE trial ADD COLUMN notes TEXT;"
+                                     "CREATE TABLE sustained_window ("
+                                     "    trial_id  INTEGER NOT NULL REFERENCES trial(id) ON DELETE CASCADE,"
+                                     "    seq       INTEGER NOT NULL,"
+                                     "    end_ns    INTEGER NOT NULL,"
+                                     "    n_tokens  INTEGER NOT NULL,"
+                                     "    decode_ns INTEGER NOT NULL,"
+                                     "    PRIMARY KEY (trial_id, seq)"
+                                     ") STRICT, WITHOUT ROWID;"
+                                     "PRAGMA user_version = 2;";
+
+/* Names in the temporary schema come before those of the file. */
+static const char view_1_as_2[] =
+    "CREATE TEMP VIEW config AS SELECT *, 0 AS batch, NULL AS cores, 0 AS sustained_ms, NULL AS load, NULL AS backend,"
+    " NULL AS kv_type, NULL AS governor, 0 AS frequency_cap_hz, NULL AS power_mode, NULL AS epp FROM main.config;"
+    "CREATE TEMP VIEW invocation AS SELECT *, NULL AS left_out_json, NULL AS stopped, NULL AS own_cpu_ns,"
+    " NULL AS own_max_rss_bytes FROM main.invocation;"
+    "CREATE TEMP VIEW trial AS SELECT *, NULL AS gate, NULL AS gate_waited_s, NULL AS start_c, NULL AS end_c,"
+    " NULL AS cached_share, NULL AS throttle_core_events, NULL AS throttle_package_events, NULL AS pi_flags_before,"
+    " NULL AS pi_flags_after, 0 AS throttled, NULL AS swap_in_pages, NULL AS swap_out_pages, NULL AS meter_lost,"
+    " NULL AS spent_j, NULL AS own_cpu_ns, NULL AS notes FROM main.trial;"
+    "CREATE TEMP VIEW sustained_window AS SELECT 0 AS trial_id, 0 AS seq, 0 AS end_ns, 0 AS n_tokens, 0 AS decode_ns"
+    " WHERE 0;";
+
+enum ew_status ew_store_upgrade(struct ew_store *store, struct ew_error *err) {
+    enum ew_status status = ew_store_sql_begin(store, err);
+    if (status != EW_OK) return status;
+    int code = sqlite3_exec(store->db, upgrade_1_to_2, NULL, NULL, NULL);
+    if (code != SQLITE_OK) status = ew_store_sql_error(store, code, "cannot upgrade", err);
+    return ew_store_sql_end(store, status, err);
+}
+
+enum ew_status ew_store_show_as_newest(struct ew_store *store, struct ew_error *err) {
+    int code = sqlite3_exec(store->db, view_1_as_2, NULL, NULL, NULL);
+    return code == SQLITE_OK ? EW_OK : ew_store_sql_error(store, code, "cannot read its older schema", err);
+}

@@ -1,0 +1,27 @@
+/* The circumstances of a trial: what the machine says just before and just after it. */
+#ifndef EW_STUDY_TRIAL_CONDITIONS_H
+#define EW_STUDY_TRIAL_CONDITIONS_H
+
+#include "machine/machine.h"
+#include "study/study_record.h"
+
+struct ew_conditions_snapshot {
+    struct ew_machine_throttle throttle;
+    double cpu_c;                          /* NAN unknown */
+    int64_t swap_in_pages, swap_out_pages; /* since boot; EW_MISSING unknown */
+    int64_t own_cpu_ns;                    /* of this process */
+};
+
+/* Refreshes the machine. root: as for ew_machine_open. */
+struct ew_conditions_snapshot ew_conditions_take(struct ew_machine *machine, const char *root);
+
+/* Fills everything that two snapshots say: temperatures, throttling, swapping, own time. */
+void ew_conditions_compare(const struct ew_conditions_snapshot *before, const struct ew_conditions_snapshot *after,
+                           struct ew_trial_conditions *out);
+
+/* Processor time of this process with all its threads, without children. */
+int64_t ew_conditions_own_cpu_ns(void);
+/* Its largest resident set so far. */
+int64_t ew_conditions_own_max_rss_bytes(void);
+
+#endif

@@ -1,0 +1,105 @@
+/* What counts as throttled; the page cache of one file; when idle power is known. */
+#include "study/idle_settled.h"
+#include "study/page_cache.h"
+#include "study/trial_conditions.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct ew_trial_conditions compare(struct ew_machine_throttle a, struct ew_machine_throttle b) {
+    const struct ew_conditions_snapshot before = {
+        .throttle = a, .cpu_c = 40, .swap_in_pages = 5, .swap_out_pages = EW_MISSING, .own_cpu_ns = 100};
+    const struct ew_conditions_snapshot after = {
+        .throttle = b, .cpu_c = NAN, .swap_in_pages = 9, .swap_out_pages = 3, .own_cpu_ns = 350};
+    struct ew_trial_conditions out = {0};
+    ew_conditions_compare(&before, &after, &out);
+    return out;
+}
+
+static void throttled_or_not(void **state) {
+    (void)state;
+    struct ew_trial_conditions c =
+        compare((struct ew_machine_throttle){-1, -1, -1}, (struct ew_machine_throttle){-1, -1, -1});
+    assert_false(c.throttled);
+    assert_int_equal(c.throttle_core_events, EW_MISSING);
+    assert_int_equal(c.pi_flags_after, EW_MISSING);
+    assert_int_equal(c.swap_in_pages, 4);
+    assert_int_equal(c.swap_out_pages, EW_MISSING);
+    assert_int_equal(c.own_cpu_ns, 250);
+    assert_true(c.start_c == 40 && isnan(c.end_c));
+    c = compare((struct ew_machine_throttle){7, 2, -1}, (struct ew_machine_throttle){7, 2, -1});
+    assert_false(c.throttled);
+    assert_int_equal(c.throttle_core_events, 0);
+    assert_true(compare((struct ew_machine_throttle){7, 2, -1}, (struct ew_machine_throttle){7, 3, -1}).throttled);
+    /* Raspberry Pi: throttled some time since boot is old news; newly so, or just now, is not. */
+    assert_false(compare((struct ew_machine_throttle){-1, -1, 0x50000}, (struct ew_machine_throttle){-1, -1, 0x50000})
+                     .throttled);
+    assert_true(compare((struct ew_machine_throttle){-1, -1, 0x50000}, (struct ew_machine_throttle){-1, -1, 0x70000})
+                    .throttled);
+    assert_true(
+        compare((struct ew_machine_throttle){-1, -1, 0}, (struct ew_machine_throttle){-1, -1, 0x40004}).throttled);
+    assert_true(compare((struct ew_machine_throttle){-1, -1, 0x50005}, (struct ew_machine_throttle){-1, -1, 0x50000})
+                    .throttled);
+}
+
+static void cache_of_one_file(void **state) {
+    (void)state;
+    char path[] = "/tmp/edgewise-cache-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    static char bytes[300000];
+    memset(bytes, 7, sizeof bytes);
+    assert_int_equal(write(fd, bytes, sizeof bytes), sizeof bytes);
+    close(fd);
+    struct ew_error err = {0};
+    if (ew_page_cache_drop(path, &err) != EW_OK) fail_msg("%s", err.message);
+    double dropped = ew_page_cache_share(path);
+    assert_true(dropped >= 0 && dropped <= 1);
+    assert_int_equal(ew_page_cache_fill(path, NULL, &err), EW_OK);
+    assert_true(ew_page_cache_share(path) >= dropped);
+    const volatile int stop = 1;
+    assert_int_equal(ew_page_cache_fill(path, &stop, &err), EW_ERR_CANCELLED);
+    unlink(path);
+    assert_int_equal(ew_page_cache_drop(path, &err), EW_ERR_NOT_FOUND);
+    assert_non_null(strstr(err.message, path));
+    assert_int_equal(ew_page_cache_fill(path, NULL, &err), EW_ERR_NOT_FOUND);
+    assert_true(isnan(ew_page_cache_share(path)));
+}
+
+/* Ten parts of one second, each at a constant power: their means are known, and so is the interval. With p = 10 ± 1 W
+ * in turn: standard deviation sqrt(10 / 9), over sqrt(10), times t(0.975, 9) = 2.26216, over 10 W. */
+static void idle_interval_of_ten_parts(void **state) {
+    (void)state;
+    const struct ew_meter_channel channel = {.name = "all", .in_total = true, .wrap = NAN};
+    const struct ew_meter_info info = {.quantity = EW_METER_ENERGY,
+                                       .kind = EW_METER_COUNTER,
+                                       .n_channels = 1,
+                                       .channels = &channel,
+                                       .power_max_w = 100,
+                                       .period_s = 0.1};
+    int64_t times[101];
+    double joules[101] = {0};
+    for (int i = 0; i <= 100; i++) {
+        times[i] = 1000000000LL + i * 100000000LL;
+        if (i > 0) joules[i] = joules[i - 1] + ((i - 1) / 10 % 2 ? 1.1 : 0.9);
+    }
+    double interval = ew_idle_interval(&info, times, joules, 101);
+    double expected = 2.262157 * sqrt(10.0 / 9) / sqrt(10) / 10;
+    if (fabs(interval - expected) > 1e-4) fail_msg("%g, expected %g", interval, expected);
+    assert_true(isinf(ew_idle_interval(&info, times, joules, 10)));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(throttled_or_not), cmocka_unit_test(cache_of_one_file),
+                                       cmocka_unit_test(idle_interval_of_ten_parts)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
