@@ -15,6 +15,7 @@ build pkg-config               finds libraries
 build libcmocka-dev            unit tests
 build libpcre2-dev             tokenizer patterns
 build libjansson-dev           JSON
+build libcurl4-openssl-dev     asks plugs with a meter over HTTP
 build libsqlite3-dev           the store of measurements
 build libyaml-dev              study files, with the line of every value
 build libzstd-dev              compressed samples in the store
