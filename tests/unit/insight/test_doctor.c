@@ -14,6 +14,17 @@
 
 #include <cmocka.h>
 
+/* -1 = unknown, as all that is not named here. */
+static struct ew_machine_throttle counts(int64_t core, int64_t package, int64_t pi_flags) {
+    return (struct ew_machine_throttle){.core_events = core,
+                                        .package_events = package,
+                                        .core_ms = -1,
+                                        .package_ms = -1,
+                                        .power_limit_events = -1,
+                                        .over_current_events = -1,
+                                        .pi_flags = pi_flags};
+}
+
 enum { CPUS = 8, METERS = 4 };
 static const int64_t gib = INT64_C(1) << 30;
 
@@ -61,7 +72,7 @@ static void make_machine(struct made *m) {
                                                 .available_bytes = 6 * gib,
                                                 .cgroup_limit_bytes = -1,
                                                 .cgroup_used_bytes = -1},
-                                     .throttle = {-1, -1, -1}};
+                                     .throttle = counts(-1, -1, -1)};
     m->tuning = (struct ew_machine_tuning){.driver = "cppc_cpufreq",
                                            .boost = 1,
                                            .mode = -1,
@@ -157,7 +168,8 @@ static void nothing_known(void **state) {
     (void)state;
     struct made m;
     make(&m);
-    m.machine = (struct ew_machine){.quota = NAN, .throttle = {-1, -1, -1}, .memory = {-1, -1, -1, -1, -1, -1, -1, -1}};
+    m.machine =
+        (struct ew_machine){.quota = NAN, .throttle = counts(-1, -1, -1), .memory = {-1, -1, -1, -1, -1, -1, -1, -1}};
     m.tuning = (struct ew_machine_tuning){.boost = -1, .mode = -1, .on_battery = -1, .slows_at_c = NAN};
     m.facts = (struct ew_doctor_facts){.machine = &m.machine,
                                        .tuning = &m.tuning,
@@ -358,9 +370,9 @@ static void heat(void **state) {
         m.machine.throttle.pi_flags = cases[i].flags;
         expect_of(&m, "heat.throttled", cases[i].severity, cases[i].found, cases[i].remedy);
     }
-    m.machine.throttle = (struct ew_machine_throttle){0, 0, -1};
+    m.machine.throttle = counts(0, 0, -1);
     expect_of(&m, "heat.throttled", EW_DOCTOR_OK, "never", "");
-    m.machine.throttle = (struct ew_machine_throttle){7, 12, -1};
+    m.machine.throttle = counts(7, 12, -1);
     expect_of(&m, "heat.throttled", EW_DOCTOR_NOTE, "cores 7 times, packages 12", "");
     m.facts.throttled_by = 3;
     expect_of(&m, "heat.throttled", EW_DOCTOR_PROBLEM, "3 times while", "cool");

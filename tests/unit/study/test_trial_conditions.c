@@ -15,6 +15,17 @@
 
 #include <cmocka.h>
 
+/* -1 = unknown, as all that is not named here. */
+static struct ew_machine_throttle counts(int64_t core, int64_t package, int64_t pi_flags) {
+    return (struct ew_machine_throttle){.core_events = core,
+                                        .package_events = package,
+                                        .core_ms = -1,
+                                        .package_ms = -1,
+                                        .power_limit_events = -1,
+                                        .over_current_events = -1,
+                                        .pi_flags = pi_flags};
+}
+
 static struct ew_trial_conditions compare(struct ew_machine_throttle a, struct ew_machine_throttle b) {
     const struct ew_conditions_snapshot before = {
         .throttle = a, .cpu_c = 40, .swap_in_pages = 5, .swap_out_pages = EW_MISSING, .own_cpu_ns = 100};
@@ -27,8 +38,7 @@ static struct ew_trial_conditions compare(struct ew_machine_throttle a, struct e
 
 static void throttled_or_not(void **state) {
     (void)state;
-    struct ew_trial_conditions c =
-        compare((struct ew_machine_throttle){-1, -1, -1}, (struct ew_machine_throttle){-1, -1, -1});
+    struct ew_trial_conditions c = compare(counts(-1, -1, -1), counts(-1, -1, -1));
     assert_false(c.throttled);
     assert_int_equal(c.throttle_core_events, EW_MISSING);
     assert_int_equal(c.pi_flags_after, EW_MISSING);
@@ -36,19 +46,15 @@ static void throttled_or_not(void **state) {
     assert_int_equal(c.swap_out_pages, EW_MISSING);
     assert_int_equal(c.own_cpu_ns, 250);
     assert_true(c.start_c == 40 && isnan(c.end_c));
-    c = compare((struct ew_machine_throttle){7, 2, -1}, (struct ew_machine_throttle){7, 2, -1});
+    c = compare(counts(7, 2, -1), counts(7, 2, -1));
     assert_false(c.throttled);
     assert_int_equal(c.throttle_core_events, 0);
-    assert_true(compare((struct ew_machine_throttle){7, 2, -1}, (struct ew_machine_throttle){7, 3, -1}).throttled);
+    assert_true(compare(counts(7, 2, -1), counts(7, 3, -1)).throttled);
     /* Raspberry Pi: throttled some time since boot is old news; newly so, or just now, is not. */
-    assert_false(compare((struct ew_machine_throttle){-1, -1, 0x50000}, (struct ew_machine_throttle){-1, -1, 0x50000})
-                     .throttled);
-    assert_true(compare((struct ew_machine_throttle){-1, -1, 0x50000}, (struct ew_machine_throttle){-1, -1, 0x70000})
-                    .throttled);
-    assert_true(
-        compare((struct ew_machine_throttle){-1, -1, 0}, (struct ew_machine_throttle){-1, -1, 0x40004}).throttled);
-    assert_true(compare((struct ew_machine_throttle){-1, -1, 0x50005}, (struct ew_machine_throttle){-1, -1, 0x50000})
-                    .throttled);
+    assert_false(compare(counts(-1, -1, 0x50000), counts(-1, -1, 0x50000)).throttled);
+    assert_true(compare(counts(-1, -1, 0x50000), counts(-1, -1, 0x70000)).throttled);
+    assert_true(compare(counts(-1, -1, 0), counts(-1, -1, 0x40004)).throttled);
+    assert_true(compare(counts(-1, -1, 0x50005), counts(-1, -1, 0x50000)).throttled);
 }
 
 static void cache_of_one_file(void **state) {
