@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 ssize_t ew_small_file_read(const char *root, const char *path, char *buf, size_t capacity) {
@@ -49,4 +50,18 @@ bool ew_small_file_read_i64(const char *root, const char *path, int64_t *out) {
     }
     *out = value;
     return true;
+}
+
+bool ew_small_file_number(const char *text, const char *name, int64_t *out) {
+    size_t n = strlen(name);
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, n) != 0 || (line[n] != ':' && line[n] != ' ')) continue;
+        char *end;
+        long long value = strtoll(line + n + 1, &end, 10);
+        if (end == line + n + 1) return false;
+        *out = value;
+        return true;
+    }
+    return false;
 }

@@ -14,4 +14,8 @@ ssize_t ew_small_file_read(const char *root, const char *path, char *buf, size_t
 /* The same, parsed as one decimal integer. false with errno set (EINVAL when it is no number). */
 bool ew_small_file_read_i64(const char *root, const char *path, int64_t *out);
 
+/* The whole number in the line of text that begins with "NAME:" or "NAME ", as in /proc/meminfo, /proc/vmstat and
+ * /proc/PID/status. false, and *out untouched, when there is no such line or no number in it. */
+bool ew_small_file_number(const char *text, const char *name, int64_t *out);
+
 #endif

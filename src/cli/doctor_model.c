@@ -42,7 +42,7 @@ struct bench {
 /* The smallest shape that the caches cannot hold; the largest of them where none is large enough. */
 static struct ew_synth_params choose_shape(const struct ew_machine *machine) {
     static const char *const names[] = {"smollm2-135m", "smollm2-360m", "tinyllama-1.1b"};
-    double wanted = fmax((double)least_bytes, caches * (double)ew_doctor_last_cache_bytes(machine));
+    double wanted = fmax((double)least_bytes, caches * (double)ew_machine_last_cache_bytes(machine));
     double room = (double)ew_machine_free_bytes(machine) / 4; /* file pages and packed weights, for each session */
     struct ew_synth_params best = {.shape = ew_shape_find(names[0]), .file_type = EW_FILE_Q4_0, .seed = 1};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -118,23 +118,19 @@ void ew_attach_print(const struct ew_attached *a) {
 
 /* ---- JSON ---- */
 
-static void put_number(json_t *o, const char *key, double value) {
-    json_object_set_new(o, key, ew_meter_json_number(value));
-}
-
 static json_t *clock_json(const struct ew_attached *a) {
     const struct ew_aligned_log *log = a->log;
     bool drift = log->found && a->run->n_signatures > 1 && strcmp(a->by, "signatures") == 0;
     json_t *o = json_object();
     json_object_set_new(o, "by", json_string(a->by));
-    put_number(o, "offset_s", offset_s(a));
-    put_number(o, "error_s", log->found ? 1e-9 * (double)log->error_ns : NAN);
-    put_number(o, "drift_ppm", drift ? log->map.drift_ppm : NAN);
-    put_number(o, "drift_error_ppm", drift ? log->map.drift_error_ppm : NAN);
-    put_number(o, "peak", log->found ? log->first.peak : NAN);
-    put_number(o, "second_peak", log->found ? log->first.second_peak : NAN);
-    put_number(o, "off_w", log->found ? log->first.off_w : NAN);
-    put_number(o, "on_w", log->found ? log->first.on_w : NAN);
+    ew_meter_json_put(o, "offset_s", offset_s(a));
+    ew_meter_json_put(o, "error_s", log->found ? 1e-9 * (double)log->error_ns : NAN);
+    ew_meter_json_put(o, "drift_ppm", drift ? log->map.drift_ppm : NAN);
+    ew_meter_json_put(o, "drift_error_ppm", drift ? log->map.drift_error_ppm : NAN);
+    ew_meter_json_put(o, "peak", log->found ? log->first.peak : NAN);
+    ew_meter_json_put(o, "second_peak", log->found ? log->first.second_peak : NAN);
+    ew_meter_json_put(o, "off_w", log->found ? log->first.off_w : NAN);
+    ew_meter_json_put(o, "on_w", log->found ? log->first.on_w : NAN);
     return o;
 }
 
@@ -144,7 +140,7 @@ static json_t *window_json(const struct ew_run_window *w, const struct ew_energy
     if (!w->name[0]) json_object_set_new(o, "warm_up", json_boolean(w->warm_up));
     json_object_set_new(o, "begin_ns", json_integer(w->begin_ns));
     json_object_set_new(o, "end_ns", json_integer(w->end_ns));
-    put_number(o, "wall_s", 1e-9 * (double)(w->end_ns - w->begin_ns));
+    ew_meter_json_put(o, "wall_s", 1e-9 * (double)(w->end_ns - w->begin_ns));
     json_object_set_new(o, "energy", ew_meter_json_energy(e));
     return o;
 }
@@ -180,9 +176,9 @@ bool ew_attach_print_json(const struct ew_attached *a) {
     json_object_set_new(o, "log", counts);
     if (a->has_idle) {
         idle = json_object();
-        put_number(idle, "power_w", a->idle.power_w);
-        put_number(idle, "error_w", a->idle.error_w);
-        put_number(idle, "drift_w", a->idle.drift_w);
+        ew_meter_json_put(idle, "power_w", a->idle.power_w);
+        ew_meter_json_put(idle, "error_w", a->idle.error_w);
+        ew_meter_json_put(idle, "drift_w", a->idle.drift_w);
     }
     json_object_set_new(o, "idle", idle);
     json_object_set_new(o, "runs", runs_json(a));

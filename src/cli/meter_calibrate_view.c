@@ -70,10 +70,6 @@ void ew_calibrate_print(const struct ew_calibration *c, const char *path) {
     if (path) ew_text_paragraph(stdout, &style, 12, "", "use it with --calibration auto, or by this file's name");
 }
 
-static void put_number(json_t *o, const char *key, double value) {
-    json_object_set_new(o, key, ew_meter_json_number(value));
-}
-
 json_t *ew_calibrate_json(const struct ew_calibration *c, const char *path) {
     json_t *o = json_object(), *steps = json_array();
     if (!o || !steps) return NULL;
@@ -84,25 +80,25 @@ json_t *ew_calibrate_json(const struct ew_calibration *c, const char *path) {
     json_object_set_new(o, "reference_covers", ew_meter_json_text(c->reference_covers));
     json_object_set_new(o, "board", ew_meter_json_text(c->board));
     json_object_set_new(o, "taken_at_s", json_integer(c->taken_at_s));
-    put_number(o, "gain", c->gain);
-    put_number(o, "gain_error", c->gain_error);
-    put_number(o, "offset_w", c->offset_w);
-    put_number(o, "offset_error_w", c->offset_error_w);
-    put_number(o, "lag_s", isfinite(c->lag_error_s) ? c->lag_s : NAN);
-    put_number(o, "lag_error_s", c->lag_error_s);
-    put_number(o, "rms_w", c->rms_w);
-    put_number(o, "largest_w", c->largest_w);
-    put_number(o, "r_squared", c->r_squared);
-    put_number(o, "low_w", c->low_w);
-    put_number(o, "high_w", c->high_w);
-    put_number(o, "error_relative", c->error_relative);
+    ew_meter_json_put(o, "gain", c->gain);
+    ew_meter_json_put(o, "gain_error", c->gain_error);
+    ew_meter_json_put(o, "offset_w", c->offset_w);
+    ew_meter_json_put(o, "offset_error_w", c->offset_error_w);
+    ew_meter_json_put(o, "lag_s", isfinite(c->lag_error_s) ? c->lag_s : NAN);
+    ew_meter_json_put(o, "lag_error_s", c->lag_error_s);
+    ew_meter_json_put(o, "rms_w", c->rms_w);
+    ew_meter_json_put(o, "largest_w", c->largest_w);
+    ew_meter_json_put(o, "r_squared", c->r_squared);
+    ew_meter_json_put(o, "low_w", c->low_w);
+    ew_meter_json_put(o, "high_w", c->high_w);
+    ew_meter_json_put(o, "error_relative", c->error_relative);
     json_object_set_new(o, "grade_ceiling", json_string(ew_trust_grade_name(ew_calibration_grade(c, c->board))));
     for (size_t i = 0; i < c->n_steps; i++) {
         json_t *step = json_object();
-        put_number(step, "level", c->steps[i].level);
-        put_number(step, "target_w", c->steps[i].target_w);
-        put_number(step, "reference_w", c->steps[i].reference_w);
-        put_number(step, "residual_w", c->steps[i].residual_w);
+        ew_meter_json_put(step, "level", c->steps[i].level);
+        ew_meter_json_put(step, "target_w", c->steps[i].target_w);
+        ew_meter_json_put(step, "reference_w", c->steps[i].reference_w);
+        ew_meter_json_put(step, "residual_w", c->steps[i].residual_w);
         json_array_append_new(steps, step);
     }
     json_object_set_new(o, "steps", steps);

@@ -8,6 +8,10 @@
 
 json_t *ew_meter_json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
+void ew_meter_json_put(json_t *object, const char *key, double value) {
+    json_object_set_new(object, key, ew_meter_json_number(value));
+}
+
 json_t *ew_meter_json_text(const char *text) {
     char *clean = text ? ew_text_clean(text) : NULL;
     json_t *out = clean ? json_string(clean) : json_null();

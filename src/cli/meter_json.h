@@ -8,6 +8,8 @@
 
 /* A number, or null where it is not finite. */
 json_t *ew_meter_json_number(double value);
+/* Sets key of an object to it. */
+void ew_meter_json_put(json_t *object, const char *key, double value);
 /* A string, cleaned of control characters and broken UTF-8; null for NULL. */
 json_t *ew_meter_json_text(const char *text);
 

@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-static void put_number(json_t *o, const char *key, double value) {
-    json_object_set_new(o, key, ew_meter_json_number(value));
-}
-
 static void put_bytes(json_t *o, const char *key, double bytes) {
     json_object_set_new(o, key, isnan(bytes) ? json_null() : json_integer((json_int_t)bytes));
 }
@@ -22,7 +18,7 @@ static void put_integer(json_t *o, const char *key, int64_t value) {
 static void put_window(json_t *o, const struct ew_command_window *w) {
     put_integer(o, "begin_ns", w->begin_ns);
     put_integer(o, "end_ns", w->end_ns);
-    put_number(o, "wall_s", (double)(w->end_ns - w->begin_ns) * 1e-9);
+    ew_meter_json_put(o, "wall_s", (double)(w->end_ns - w->begin_ns) * 1e-9);
     json_object_set_new(o, "energy", ew_meter_json_energy(&w->energy));
     put_bytes(o, "peak_pss_bytes", w->peak_pss_bytes);
     put_bytes(o, "peak_rss_bytes", w->peak_rss_bytes);
@@ -30,10 +26,10 @@ static void put_window(json_t *o, const struct ew_command_window *w) {
 
 static json_t *gauge_json(const struct ew_gauge_window *g) {
     json_t *o = json_object();
-    put_number(o, "first", g->first);
-    put_number(o, "last", g->last);
-    put_number(o, "mean", g->mean);
-    put_number(o, "max", g->max);
+    ew_meter_json_put(o, "first", g->first);
+    ew_meter_json_put(o, "last", g->last);
+    ew_meter_json_put(o, "mean", g->mean);
+    ew_meter_json_put(o, "max", g->max);
     return o;
 }
 
@@ -55,8 +51,8 @@ static json_t *once_json(const struct ew_command_once *once) {
     json_object_set_new(o, "exit_status", killed ? json_null() : json_integer(WEXITSTATUS(once->wait_status)));
     json_object_set_new(o, "signal", killed ? json_integer(WTERMSIG(once->wait_status)) : json_null());
     put_window(o, &once->window);
-    put_number(o, "user_s", once->user_s);
-    put_number(o, "system_s", once->system_s);
+    ew_meter_json_put(o, "user_s", once->user_s);
+    ew_meter_json_put(o, "system_s", once->system_s);
     put_bytes(o, "largest_process_bytes", once->largest_bytes);
     put_bytes(o, "peak_anon_bytes", once->peak_anon_bytes);
     put_bytes(o, "peak_file_bytes", once->peak_file_bytes);
@@ -82,11 +78,11 @@ static json_t *summary_json(const struct ew_command_result *result) {
         json_t *one = json_null();
         if (n > 0 && ew_stat_summarise(values, n, &s, NULL) == EW_OK) {
             one = json_object();
-            put_number(one, "median", s.median);
-            put_number(one, "low", s.low);
-            put_number(one, "high", s.high);
-            put_number(one, "mean", s.mean);
-            put_number(one, "stddev", s.stddev);
+            ew_meter_json_put(one, "median", s.median);
+            ew_meter_json_put(one, "low", s.low);
+            ew_meter_json_put(one, "high", s.high);
+            ew_meter_json_put(one, "mean", s.mean);
+            ew_meter_json_put(one, "stddev", s.stddev);
             json_object_set_new(one, "n", json_integer((json_int_t)s.n));
             json_object_set_new(one, "is_range", json_boolean(s.is_range));
         }
@@ -99,9 +95,9 @@ static json_t *summary_json(const struct ew_command_result *result) {
 static json_t *idle_json(const struct ew_command_result *result) {
     if (!result->has_idle) return json_null();
     json_t *o = json_object();
-    put_number(o, "power_w", result->idle.power_w);
-    put_number(o, "error_w", result->idle.error_w);
-    put_number(o, "drift_w", result->idle.drift_w);
+    ew_meter_json_put(o, "power_w", result->idle.power_w);
+    ew_meter_json_put(o, "error_w", result->idle.error_w);
+    ew_meter_json_put(o, "drift_w", result->idle.drift_w);
     json_object_set_new(o, "before", ew_meter_json_energy(&result->idle_before));
     json_object_set_new(o, "after", ew_meter_json_energy(&result->idle_after));
     return o;
@@ -158,8 +154,8 @@ json_t *ew_meter_run_json(const struct ew_meter_run *run) {
     json_object_set_new(o, "runs", runs);
     json_object_set_new(o, "summary", summary_json(result));
     json_t *cost = json_object();
-    put_number(cost, "cpu_s", (double)result->cost.cpu_ns * 1e-9);
-    put_number(cost, "wall_s", (double)result->cost.wall_ns * 1e-9);
+    ew_meter_json_put(cost, "cpu_s", (double)result->cost.cpu_ns * 1e-9);
+    ew_meter_json_put(cost, "wall_s", (double)result->cost.wall_ns * 1e-9);
     json_object_set_new(o, "sampler", cost);
     return o;
 }

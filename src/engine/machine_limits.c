@@ -107,22 +107,8 @@ static void round_of_all(struct measuring *m) {
 
 /* ---- preparing ---- */
 
-/* All of the largest level of caches. */
-static int64_t last_cache_bytes(const struct ew_machine *machine) {
-    int level = 0;
-    int64_t bytes = 0;
-    for (size_t i = 0; i < machine->n_caches; i++) {
-        const struct ew_machine_cache *c = &machine->caches[i];
-        if (c->size_bytes <= 0 || c->level < level || strcmp(c->type, "Instruction") == 0) continue;
-        if (c->level > level) bytes = 0;
-        level = c->level;
-        bytes += c->size_bytes * (c->instances > 0 ? c->instances : 1);
-    }
-    return bytes;
-}
-
 static enum ew_status open_buffer(struct measuring *m, const struct ew_machine *machine, struct ew_error *err) {
-    int64_t cache = last_cache_bytes(machine), free_bytes = ew_machine_free_bytes(machine);
+    int64_t cache = ew_machine_last_cache_bytes(machine), free_bytes = ew_machine_free_bytes(machine);
     int64_t mib = cache > 0 ? 4 * (cache >> 20) : NO_CACHE_MIB;
     if (mib < MIN_BUFFER_MIB) mib = MIN_BUFFER_MIB;
     if (mib > MAX_BUFFER_MIB) mib = MAX_BUFFER_MIB;

@@ -67,16 +67,3 @@ void ew_doctor_remedy(struct ew_doctor_finding *finding, const char *format, ...
 }
 
 uint64_t ew_doctor_kernel_features(void) { return ew_kernels_known_features(); }
-
-int64_t ew_doctor_last_cache_bytes(const struct ew_machine *machine) {
-    int level = 0;
-    int64_t bytes = 0;
-    for (size_t i = 0; i < machine->n_caches; i++) {
-        const struct ew_machine_cache *c = &machine->caches[i];
-        if (c->size_bytes <= 0 || c->level < level || strcmp(c->type, "Instruction") == 0) continue;
-        if (c->level > level) bytes = 0;
-        level = c->level;
-        bytes += c->size_bytes * (c->instances > 0 ? c->instances : 1);
-    }
-    return bytes;
-}

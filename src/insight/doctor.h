@@ -102,9 +102,6 @@ double ew_doctor_memory_theory(const char *board, const char **source);
 /* Features that this build's kernels use. */
 uint64_t ew_doctor_kernel_features(void);
 
-/* All of the largest caches. 0 = not known. */
-int64_t ew_doctor_last_cache_bytes(const struct ew_machine *machine);
-
 /* Whether weights of this size may be read from a cache instead of memory: decode then has no limit that is known. */
 bool ew_doctor_is_in_cache(const struct ew_machine *machine, uint64_t weights_bytes);
 

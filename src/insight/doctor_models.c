@@ -165,7 +165,7 @@ static bool threads_siblings(const struct ew_doctor_facts *f, const struct ew_do
 /* ---- the model ---- */
 
 bool ew_doctor_is_in_cache(const struct ew_machine *machine, uint64_t weights_bytes) {
-    int64_t cache = ew_doctor_last_cache_bytes(machine);
+    int64_t cache = ew_machine_last_cache_bytes(machine);
     return cache > 0 && (double)weights_bytes < cache_share * (double)cache;
 }
 
@@ -194,7 +194,7 @@ static bool model_cache(const struct ew_doctor_facts *f, const struct ew_doctor_
     if (!f->model || f->model->n_speeds == 0 || !is_in_cache(f)) return false;
     char a[EW_NUMBER_SIZE], b[EW_NUMBER_SIZE];
     ew_words_size(a, (double)f->model->weights_bytes);
-    ew_words_size(b, (double)ew_doctor_last_cache_bytes(f->machine));
+    ew_words_size(b, (double)ew_machine_last_cache_bytes(f->machine));
     ew_doctor_remedy(out, "a larger MODEL, or none: then one that does not fit there is made up");
     return ew_doctor_say(out, EW_DOCTOR_NOTE, "%s of weights beside %s of cache", a, b);
 }

@@ -52,6 +52,19 @@ struct ew_machine_throttle {
     char cooling_name[48];               /* its name; "" = none does */
 };
 
+/* All of it unknown. */
+static inline struct ew_machine_throttle ew_machine_throttle_unknown(void) {
+    return (struct ew_machine_throttle){.core_events = -1,
+                                        .package_events = -1,
+                                        .core_ms = -1,
+                                        .package_ms = -1,
+                                        .power_limit_events = -1,
+                                        .over_current_events = -1,
+                                        .pi_flags = -1,
+                                        .cooling_state = -1,
+                                        .cooling_most = -1};
+}
+
 /* What a bit of throttle.pi_flags says, "under-voltage now"; NULL for a bit without meaning. */
 const char *ew_machine_pi_flag_name(int bit);
 

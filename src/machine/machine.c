@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void count_usable(struct ew_machine *m) {
     int usable = 0;
@@ -106,4 +107,17 @@ double ew_machine_cpu_temperature_c(const struct ew_machine *m) {
     for (size_t i = 0; i < m->n_temperatures; i++)
         if (m->temperatures[i].is_cpu) return m->temperatures[i].degrees_c;
     return NAN;
+}
+
+int64_t ew_machine_last_cache_bytes(const struct ew_machine *machine) {
+    int level = 0;
+    int64_t bytes = 0;
+    for (size_t i = 0; i < machine->n_caches; i++) {
+        const struct ew_machine_cache *c = &machine->caches[i];
+        if (c->size_bytes <= 0 || c->level < level || strcmp(c->type, "Instruction") == 0) continue;
+        if (c->level > level) bytes = 0;
+        level = c->level;
+        bytes += c->size_bytes * (c->instances > 0 ? c->instances : 1);
+    }
+    return bytes;
 }

@@ -110,6 +110,9 @@ size_t ew_machine_core_order(const struct ew_machine *machine, int *ids, size_t 
 /* Physical cores among the usable CPUs, within the quota: the default number of threads. At least 1. */
 int ew_machine_usable_cores(const struct ew_machine *machine);
 
+/* All instances of the largest level of caches together; 0 = not known. */
+int64_t ew_machine_last_cache_bytes(const struct ew_machine *machine);
+
 /* Memory that a new model may take now: the smaller of MemAvailable and what the cgroup leaves. -1 unknown. */
 int64_t ew_machine_free_bytes(const struct ew_machine *machine);
 

@@ -103,15 +103,7 @@ static void find_cooling(struct ew_machine *m) {
 }
 
 void ew_facts_refresh_throttle(struct ew_machine *m, const char *root) {
-    m->throttle = (struct ew_machine_throttle){.core_events = -1,
-                                               .package_events = -1,
-                                               .core_ms = -1,
-                                               .package_ms = -1,
-                                               .power_limit_events = -1,
-                                               .over_current_events = -1,
-                                               .pi_flags = -1,
-                                               .cooling_state = -1,
-                                               .cooling_most = -1};
+    m->throttle = ew_machine_throttle_unknown();
     struct scan s = {.m = m, .root = root};
     read_x86(m, root);
     find_cooling(m);

@@ -3,6 +3,7 @@
 #include "meter/process_memory.h"
 #include "base/error.h"
 #include "base/kept_file.h"
+#include "base/small_file.h"
 #include "meter/driver.h"
 
 #include <errno.h>
@@ -23,17 +24,10 @@ struct memory_state {
 
 /* "Key:   123 kB" at a line's start, in bytes. false when there is no such line. */
 static bool find_kib(const char *text, const char *key, double *bytes) {
-    size_t n = strlen(key);
-    for (const char *line = text; line; line = strchr(line, '\n')) {
-        if (*line == '\n') line++;
-        if (strncmp(line, key, n) != 0 || line[n] != ':') continue;
-        char *end;
-        unsigned long long kib = strtoull(line + n + 1, &end, 10);
-        if (end == line + n + 1) return false;
-        *bytes = (double)kib * 1024;
-        return true;
-    }
-    return false;
+    int64_t kib;
+    if (!ew_small_file_number(text, key, &kib)) return false;
+    *bytes = (double)kib * 1024;
+    return true;
 }
 
 static bool read_status(struct memory_state *state, double *values) {

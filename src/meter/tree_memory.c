@@ -183,12 +183,9 @@ static void find_processes(const struct ew_meter *meter, struct tree_state *s) {
 
 /* "Key:   123 kB" at a line's start, in bytes; 0 when there is no such line. */
 static double find_kib(const char *text, const char *key) {
-    size_t n = strlen(key);
-    for (const char *line = text; line; line = strchr(line, '\n')) {
-        if (*line == '\n') line++;
-        if (strncmp(line, key, n) == 0 && line[n] == ':') return (double)strtoull(line + n + 1, NULL, 10) * 1024;
-    }
-    return 0;
+    int64_t kib = 0;
+    ew_small_file_number(text, key, &kib);
+    return (double)kib * 1024;
 }
 
 static bool add_process(const struct ew_meter *meter, int32_t pid, double *values) {

@@ -7,12 +7,9 @@
 #include <sys/resource.h>
 
 static int64_t vmstat(const char *text, const char *name) {
-    size_t length = strlen(name);
-    for (const char *line = text; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, length) == 0 && line[length] == ' ') return strtoll(line + length, NULL, 10);
-    }
-    return EW_MISSING;
+    int64_t value = EW_MISSING;
+    ew_small_file_number(text, name, &value);
+    return value;
 }
 
 static int64_t timeval_ns(struct timeval t) { return (int64_t)t.tv_sec * 1000000000 + (int64_t)t.tv_usec * 1000; }

@@ -47,13 +47,9 @@ struct run {
 static int64_t proc_field(const char *path, const char *name) {
     char text[16384];
     if (ew_small_file_read("", path, text, sizeof text) < 0) return EW_MISSING;
-    size_t length = strlen(name);
-    for (const char *line = text; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, length) == 0 && (line[length] == ' ' || line[length] == ':'))
-            return strtoll(line + length + 1, NULL, 10);
-    }
-    return EW_MISSING;
+    int64_t value = EW_MISSING;
+    ew_small_file_number(text, name, &value);
+    return value;
 }
 
 static int64_t free_bytes(void) {

@@ -128,6 +128,22 @@ static void released_pages_come_back(void **state) {
     free(data);
 }
 
+static void numbers_of_named_lines(void **state) {
+    (void)state;
+    const char *text = "VmRSSX: 1 kB\nVmRSS:\t  20 kB\npswpin 7\nnone:\nlow: -3\nVmRSS: 99 kB\n";
+    int64_t value = 5;
+    assert_true(ew_small_file_number(text, "VmRSS", &value)); /* not the longer name, and the first of two */
+    assert_int_equal(value, 20);
+    assert_true(ew_small_file_number(text, "pswpin", &value));
+    assert_int_equal(value, 7);
+    assert_true(ew_small_file_number(text, "low", &value));
+    assert_int_equal(value, -3);
+    assert_false(ew_small_file_number(text, "RSS", &value)); /* only at a line's beginning */
+    assert_false(ew_small_file_number("none: kB", "none", &value));
+    assert_false(ew_small_file_number("", "none", &value));
+    assert_int_equal(value, -3);
+}
+
 static void small_files_are_read_below_a_root(void **state) {
     (void)state;
     write_file("value", "  performance \n\n", 16);
@@ -252,6 +268,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_file_is_refused_by_name),
         cmocka_unit_test(a_file_without_rights_says_so),
         cmocka_unit_test(released_pages_come_back),
+        cmocka_unit_test(numbers_of_named_lines),
         cmocka_unit_test(small_files_are_read_below_a_root),
         cmocka_unit_test(numbers_are_whole_numbers),
         cmocka_unit_test(a_kept_file_stays_open_and_reads_anew),

@@ -15,15 +15,13 @@
 
 #include <cmocka.h>
 
-/* -1 = unknown, as all that is not named here. */
+/* -1 = unknown. */
 static struct ew_machine_throttle counts(int64_t core, int64_t package, int64_t pi_flags) {
-    return (struct ew_machine_throttle){.core_events = core,
-                                        .package_events = package,
-                                        .core_ms = -1,
-                                        .package_ms = -1,
-                                        .power_limit_events = -1,
-                                        .over_current_events = -1,
-                                        .pi_flags = pi_flags};
+    struct ew_machine_throttle t = ew_machine_throttle_unknown();
+    t.core_events = core;
+    t.package_events = package;
+    t.pi_flags = pi_flags;
+    return t;
 }
 
 static struct ew_trial_conditions compare(struct ew_machine_throttle a, struct ew_machine_throttle b) {
