@@ -2,8 +2,6 @@
 #include "study/trial_conditions.h"
 #include "base/small_file.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 
 static int64_t vmstat(const char *text, const char *name) {
