@@ -120,9 +120,36 @@ static void test_differences_in_words(void **state) {
                         "throttled in between; the kernel held the clocks down at the end (cpufreq-cpu0 at 3 of "
                         "10)");
     assert_int_equal(ew_machine_throttle_events(&calm, &after), 14);
+    assert_true(ew_machine_throttle_now(&after, text, sizeof text));
+    assert_string_equal(text, "the kernel holds the clocks down (cpufreq-cpu0 at 3 of 10)"); /* since boot is not now */
+    after.pi_flags = 0x5000a;
+    assert_true(ew_machine_throttle_now(&after, text, sizeof text));
+    assert_string_equal(text,
+                        "frequency capped; soft temperature limit; the kernel holds the clocks down (cpufreq-cpu0 "
+                        "at 3 of 10)");
+    assert_false(ew_machine_throttle_now(&calm, text, sizeof text));
     char small[16];
+    after.pi_flags = 0x50000;
     assert_true(ew_machine_throttle_words(&calm, &after, small, sizeof small));
     assert_string_equal(small, "cores slowed by");
+}
+
+/* One event is not "1 times", and a machine that tells of its power limit alone tells something. */
+static void test_single_events(void **state) {
+    (void)state;
+    char text[256];
+    struct ew_machine_throttle before = ew_machine_throttle_unknown(), after;
+    assert_false(ew_machine_throttle_is_known(&before));
+    before.power_limit_events = 0;
+    assert_true(ew_machine_throttle_is_known(&before));
+    before.package_events = before.over_current_events = 4;
+    after = before;
+    after.package_events = after.over_current_events = 5;
+    after.power_limit_events = 1;
+    assert_true(ew_machine_throttle_words(&before, &after, text, sizeof text));
+    assert_string_equal(text, "package slowed by heat 1 time; package held at its power limit 1 time; 1 alarm of "
+                              "over-current or under-voltage");
+    assert_int_equal(ew_machine_throttle_events(&before, &after), 3);
 }
 
 int main(void) {
@@ -130,6 +157,7 @@ int main(void) {
         cmocka_unit_test(test_meters),
         cmocka_unit_test(test_a_machine_that_tells_nothing),
         cmocka_unit_test(test_differences_in_words),
+        cmocka_unit_test(test_single_events),
     };
     return cmocka_run_group_tests_name("cooling_meter", tests, NULL, NULL);
 }
