@@ -14,9 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* After the last window a slow sensor is listened to until it has spoken again, within reason. */
-static const double tail_periods = 2.5, longest_tail_s = 6;
-
 struct session {
     const struct ew_command_setup *setup;
     struct ew_command_result *result;
@@ -247,17 +244,6 @@ static enum ew_status play_signature(struct session *s, bool after, struct ew_er
     return status == EW_ERR_CANCELLED ? EW_OK : status;
 }
 
-/* A sensor that speaks seldom must speak once more after the last window. */
-static void listen_on(const struct session *s) {
-    const struct ew_meter *meter = s->setup->meters->energy;
-    if (!meter) return;
-    const struct ew_meter_info *info = ew_meter_info(meter);
-    double seconds = fmin(tail_periods * fmax(info->period_s, info->averaging_s), longest_tail_s);
-    int64_t until = ew_clock_now_ns() + (int64_t)(seconds * 1e9);
-    struct timespec step = {.tv_nsec = 5000000};
-    while (ew_clock_now_ns() < until) nanosleep(&step, NULL);
-}
-
 static enum ew_status open_samplers(struct session *s, struct ew_error *err) {
     struct ew_study_meters *m = s->setup->meters;
     enum ew_status status = ew_meter_open_tree_memory(NULL, (int32_t)getpid(), &s->memory, err);
@@ -279,10 +265,18 @@ static enum ew_status idle_figures(struct session *s, struct ew_error *err) {
     return status;
 }
 
+/* The end of the last window that wants energy. */
+static int64_t last_window_end(const struct ew_command_result *result) {
+    int64_t end = result->rest_ns[3];
+    for (size_t i = 0; i < result->n_runs; i++)
+        if (result->runs[i].window.end_ns > end) end = result->runs[i].window.end_ns;
+    return end;
+}
+
 static enum ew_status cut_windows(struct session *s, struct ew_error *err) {
     struct ew_command_result *result = s->result;
     if (!result->sampler) return EW_OK;
-    ew_meter_sampler_stop(result->sampler);
+    ew_meter_sampler_finish(result->sampler, last_window_end(result));
     result->cost = ew_meter_sampler_cost(result->sampler);
     if (s->setup->meters->energy) result->energy_trace = ew_meter_sampler_trace(result->sampler, 0);
     enum ew_status status = idle_figures(s, err);
@@ -317,7 +311,6 @@ static enum ew_status run_session(struct session *s, struct ew_error *err) {
     if (status == EW_OK) status = run_all(s, err);
     if (status == EW_OK) status = play_signature(s, true, err);
     if (status == EW_OK) rest(s, true);
-    if (status == EW_OK) listen_on(s);
     result->interrupted = ew_command_interrupted();
     ew_command_signals_close();
     return status == EW_OK ? cut_windows(s, err) : status;
