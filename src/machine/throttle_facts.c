@@ -155,10 +155,24 @@ static void add_pi(char *buf, size_t capacity, int64_t before, int64_t after) {
     }
 }
 
-static void add_cooling(char *buf, size_t capacity, const struct ew_machine_throttle *t, const char *when) {
-    if (t->cooling_state > 0)
-        add(buf, capacity, "the kernel held the clocks down at the %s (%s at %lld of %lld)", when, t->cooling_name,
-            (long long)t->cooling_state, (long long)t->cooling_most);
+static void add_cooling(char *buf, size_t capacity, const struct ew_machine_throttle *before,
+                        const struct ew_machine_throttle *after) {
+    const struct ew_machine_throttle *said = before->cooling_state > 0 ? before : after;
+    if (said->cooling_state <= 0) return;
+    bool both = said == before && after->cooling_state > 0;
+    add(buf, capacity, "the kernel held the clocks down %s (%s at %lld",
+        both             ? "at start and end"
+        : said == before ? "at the start"
+                         : "at the end",
+        said->cooling_name, (long long)said->cooling_state);
+    size_t used = strlen(buf);
+    if (both && strcmp(before->cooling_name, after->cooling_name) != 0)
+        used += (size_t)snprintf(buf + used, capacity - used, " of %lld, %s at %lld", (long long)before->cooling_most,
+                                 after->cooling_name, (long long)after->cooling_state);
+    else if (both && before->cooling_state != after->cooling_state)
+        used += (size_t)snprintf(buf + used, capacity - used, " and %lld", (long long)after->cooling_state);
+    if (used < capacity)
+        snprintf(buf + used, capacity - used, " of %lld)", (long long)(both ? after : said)->cooling_most);
 }
 
 bool ew_machine_throttle_words(const struct ew_machine_throttle *before, const struct ew_machine_throttle *after,
@@ -174,8 +188,7 @@ bool ew_machine_throttle_words(const struct ew_machine_throttle *before, const s
     if (alarms > 0)
         add(buf, capacity, "%lld alarm%s of over-current or under-voltage", (long long)alarms, alarms == 1 ? "" : "s");
     add_pi(buf, capacity, before->pi_flags, after->pi_flags);
-    add_cooling(buf, capacity, before, "start");
-    add_cooling(buf, capacity, after, "end");
+    add_cooling(buf, capacity, before, after);
     return buf[0] != 0;
 }
 
