@@ -115,7 +115,7 @@ static void say_heat(FILE *out, const struct ew_text_style *style, const struct 
 
 struct gauge_list {
     char text[TEXT_SIZE];
-    size_t n, shown; /* that gave anything, that are named */
+    size_t n, shown, hidden; /* that gave anything, that are named, that could be */
 };
 
 /* Adds those that were not at zero all the time, with what they showed at begin and end. */
@@ -127,7 +127,11 @@ static void list_gauges(struct gauge_list *list, const struct ew_command_result 
     for (size_t i = 0; i < n; i++) {
         const struct ew_gauge_window *w = &gauges[i].window;
         list->n += !isnan(w->max);
-        if (!(w->max > 0) || list->shown == MOST_SHOWN) continue;
+        if (!(w->max > 0)) continue;
+        if (list->shown == MOST_SHOWN) {
+            list->hidden++;
+            continue;
+        }
         char *name = ew_text_clean(gauges[i].name);
         add(list->text, sizeof list->text, "%s%.60s %.0f → %.0f %s", list->shown++ ? " · " : "", name ? name : "",
             w->first * scale, w->last * scale, unit);
@@ -136,14 +140,20 @@ static void list_gauges(struct gauge_list *list, const struct ew_command_result 
     }
 }
 
+static void say_list(FILE *out, const struct ew_text_style *style, const char *head, struct gauge_list *list,
+                     const char *all_zero) {
+    if (list->hidden > 0) add(list->text, sizeof list->text, " · and %zu more", list->hidden);
+    if (list->n > 0) say(out, style, head, list->shown ? list->text : all_zero);
+}
+
 static void say_cooling(FILE *out, const struct ew_text_style *style, const struct ew_command_result *result,
                         const struct ew_command_once *once) {
     struct gauge_list fans = {0}, brakes = {0};
     list_gauges(&fans, result, once, "fan", 1, "rpm");
     list_gauges(&fans, result, once, "fan-drive", 100, "%");
     list_gauges(&brakes, result, once, "cooling", 100, "% of its most");
-    if (fans.n > 0) say(out, style, "fans", fans.shown ? fans.text : "stand still");
-    if (brakes.n > 0) say(out, style, "cooling", brakes.shown ? brakes.text : "the kernel held no clocks down");
+    say_list(out, style, "fans", &fans, "stand still");
+    say_list(out, style, "cooling", &brakes, "the kernel held no clocks down");
 }
 
 /* Of one run what slowed it down; of several in how many, and what slowed the first of those. */
