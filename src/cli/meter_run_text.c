@@ -110,10 +110,79 @@ static void say_heat(FILE *out, const struct ew_text_style *style, const struct 
     char text[TEXT_SIZE] = "";
     if (!isnan(t->mean)) add(text, sizeof text, "%.1f → %.1f °C, highest %.1f", t->first, t->last, t->max);
     if (!isnan(f->mean)) add(text, sizeof text, "%sclock %.0f MHz on average", *text ? " · " : "", f->mean * 1e-6);
-    if (once->throttle_events > 0 && once->throttle_events != EW_MISSING)
-        add(text, sizeof text, "%sslowed down by heat %lld times", *text ? " · " : "",
-            (long long)once->throttle_events);
     if (*text) say(out, style, "heat", text);
+}
+
+struct gauge_list {
+    char text[TEXT_SIZE];
+    size_t n, shown, hidden; /* that gave anything, that are named, that could be */
+};
+
+/* Adds those that were not at zero all the time, with what they showed at begin and end. */
+static void list_gauges(struct gauge_list *list, const struct ew_command_result *result,
+                        const struct ew_command_once *once, const char *meter, double scale, const char *unit) {
+    enum { MOST_SHOWN = 8 };
+    struct ew_named_gauge gauges[EW_RUN_GAUGES];
+    size_t n = ew_command_gauges(result, once, meter, gauges, EW_RUN_GAUGES);
+    for (size_t i = 0; i < n; i++) {
+        const struct ew_gauge_window *w = &gauges[i].window;
+        list->n += !isnan(w->max);
+        if (!(w->max > 0)) continue;
+        if (list->shown == MOST_SHOWN) {
+            list->hidden++;
+            continue;
+        }
+        char *name = ew_text_clean(gauges[i].name);
+        add(list->text, sizeof list->text, "%s%.60s %.0f → %.0f %s", list->shown++ ? " · " : "", name ? name : "",
+            w->first * scale, w->last * scale, unit);
+        if (w->max > fmax(w->first, w->last)) add(list->text, sizeof list->text, ", highest %.0f", w->max * scale);
+        free(name);
+    }
+}
+
+static void say_list(FILE *out, const struct ew_text_style *style, const char *head, struct gauge_list *list,
+                     const char *all_zero) {
+    if (list->hidden > 0) add(list->text, sizeof list->text, " · and %zu more", list->hidden);
+    if (list->n > 0) say(out, style, head, list->shown ? list->text : all_zero);
+}
+
+static void say_cooling(FILE *out, const struct ew_text_style *style, const struct ew_command_result *result,
+                        const struct ew_command_once *once) {
+    struct gauge_list fans = {0}, brakes = {0};
+    list_gauges(&fans, result, once, "fan", 1, "rpm");
+    list_gauges(&fans, result, once, "fan-drive", 100, "%");
+    list_gauges(&brakes, result, once, "cooling", 100, "% of its most");
+    say_list(out, style, "fans", &fans, "stand still");
+    say_list(out, style, "cooling", &brakes, "the kernel held no clocks down");
+}
+
+/* Of one run what slowed it down; of several in how many, and what slowed the first of those. */
+static void say_throttling(FILE *out, const struct ew_text_style *style, const struct ew_command_result *result) {
+    char text[TEXT_SIZE] = "";
+    size_t throttled = 0, known = 0;
+    const struct ew_throttle_span *first = NULL;
+    const char *earlier = result->runs[0].throttle.earlier;
+    for (size_t i = 0; i < result->n_runs; i++) {
+        const struct ew_throttle_span *span = &result->runs[i].throttle;
+        known += span->known || span->throttled;
+        throttled += span->throttled;
+        if (span->throttled && !first) first = span;
+    }
+    if (known == 0)
+        add(text, sizeof text, "not known: nothing counts it here");
+    else if (!first && *earlier)
+        add(text, sizeof text, "no (earlier: %s)", earlier);
+    else if (!first)
+        add(text, sizeof text, "no");
+    else if (result->n_runs == 1)
+        add(text, sizeof text, "%s", first->words);
+    else
+        add(text, sizeof text, "in %zu of %zu runs; in the first of them: %s", throttled, result->n_runs, first->words);
+    say(out, style, "throttled", text);
+}
+
+static void say_left_out(FILE *out, const struct ew_text_style *style, const struct ew_command_result *result) {
+    if (*result->metering.left_out) say(out, style, "without", result->metering.left_out);
 }
 
 /* ---- tables ---- */
@@ -232,6 +301,8 @@ enum ew_status ew_meter_run_print(const struct ew_meter_run *run, FILE *out, str
         say_idle(out, &style, result);
         say_memory(out, &style, last);
         say_heat(out, &style, last);
+        say_cooling(out, &style, result, last);
+        say_throttling(out, &style, result);
         ok = print_phases(out, &style, last, energy);
     } else {
         if (!energy) say_energy(out, &style, run, last);
@@ -239,7 +310,9 @@ enum ew_status ew_meter_run_print(const struct ew_meter_run *run, FILE *out, str
         ok = print_repeats(out, &style, result, energy);
         ok = ok && print_medians(out, &style, result);
         if (energy) say_energy(out, &style, run, last);
+        say_throttling(out, &style, result);
     }
+    say_left_out(out, &style, result);
     if (last->broken_lines > 0) {
         char text[TEXT_SIZE];
         snprintf(text, sizeof text, "%u lines on $EDGEWISE_PHASE_FD were not understood, the first: %s",

@@ -8,6 +8,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
+enum { EW_RUN_GAUGES = 64 }; /* most channels of a meter that are shown */
+
 struct ew_meter_run {
     const char *const *argv;
     const struct ew_command_result *result;

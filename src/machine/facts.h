@@ -41,6 +41,7 @@ void ew_facts_read_memory(struct ew_machine *m, const char *root);     /* memory
 void ew_facts_read_cgroup(struct ew_machine *m, const char *root);  /* cgroup_limits.c: quota, cpuset, memory limit */
 bool ew_facts_read_heat(struct ew_machine *m, const char *root);    /* heat_facts.c: temperatures, once */
 void ew_facts_refresh_heat(struct ew_machine *m, const char *root); /* heat_facts.c: their values */
+double ew_facts_degrees(const char *root, const char *path);        /* heat_facts.c: NAN where the sensor is off */
 bool ew_facts_read_cooling(struct ew_machine *m, const char *root); /* cooling_facts.c: fans, cooling devices */
 void ew_facts_refresh_cooling(struct ew_machine *m, const char *root);  /* cooling_facts.c */
 void ew_facts_refresh_throttle(struct ew_machine *m, const char *root); /* throttle_facts.c, after the cooling */

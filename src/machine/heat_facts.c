@@ -92,14 +92,14 @@ static void choose_cpu(struct ew_machine *m) {
 }
 
 /* Sensors that are switched off say -256 (Jetson) or 0 K; a processor is neither below -60 nor above 150 degrees. */
-static double read_degrees(const char *root, const char *path) {
+double ew_facts_degrees(const char *root, const char *path) {
     double c = ew_facts_number(root, "%s", path) / 1000;
     return c > -60 && c < 150 ? c : NAN;
 }
 
 void ew_facts_refresh_heat(struct ew_machine *m, const char *root) {
     for (size_t i = 0; i < m->n_temperatures; i++)
-        m->temperatures[i].degrees_c = read_degrees(root, m->temperatures[i].path);
+        m->temperatures[i].degrees_c = ew_facts_degrees(root, m->temperatures[i].path);
 }
 
 bool ew_facts_read_heat(struct ew_machine *m, const char *root) {

@@ -9,15 +9,17 @@
 
 struct gauge_state {
     char (*paths)[96]; /* [n_channels] */
-    double scale;      /* to the unit of the values */
+    double scale;      /* of clocks: to Hz */
 };
 
 static enum ew_status read_gauges(struct ew_meter *meter, struct ew_meter_batch *batch, struct ew_error *err) {
     (void)err;
     const struct gauge_state *state = meter->state;
     double *values = ew_meter_batch_add(meter, batch);
+    bool heat = meter->info.quantity == EW_METER_TEMPERATURE;
     for (size_t c = 0; values && c < meter->info.n_channels; c++)
-        values[c] = ew_facts_number(meter->root, "%s", state->paths[c]) * state->scale;
+        values[c] = heat ? ew_facts_degrees(meter->root, state->paths[c])
+                         : ew_facts_number(meter->root, "%s", state->paths[c]) * state->scale;
     return EW_OK;
 }
 

@@ -4,9 +4,9 @@
 
 #include "meter/integrate.h"
 #include "meter/load_signature.h"
-#include "meter/meter_sampler.h"
 #include "study/command_process.h"
-#include "study/study_meters.h"
+#include "study/metering.h"
+#include "study/throttle_span.h"
 
 enum ew_command_stage {
     EW_STAGE_IDLE_BEFORE,
@@ -33,6 +33,11 @@ struct ew_gauge_window {
     double first, last, mean, max;
 };
 
+struct ew_named_gauge {
+    const char *name; /* the channel's; the meter's own */
+    struct ew_gauge_window window;
+};
+
 struct ew_command_window {
     int64_t begin_ns, end_ns;
     struct ew_energy energy;               /* grade NONE and a reason where there is no figure */
@@ -54,7 +59,7 @@ struct ew_command_once {
     uint32_t most_processes, left_running;
     int64_t minor_faults, major_faults;
     struct ew_gauge_window temperature_c, frequency_hz;
-    int64_t throttle_events;                /* EW_MISSING unknown */
+    struct ew_throttle_span throttle;
     struct ew_command_phase_result *phases; /* [n_phases] in order of begin */
     size_t n_phases;
     uint32_t broken_lines;
@@ -74,13 +79,18 @@ struct ew_command_result {
     size_t n_signatures;
     const struct ew_meter_trace *energy_trace; /* NULL without an energy meter */
     struct ew_sampler_cost cost;
-    struct ew_meter_sampler *sampler; /* owns energy_trace */
+    struct ew_metering metering; /* owns energy_trace; says which meters were left out */
 };
 
 /* Errors: those of ew_command_execute; MEMORY; CANCELLED when a signal came before the first run. The exit status of
  * the command is a result, not an error. *out: ew_command_result_close. */
 enum ew_status ew_command_run(const struct ew_command_setup *setup, struct ew_command_result **out,
                               struct ew_error *err);
+
+/* The channels of a gauge over a run, meter "fan" or another: at most capacity of them into out; returns how many. */
+size_t ew_command_gauges(const struct ew_command_result *result, const struct ew_command_once *once, const char *meter,
+                         struct ew_named_gauge *out, size_t capacity);
+
 void ew_command_result_close(struct ew_command_result **result);
 
 #endif

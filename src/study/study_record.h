@@ -155,12 +155,12 @@ struct ew_trial_conditions {
     /* Counted by the machine during the trial; EW_MISSING unknown. */
     int64_t throttle_core_events, throttle_package_events;
     int64_t pi_flags_before, pi_flags_after; /* Raspberry Pi get_throttled */
-    bool throttled;                          /* one of the above says so */
+    bool throttled;                          /* slowed down by whatever means: notes say by which */
     int64_t swap_in_pages, swap_out_pages;   /* of the whole machine; EW_MISSING unknown */
     const char *meter_lost;                  /* why the energy readings do not last to the end; NULL: they do */
     double spent_j;     /* gross, of the whole trial, for the budget; reports integrate the phases. NAN unknown */
     int64_t own_cpu_ns; /* processor time that the study runner took meanwhile, meters included */
-    const char *notes;  /* what was asked for and could not be had; NULL = nothing */
+    const char *notes;  /* what slowed it down; what was asked for and could not be had; NULL = nothing */
 };
 
 struct ew_trial_record {

@@ -9,12 +9,11 @@
 #include "study/trial_speed.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-enum { NOTES_SIZE = 400 };
+enum { NOTES_SIZE = 2048 };
 
 /* What is known of a trial before it begins. */
 struct preparation {
@@ -23,15 +22,6 @@ struct preparation {
     struct ew_conditions_snapshot before;
     char notes[NOTES_SIZE];
 };
-
-__attribute__((format(printf, 2, 3))) static void add_note(struct preparation *p, const char *format, ...) {
-    size_t used = strlen(p->notes);
-    va_list args;
-    va_start(args, format);
-    if (used > 0) used += (size_t)snprintf(p->notes + used, sizeof p->notes - used, "; ");
-    if (used < sizeof p->notes) vsnprintf(p->notes + used, sizeof p->notes - used, format, args);
-    va_end(args);
-}
 
 static void on_tick(void *context, const char *phase) {
     struct ew_study_runner *r = context;
@@ -107,15 +97,20 @@ static enum ew_status load_cache(struct ew_study_runner *r, const struct ew_conf
                             : cold        ? ew_page_cache_drop(path, &why)
                                           : ew_page_cache_fill(path, r->request->stop_soon, &why);
     if (status == EW_ERR_CANCELLED) return ew_error_set(r->err, status, "stopped");
-    if (status != EW_OK) add_note(p, "load %s: %.200s", config->load, why.message);
+    if (status != EW_OK) ew_conditions_note(p->notes, sizeof p->notes, "load %s: %.200s", config->load, why.message);
     p->cached_share = ew_page_cache_share(path);
     if (!config->load) return EW_OK;
     if (isnan(p->cached_share))
-        add_note(p, "load %s: how much of the file is in the page cache is told to its owner only", config->load);
+        ew_conditions_note(p->notes, sizeof p->notes,
+                           "load %s: how much of the file is in the page cache is told to its owner only",
+                           config->load);
     else if (cold && p->cached_share > 0.01)
-        add_note(p, "load cold: %.0f %% of the file could not be dropped from the page cache", 100 * p->cached_share);
+        ew_conditions_note(p->notes, sizeof p->notes,
+                           "load cold: %.0f %% of the file could not be dropped from the page cache",
+                           100 * p->cached_share);
     else if (!cold && p->cached_share < 0.99)
-        add_note(p, "load warm: only %.0f %% of the file stay in the page cache", 100 * p->cached_share);
+        ew_conditions_note(p->notes, sizeof p->notes, "load warm: only %.0f %% of the file stay in the page cache",
+                           100 * p->cached_share);
     return EW_OK;
 }
 
@@ -147,10 +142,11 @@ static struct ew_trial_spec make_spec(const struct ew_study_runner *r, const str
     return spec;
 }
 
-static void add_conditions(struct ew_study_runner *r, const struct preparation *p, struct ew_trial_record *record) {
+static void add_conditions(struct ew_study_runner *r, struct preparation *p, struct ew_trial_record *record) {
     const struct ew_conditions_snapshot after = ew_conditions_take(r->request->machine, r->request->root);
     struct ew_trial_conditions *c = &record->conditions;
-    ew_conditions_compare(&p->before, &after, c);
+    ew_conditions_compare(&p->before, &after, c, p->notes, sizeof p->notes);
+    if (c->notes) ew_conditions_note(p->notes, sizeof p->notes, "%s", c->notes);
     if (p->gate.outcome != EW_GATE_NONE) {
         c->gate = ew_gate_outcome_name(p->gate.outcome);
         c->gate_waited_s = p->gate.waited_s;
@@ -159,7 +155,7 @@ static void add_conditions(struct ew_study_runner *r, const struct preparation *
     c->notes = *p->notes ? p->notes : NULL;
 }
 
-static enum ew_status finish(struct ew_study_runner *r, size_t index, const struct preparation *p,
+static enum ew_status finish(struct ew_study_runner *r, size_t index, struct preparation *p,
                              const struct ew_trial_record *measured) {
     const struct ew_plan_trial *t = &r->plan.trials[index];
     struct ew_trial_record record = *measured;
@@ -202,7 +198,7 @@ static struct ew_trial_record not_begun(const char *reason) {
                                     .conditions = {.gate_waited_s = NAN, .spent_j = NAN}};
 }
 
-static enum ew_status measure(struct ew_study_runner *r, size_t index, const struct preparation *p) {
+static enum ew_status measure(struct ew_study_runner *r, size_t index, struct preparation *p) {
     const struct ew_study_request *q = r->request;
     const struct ew_plan_trial *t = &r->plan.trials[index];
     const struct ew_trial_setup setup = {.engine = q->engine,
