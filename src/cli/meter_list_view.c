@@ -49,7 +49,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 struct entry {
     struct ew_meter *meter;
     bool is_auto;
-    double now; /* --prove: watts, or the first channel's value; NAN = not read */
+    double now; /* --prove: watts, or the value of one channel; NAN = not read */
+    char words[EW_METER_TEXT_SIZE];
 };
 
 struct listing {
@@ -95,8 +96,14 @@ static void read_all(struct listing *l) {
     for (size_t i = 0; i < l->n; i++) {
         const struct ew_meter_info *info = ew_meter_info(l->entries[i].meter);
         if (info->reason != EW_METER_USABLE) continue;
-        bool energy = info->quantity == EW_METER_ENERGY;
-        l->entries[i].now = energy ? ew_meter_live_power(l->entries[i].meter) : ew_meter_live_gauge(l->entries[i].meter);
+        struct entry *e = &l->entries[i];
+        if (info->quantity != EW_METER_ENERGY) {
+            e->now = ew_meter_live_gauge(e->meter, e->words, sizeof e->words);
+            continue;
+        }
+        char number[EW_NUMBER_SIZE];
+        ew_words_number(number, e->now = ew_meter_live_power(e->meter), -1);
+        snprintf(e->words, sizeof e->words, "%s W", number);
     }
 }
 
@@ -161,16 +168,7 @@ static void print_usable(const struct entry *e, const char *board, const struct 
             info->boundary == EW_BOUNDARY_UNKNOWN ? "place on the board unknown"
                                                   : ew_meter_boundary_name(info->boundary),
             ew_trust_grade_name(info->grade_ceiling));
-    if (!isnan(e->now)) {
-        char now[64];
-        ew_meter_value_words(now, sizeof now, info, e->now);
-        if (info->quantity == EW_METER_ENERGY) {
-            char number[EW_NUMBER_SIZE];
-            ew_words_number(number, e->now, -1);
-            snprintf(now, sizeof now, "%s W", number);
-        }
-        add(text, sizeof text, " · now %s", now);
-    }
+    if (!isnan(e->now)) add(text, sizeof text, " · now %s", e->words);
     if (e->is_auto) add(text, sizeof text, " ← auto takes this one");
     printf("%s%s%s\n", style->colour ? "\033[1m" : "", head, style->colour ? "\033[0m" : "");
     ew_text_paragraph(stdout, style, INDENT, "", text);
