@@ -627,6 +627,18 @@ static void recorded_machines(void **state) {
            {"clock.governor", EW_DOCTOR_WARNING, "schedutil on 2 of 2", NULL},
            {"memory.swap", EW_DOCTOR_NOTE, "1.3 MiB of 3.7 GiB", ""}, {"memory.zram", EW_DOCTOR_NOTE, "3.7 GiB", ""},
            {"heat.throttled", SILENT, NULL, NULL});
+    tree_unpack("xavier-nx", root); /* three modes of 15 W, the one with six cores in force */
+    EXPECT(root, {"power.mode", EW_DOCTOR_OK, "2 MODE_15W_6CORE, the largest", ""});
+    tree_unpack("tx2", root);
+    EXPECT(root, {"power.mode", EW_DOCTOR_WARNING, "3 MAXP_CORE_ARM, the largest is 0 MAXN", "sudo nvpmodel -m 0"},
+           {"heat.temperature", EW_DOCTOR_OK, "39 °C", ""}); /* its sensors are called BCPU and MCPU */
+    tree_unpack("xavier-agx", root);
+    EXPECT(root, {"power.mode", EW_DOCTOR_WARNING, "3 MODE_30W_ALL, the largest is 0 MAXN", NULL});
+    tree_unpack("jetson-nano", root);
+    EXPECT(root, {"power.mode", EW_DOCTOR_OK, "0 MAXN, the largest", ""});
+    tree_unpack("agx-thor", root);
+    EXPECT(root, {"power.mode", EW_DOCTOR_WARNING, "1 120W, the largest is 0 MAXN", NULL},
+           {"heat.temperature", EW_DOCTOR_OK, "54 °C", ""});
     tree_unpack("intel-laptop", root);
     EXPECT(root, {"clock.governor", EW_DOCTOR_OK, "powersave", ""},
            {"clock.preference", EW_DOCTOR_NOTE, "balance_performance", "energy_performance_preference"},
