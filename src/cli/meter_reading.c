@@ -5,7 +5,6 @@
 #include "meter/live_energy.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,19 +42,11 @@ static bool is_flags(const struct ew_meter_info *info) {
     return info->quantity == EW_METER_STATE && info->resolution == 1;
 }
 
-__attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, const char *format, ...) {
-    size_t used = strlen(text);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text + used, size - used, format, args);
-    va_end(args);
-}
-
 static void flags_words(char *out, size_t size, const struct ew_meter_info *info, const double *values) {
     size_t n = 0;
     for (size_t c = 0; c < info->n_channels; c++)
-        if (values[c] > 0) add(out, size, "%s%s", n++ ? ", " : "", info->channels[c].name);
-    if (n == 0) add(out, size, "none of them");
+        if (values[c] > 0) ew_words_add(out, size, "%s%s", n++ ? ", " : "", info->channels[c].name);
+    if (n == 0) ew_words_add(out, size, "none of them");
 }
 
 static void channels_words(char *out, size_t size, const struct ew_meter_info *info, const double *values, size_t from,
@@ -63,11 +54,11 @@ static void channels_words(char *out, size_t size, const struct ew_meter_info *i
     char value[64];
     for (size_t c = from; c < from + n && c < info->n_channels; c++) {
         ew_meter_value_words(value, sizeof value, info, values[c]);
-        add(out, size, "%s", c > from ? ", " : "");
-        if (info->n_channels > 1) add(out, size, "%s ", info->channels[c].name);
-        add(out, size, "%s", isnan(values[c]) ? "–" : value);
+        ew_words_add(out, size, "%s", c > from ? ", " : "");
+        if (info->n_channels > 1) ew_words_add(out, size, "%s ", info->channels[c].name);
+        ew_words_add(out, size, "%s", isnan(values[c]) ? "–" : value);
     }
-    if (from + n < info->n_channels && n > 1) add(out, size, ", …");
+    if (from + n < info->n_channels && n > 1) ew_words_add(out, size, ", …");
 }
 
 double ew_meter_live_gauge(struct ew_meter *meter, char *words, size_t size) {

@@ -5,7 +5,6 @@
 #include "machine/facts.h"
 #include "meter/power_rails.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

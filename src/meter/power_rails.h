@@ -13,7 +13,7 @@ struct ew_power_rail {
     char power[EW_SENSOR_PATH_SIZE];                            /* "" = product of the two below */
     double power_scale;                                         /* of its number to watts */
     char volts[EW_SENSOR_PATH_SIZE], amps[EW_SENSOR_PATH_SIZE]; /* in thousandths */
-    double shunt_ohm;                                           /* NAN = not told */
+    double shunt_ohm;                                           /* 0 or NAN = not told */
     int read_errno;                                             /* of the first look; 0 = it can be read */
 };
 
