@@ -57,6 +57,18 @@ class MeterBoards(ScratchCase):
                         if meter["name"] != "memory":  # of a process: the list shows its own as an example
                             self.assertIn(meter["name"], text)
 
+    def test_what_a_jetson_says_of_itself(self):
+        for name, words in (
+                ("agx-thor", ("Neoverse-V3AE", "Jetson Thor's DC input VIN: module and carrier board (board), grade B at best",
+                              "fan 1786 rpm", "VDD_GPU, VDD_CPU_SOC_MSS, VIN_SYS_5V0", "tells what the supply may give")),
+                ("tx2", ("cpu 39 °C", "ina3221x-board", "the largest is 0 MAXN")),
+                ("xavier-nx", ("VDD_IN", "nvpmodel 2 MODE_15W_6CORE, the largest")),
+                ("xavier-agx", ("sum of GPU, CPU, SOC, CV, VDDRQ and SYS5V (module), grade C at best",)),
+                ("jetson-nano", ("Jetson Nano 5 V input POM_5V_IN: the whole module (module), grade B at best",))):
+            said = self.told(self.tree(name), "doctor")
+            for word in words:
+                self.assertIn(word, said, name)
+
     def test_the_page_on_meters_names_them(self):
         with open(os.path.join(SOURCE, "docs", "meters.md"), encoding="utf-8") as f:
             page = f.read()
