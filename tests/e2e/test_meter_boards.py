@@ -10,11 +10,8 @@ from harness import SOURCE, ScratchCase, run
 
 
 class MeterBoards(ScratchCase):
-    def tree(self, name, **files):
-        root = recorded_tree.unpack(name, self.path(name))
-        for path, text in files.items():
-            recorded_tree.put(root, path.replace("__", "/"), text)
-        return root
+    def tree(self, name):
+        return recorded_tree.unpack(name, self.path(name))
 
     def told(self, root, *command):
         """What the program says, in one line."""
@@ -42,8 +39,17 @@ class MeterBoards(ScratchCase):
         fan = next(os.path.join(folder, "fan1_input") for folder, _, files in os.walk(root) if "fan1_input" in files)
         recorded_tree.put("", fan, "13650\n")
         self.assertIn("now 13650 rpm", self.told(root, "meter", "list", "--prove"))
-        root = self.tree("intel-laptop", __sys__devices__system__cpu__cpu0__thermal_throttle__core_throttle_count="1\n")
-        self.assertIn("now core heat 1 event, package", self.told(root, "meter", "list", "--prove"))
+        root = self.tree("intel-laptop")
+        for path, text in (("devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "1"),
+                           ("devices/system/cpu/cpu0/thermal_throttle/core_throttle_total_time_ms", "1500"),
+                           ("class/thermal/cooling_device0/type", "Processor"),
+                           ("class/thermal/cooling_device0/max_state", "10"),
+                           ("class/thermal/cooling_device0/cur_state", "3")):
+            recorded_tree.put(root, "/sys/" + path, text + "\n")
+        said = self.told(root, "meter", "list", "--prove")
+        for words in ("now core heat 1 event, package", "✓ throttle-time", "slowed down · now 1.5 s", "✓ cooling",
+                      "as far as it can · now 0.3 "):
+            self.assertIn(words, said)
 
     def test_every_meter_of_a_board_is_listed_in_both(self):
         """doctor once left out all that came after states: fans and throttle counts."""
