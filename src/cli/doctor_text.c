@@ -98,7 +98,7 @@ static void print_meter(const struct printer *p, const struct ew_doctor_meter *d
     const struct ew_meter_info *info = d->info;
     bool energy = info->quantity == EW_METER_ENERGY;
     char text[LINE] = "";
-    add(text, "%s", isfinite(d->now) ? d->now_words : "no reading");
+    add(text, "%s", d->now_words[0] ? d->now_words : "no reading");
     if (energy)
         add(text, " · %s, grade %s at best · every %.3g s",
             info->boundary == EW_BOUNDARY_UNKNOWN ? "place on the board unknown"

@@ -102,7 +102,7 @@ static void read_all(struct listing *l) {
         }
         char number[EW_NUMBER_SIZE];
         ew_words_number(number, e->now = ew_meter_live_power(e->meter), -1);
-        snprintf(e->words, sizeof e->words, "%s W", number);
+        if (!isnan(e->now)) snprintf(e->words, sizeof e->words, "%s W", number);
     }
 }
 
@@ -159,7 +159,7 @@ static void print_usable(const struct entry *e, const char *board, const struct 
                      info->boundary == EW_BOUNDARY_UNKNOWN ? "place on the board unknown"
                                                            : ew_meter_boundary_name(info->boundary),
                      ew_trust_grade_name(info->grade_ceiling));
-    if (!isnan(e->now)) ew_words_add(text, sizeof text, " · now %s", e->words);
+    if (e->words[0]) ew_words_add(text, sizeof text, " · now %s", e->words);
     if (e->is_auto) ew_words_add(text, sizeof text, " ← auto takes this one");
     printf("%s%s%s\n", style->colour ? "\033[1m" : "", head, style->colour ? "\033[0m" : "");
     ew_text_paragraph(stdout, style, INDENT, "", text);

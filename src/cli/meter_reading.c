@@ -68,7 +68,7 @@ double ew_meter_live_gauge(struct ew_meter *meter, char *words, size_t size) {
     double values[MOST_CHANNELS];
     int64_t time;
     size_t n = 0, channel = 0;
-    bool stands_for_all = false;
+    bool stands_for_all = false, known = false;
     for (size_t c = 0; c < info->n_channels; c++) {
         if (strcmp(info->channels[c].name, "cpu") != 0 && strcmp(info->channels[c].name, "rss") != 0) continue;
         channel = c;
@@ -78,9 +78,10 @@ double ew_meter_live_gauge(struct ew_meter *meter, char *words, size_t size) {
     enum ew_status status = ew_meter_read(meter, &time, values, 1, &n, NULL);
     ew_meter_stop(meter);
     if (status != EW_OK || n != 1) return NAN;
-    if (is_flags(info) && !isnan(values[channel]))
+    for (size_t c = 0; c < info->n_channels; c++) known |= !isnan(values[c]);
+    if (known && is_flags(info))
         flags_words(words, size, info, values);
-    else if (!isnan(values[channel]))
+    else if (known)
         channels_words(words, size, info, values, channel, stands_for_all ? 1 : SHOWN_CHANNELS);
     return values[channel];
 }

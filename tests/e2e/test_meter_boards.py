@@ -51,6 +51,15 @@ class MeterBoards(ScratchCase):
                       "as far as it can · now 0.3 "):
             self.assertIn(words, said)
 
+    def test_a_channel_without_a_reading_does_not_hide_the_others(self):
+        """A graphics processor that is switched off has no temperature, and the others have."""
+        root = self.tree("agx-thor")
+        os.remove(root + "/sys/class/thermal/thermal_zone0/temp")  # the processor's
+        for zone, kind in ((0, "gpu-thermal"), (1, "board-thermal"), (4, "soc678-thermal")):
+            recorded_tree.put(root, f"/sys/class/thermal/thermal_zone{zone}/type", kind + "\n")
+        self.assertIn("gpu-thermal –, board-thermal –, soc012-thermal 55.1 °C, soc345-thermal 53.7 °C, …",
+                      self.told(root, "doctor"))
+
     def test_every_meter_of_a_board_is_listed_in_both(self):
         """doctor once left out all that came after states: fans and throttle counts."""
         for name in recorded_tree.names():
