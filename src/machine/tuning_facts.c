@@ -121,7 +121,7 @@ void ew_machine_tuning_read(const struct ew_machine *m, const char *root, struct
 }
 
 /* Watts of a name such as "25W" or "MODE_15W_6CORE"; MAXN is beyond all of them. MAXQ and MAXP_CORE_… are the TX2's, of
- * 7.5 and 15 W (NVIDIA, Jetson TX2 series, "Supported Modes and Power Efficiency"). */
+ * 7.5 and 15 W (NVIDIA DRIVE Linux SDK Development Guide 5.0.10, "MaxQ/MaxP Power Profiles", of the same chip). */
 static double power_of(const char *name) {
     if (strcmp(name, "MAXN_SUPER") == 0) return 1e9;
     if (strncmp(name, "MAXN", 4) == 0) return 1e8;
