@@ -7,20 +7,11 @@
 #include "study/statistics.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 enum { INDENT = 10, TEXT_SIZE = 1536 };
-
-__attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, const char *format, ...) {
-    size_t used = strlen(text);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text + used, size - used, format, args);
-    va_end(args);
-}
 
 static double wall_s(const struct ew_command_window *w) { return (double)(w->end_ns - w->begin_ns) * 1e-9; }
 
@@ -35,22 +26,22 @@ static void say_end(FILE *out, const struct ew_text_style *style, const struct e
     const struct ew_command_once *last = &result->runs[result->n_runs - 1];
     char text[TEXT_SIZE] = "";
     for (const char *const *word = run->argv; *word && strlen(text) < 200; word++)
-        add(text, sizeof text, "%s%.200s", word == run->argv ? "" : " ", *word);
+        ew_words_add(text, sizeof text, "%s%.200s", word == run->argv ? "" : " ", *word);
     if (WIFSIGNALED(last->wait_status))
-        add(text, sizeof text, " · killed by signal %d (%s)%s", WTERMSIG(last->wait_status),
-            strsignal(WTERMSIG(last->wait_status)), WCOREDUMP(last->wait_status) ? ", core dumped" : "");
+        ew_words_add(text, sizeof text, " · killed by signal %d (%s)%s", WTERMSIG(last->wait_status),
+                     strsignal(WTERMSIG(last->wait_status)), WCOREDUMP(last->wait_status) ? ", core dumped" : "");
     else
-        add(text, sizeof text, " · exit status %d", WEXITSTATUS(last->wait_status));
-    if (result->interrupted) add(text, sizeof text, " · stopped by %s", strsignal(result->interrupted));
-    if (last->warm_up) add(text, sizeof text, " · in the warm-up");
+        ew_words_add(text, sizeof text, " · exit status %d", WEXITSTATUS(last->wait_status));
+    if (result->interrupted) ew_words_add(text, sizeof text, " · stopped by %s", strsignal(result->interrupted));
+    if (last->warm_up) ew_words_add(text, sizeof text, " · in the warm-up");
     say(out, style, "command", text);
 }
 
 static void say_settings(FILE *out, const struct ew_text_style *style, const struct ew_meter_run *run) {
     char text[TEXT_SIZE] = "";
     for (size_t i = 0; i < run->n_settings; i++)
-        add(text, sizeof text, "%s%s %s", i ? " · " : "", ew_setting_kind_name(run->settings[i].kind),
-            run->settings[i].value);
+        ew_words_add(text, sizeof text, "%s%s %s", i ? " · " : "", ew_setting_kind_name(run->settings[i].kind),
+                     run->settings[i].value);
     if (*text) say(out, style, "set", text);
 }
 
@@ -62,8 +53,8 @@ static void say_time(FILE *out, const struct ew_text_style *style, const struct 
     ew_words_number(user, once->user_s, 2);
     ew_words_number(kernel, once->system_s, 2);
     snprintf(text, sizeof text, "%s s · processor %s s user, %s s system", wall, user, kernel);
-    if (seconds > 0) add(text, sizeof text, " = %.2f cores busy", busy / seconds);
-    if (run->cores > 0 && seconds > 0) add(text, sizeof text, " of %d", run->cores);
+    if (seconds > 0) ew_words_add(text, sizeof text, " = %.2f cores busy", busy / seconds);
+    if (run->cores > 0 && seconds > 0) ew_words_add(text, sizeof text, " of %d", run->cores);
     say(out, style, "time", text);
 }
 
@@ -82,34 +73,36 @@ static void say_idle(FILE *out, const struct ew_text_style *style, const struct 
     char text[TEXT_SIZE], value[2 * EW_NUMBER_SIZE + 8];
     ew_energy_value(value, sizeof value, result->idle.power_w, result->idle.error_w);
     snprintf(text, sizeof text, "%s W at rest", value);
-    if (isfinite(result->idle.drift_w)) add(text, sizeof text, " (after minus before: %+.2g W)", result->idle.drift_w);
+    if (isfinite(result->idle.drift_w))
+        ew_words_add(text, sizeof text, " (after minus before: %+.2g W)", result->idle.drift_w);
     say(out, style, "idle", text);
 }
 
 static void say_memory(FILE *out, const struct ew_text_style *style, const struct ew_command_once *once) {
     char text[TEXT_SIZE] = "", size[EW_NUMBER_SIZE];
     ew_words_size(size, once->window.peak_pss_bytes);
-    if (!isnan(once->window.peak_pss_bytes)) add(text, sizeof text, "peak %s PSS", size);
+    if (!isnan(once->window.peak_pss_bytes)) ew_words_add(text, sizeof text, "peak %s PSS", size);
     ew_words_size(size, once->window.peak_rss_bytes);
-    if (!isnan(once->window.peak_rss_bytes)) add(text, sizeof text, "%s%s RSS", *text ? ", " : "peak ", size);
+    if (!isnan(once->window.peak_rss_bytes)) ew_words_add(text, sizeof text, "%s%s RSS", *text ? ", " : "peak ", size);
     if (once->most_processes > 1) {
         ew_words_size(size, once->largest_bytes);
-        add(text, sizeof text, " · %u processes at once, the largest %s", once->most_processes, size);
+        ew_words_add(text, sizeof text, " · %u processes at once, the largest %s", once->most_processes, size);
     }
     ew_words_size(size, once->peak_swap_bytes);
-    if (once->peak_swap_bytes > 0) add(text, sizeof text, " · %s swapped out", size);
-    add(text, sizeof text, "%s%lld page faults, %lld of them read from disk", *text ? " · " : "",
-        (long long)(once->minor_faults + once->major_faults), (long long)once->major_faults);
+    if (once->peak_swap_bytes > 0) ew_words_add(text, sizeof text, " · %s swapped out", size);
+    ew_words_add(text, sizeof text, "%s%lld page faults, %lld of them read from disk", *text ? " · " : "",
+                 (long long)(once->minor_faults + once->major_faults), (long long)once->major_faults);
     if (once->left_running > 0)
-        add(text, sizeof text, " · %u processes that it started may still run", once->left_running);
+        ew_words_add(text, sizeof text, " · %u processes that it started may still run", once->left_running);
     say(out, style, "memory", text);
 }
 
 static void say_heat(FILE *out, const struct ew_text_style *style, const struct ew_command_once *once) {
     const struct ew_gauge_window *t = &once->temperature_c, *f = &once->frequency_hz;
     char text[TEXT_SIZE] = "";
-    if (!isnan(t->mean)) add(text, sizeof text, "%.1f → %.1f °C, highest %.1f", t->first, t->last, t->max);
-    if (!isnan(f->mean)) add(text, sizeof text, "%sclock %.0f MHz on average", *text ? " · " : "", f->mean * 1e-6);
+    if (!isnan(t->mean)) ew_words_add(text, sizeof text, "%.1f → %.1f °C, highest %.1f", t->first, t->last, t->max);
+    if (!isnan(f->mean))
+        ew_words_add(text, sizeof text, "%sclock %.0f MHz on average", *text ? " · " : "", f->mean * 1e-6);
     if (*text) say(out, style, "heat", text);
 }
 
@@ -133,16 +126,17 @@ static void list_gauges(struct gauge_list *list, const struct ew_command_result 
             continue;
         }
         char *name = ew_text_clean(gauges[i].name);
-        add(list->text, sizeof list->text, "%s%.60s %.0f → %.0f %s", list->shown++ ? " · " : "", name ? name : "",
-            w->first * scale, w->last * scale, unit);
-        if (w->max > fmax(w->first, w->last)) add(list->text, sizeof list->text, ", highest %.0f", w->max * scale);
+        ew_words_add(list->text, sizeof list->text, "%s%.60s %.0f → %.0f %s", list->shown++ ? " · " : "",
+                     name ? name : "", w->first * scale, w->last * scale, unit);
+        if (w->max > fmax(w->first, w->last))
+            ew_words_add(list->text, sizeof list->text, ", highest %.0f", w->max * scale);
         free(name);
     }
 }
 
 static void say_list(FILE *out, const struct ew_text_style *style, const char *head, struct gauge_list *list,
                      const char *all_zero) {
-    if (list->hidden > 0) add(list->text, sizeof list->text, " · and %zu more", list->hidden);
+    if (list->hidden > 0) ew_words_add(list->text, sizeof list->text, " · and %zu more", list->hidden);
     if (list->n > 0) say(out, style, head, list->shown ? list->text : all_zero);
 }
 
@@ -169,15 +163,16 @@ static void say_throttling(FILE *out, const struct ew_text_style *style, const s
         if (span->throttled && !first) first = span;
     }
     if (known == 0)
-        add(text, sizeof text, "not known: nothing counts it here");
+        ew_words_add(text, sizeof text, "not known: nothing counts it here");
     else if (!first && *earlier)
-        add(text, sizeof text, "no (earlier: %s)", earlier);
+        ew_words_add(text, sizeof text, "no (earlier: %s)", earlier);
     else if (!first)
-        add(text, sizeof text, "no");
+        ew_words_add(text, sizeof text, "no");
     else if (result->n_runs == 1)
-        add(text, sizeof text, "%s", first->words);
+        ew_words_add(text, sizeof text, "%s", first->words);
     else
-        add(text, sizeof text, "in %zu of %zu runs; in the first of them: %s", throttled, result->n_runs, first->words);
+        ew_words_add(text, sizeof text, "in %zu of %zu runs; in the first of them: %s", throttled, result->n_runs,
+                     first->words);
     say(out, style, "throttled", text);
 }
 
@@ -252,7 +247,7 @@ static bool print_repeats(FILE *out, const struct ew_text_style *style, const st
         char name[64];
         int status = ew_meter_run_exit_status(once->wait_status);
         snprintf(name, sizeof name, once->warm_up ? "warm-up" : "%zu", once->warm_up ? 0 : ++counted);
-        if (status != 0) add(name, sizeof name, " (status %d)", status);
+        if (status != 0) ew_words_add(name, sizeof name, " (status %d)", status);
         add_row(table, name, &once->window, energy);
     }
     return finish_table(table, out, style);
@@ -274,15 +269,15 @@ static bool print_medians(FILE *out, const struct ew_text_style *style, const st
         ew_words_number(value, s.median * name->scale, decimals);
         ew_words_number(low, s.low * name->scale, decimals);
         ew_words_number(high, s.high * name->scale, decimals);
-        add(text, sizeof text, "%s%s %s %s", *text ? " · " : "", name->words, value, name->unit);
-        if (n > 1) add(text, sizeof text, " (%s–%s)", low, high);
+        ew_words_add(text, sizeof text, "%s%s %s %s", *text ? " · " : "", name->words, value, name->unit);
+        if (n > 1) ew_words_add(text, sizeof text, " (%s–%s)", low, high);
         is_range = s.is_range;
         n_runs = n;
     }
     free(values);
     if (!*text) return true;
-    add(text, sizeof text, " · median of %zu, in brackets %s", n_runs,
-        is_range ? "smallest and largest" : "its 95 % interval");
+    ew_words_add(text, sizeof text, " · median of %zu, in brackets %s", n_runs,
+                 is_range ? "smallest and largest" : "its 95 % interval");
     say(out, style, "\nmedian", text);
     return true;
 }

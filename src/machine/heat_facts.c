@@ -9,10 +9,10 @@
 
 /* Names that stand for the processor, best first; compared without case, - and _. */
 static const char *const cpu_names[] = {
-    "coretemp Package id 0", "k10temp Tdie", "zenpower Tdie", "k10temp Tctl",
-    "cpu-thermal",           "cpu0-thermal", "CPU-therm",     "x86_pkg_temp",
-    "package-thermal",       "soc-thermal",  "tj-thermal",    "cpu",
-    "bigcore0-thermal",      "soc0-thermal", "TCPU",          "acpitz",
+    "coretemp Package id 0", "k10temp Tdie", "zenpower Tdie", "k10temp Tctl", "cpu-thermal",
+    "cpu0-thermal",          "CPU-therm",    "BCPU-therm",    "MCPU-therm",   "x86_pkg_temp",
+    "package-thermal",       "soc-thermal",  "tj-thermal",    "cpu",          "bigcore0-thermal",
+    "soc0-thermal",          "TCPU",         "acpitz",
 };
 
 struct scan {

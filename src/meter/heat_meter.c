@@ -53,6 +53,7 @@ static enum ew_status add_temperatures(struct ew_meter_list *list, const struct 
     m->info.period_s = 0.5;
     m->info.documented = "kernel Documentation/driver-api/thermal/sysfs-api.rst, hwmon/sysfs-interface.rst";
     ew_meter_text(m->info.name, sizeof m->info.name, "temperature");
+    ew_meter_text(m->info.covers, sizeof m->info.covers, "which sensor is the processor's is not known");
     ew_meter_text(m->info.source, sizeof m->info.source, "/sys/class/thermal, /sys/class/hwmon");
     for (size_t c = 0; c < n; c++) {
         const struct ew_machine_temperature *t = &machine->temperatures[c];
