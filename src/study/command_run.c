@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "machine/machine.h"
+#include "meter/nvml_processes.h"
 #include "meter/tree_memory.h"
 #include "study/command_signature.h"
 
@@ -21,7 +22,7 @@ struct session {
     const struct ew_command_setup *setup;
     struct ew_command_result *result;
     size_t capacity;
-    struct ew_meter *memory;
+    struct ew_meter *memory, *gpu_memory; /* gpu_memory NULL: there is no card to ask */
     struct ew_meter_sampler *memory_sampler;
     struct ew_machine *machine;
 };
@@ -101,9 +102,28 @@ static enum ew_status energy_in(const struct session *s, int64_t t0, int64_t t1,
     return ew_energy_of_window(&input, EW_ENERGY_TOTAL, t0, t1, idle, out, err);
 }
 
-static void peaks_in(const struct ew_meter_trace *memory, struct ew_command_window *w) {
+/* All cards together. A card that never held anything of the command's tells nothing: in a container the driver knows
+ * processes by other numbers. */
+static double gpu_peak_in(const struct session *s, int64_t t0, int64_t t1) {
+    double most = NAN;
+    if (!s->gpu_memory) return NAN;
+    const struct ew_meter_trace *trace = ew_meter_sampler_trace(s->memory_sampler, 1);
+    for (size_t i = 0; i < trace->n; i++) {
+        double sum = 0;
+        for (size_t c = 0; c < trace->n_channels; c++) sum += trace->values[i * trace->n_channels + c];
+        if (trace->times_ns[i] >= t0 && trace->times_ns[i] <= t1 && sum > 0) most = fmax(most, sum);
+    }
+    return most;
+}
+
+static void peaks_in(const struct session *s, struct ew_command_window *w) {
+    const struct ew_meter_trace *memory = ew_meter_sampler_trace(s->memory_sampler, 0);
     w->peak_rss_bytes = peak_in(memory, EW_TREE_RSS, w->begin_ns, w->end_ns);
     w->peak_pss_bytes = peak_in(memory, EW_TREE_PSS, w->begin_ns, w->end_ns);
+    w->peak_swap_bytes = peak_in(memory, EW_TREE_SWAP, w->begin_ns, w->end_ns);
+    w->peak_anon_bytes = peak_in(memory, EW_TREE_RSS_ANON, w->begin_ns, w->end_ns);
+    w->peak_file_bytes = peak_in(memory, EW_TREE_RSS_FILE, w->begin_ns, w->end_ns);
+    w->peak_gpu_bytes = gpu_peak_in(s, w->begin_ns, w->end_ns);
 }
 
 /* Needs the memory trace of this one run, which the next run's sampling drops. */
@@ -114,11 +134,8 @@ static void take_memory(const struct session *s, struct ew_command_once *once, c
     /* Before its exec a child is a copy of this process, and the kernel counts that too. */
     if (reaped > (double)end->own_peak_bytes) largest = fmax(largest, reaped);
     once->largest_bytes = largest;
-    once->peak_swap_bytes = peak_in(memory, EW_TREE_SWAP, t0, t1);
-    once->peak_anon_bytes = peak_in(memory, EW_TREE_RSS_ANON, t0, t1);
-    once->peak_file_bytes = peak_in(memory, EW_TREE_RSS_FILE, t0, t1);
-    peaks_in(memory, &once->window);
-    for (size_t i = 0; i < once->n_phases; i++) peaks_in(memory, &once->phases[i].window);
+    peaks_in(s, &once->window);
+    for (size_t i = 0; i < once->n_phases; i++) peaks_in(s, &once->phases[i].window);
     once->window.peak_rss_bytes = fmax(once->window.peak_rss_bytes, largest);
     once->most_processes = ew_tree_memory_most(s->memory);
     once->left_running = ew_tree_memory_now(s->memory);
@@ -174,13 +191,17 @@ static enum ew_status run_once(struct session *s, bool warm_up, struct ew_error 
     struct ew_command_once *once = new_once(s, err);
     if (!once) return EW_ERR_MEMORY;
     struct ew_command_end end;
+    struct ew_memory_reading memory, memory_after;
     int64_t throttled = throttle_count(s);
+    ew_memory_reading_take(s->setup->meters->config.root, &memory);
     enum ew_status status = ew_meter_sampler_start(s->memory_sampler, err);
     if (status != EW_OK) return status;
     status = ew_command_execute(s->setup->argv, &end, err);
     ew_meter_sampler_stop(s->memory_sampler);
     if (status != EW_OK) return status;
     int64_t throttled_after = throttle_count(s);
+    ew_memory_reading_take(s->setup->meters->config.root, &memory_after);
+    ew_memory_activity_between(&memory, &memory_after, end.end_ns - end.begin_ns, &once->memory);
     once->warm_up = warm_up;
     once->window.begin_ns = end.begin_ns;
     once->window.end_ns = end.end_ns;
@@ -261,7 +282,10 @@ static void listen_on(const struct session *s) {
 static enum ew_status open_samplers(struct session *s, struct ew_error *err) {
     struct ew_study_meters *m = s->setup->meters;
     enum ew_status status = ew_meter_open_tree_memory(NULL, (int32_t)getpid(), &s->memory, err);
-    if (status == EW_OK) status = ew_meter_sampler_open(&s->memory, 1, NULL, &s->memory_sampler, err);
+    if (status == EW_OK && ew_meter_open_gpu_memory(&m->config, (int32_t)getpid(), &s->gpu_memory, NULL) != EW_OK)
+        s->gpu_memory = NULL; /* the list of meters says why */
+    struct ew_meter *const watched[] = {s->memory, s->gpu_memory};
+    if (status == EW_OK) status = ew_meter_sampler_open(watched, s->gpu_memory ? 2 : 1, NULL, &s->memory_sampler, err);
     if (status != EW_OK || m->n_used == 0) return status;
     status = ew_meter_sampler_open(m->used, m->n_used, &m->config, &s->result->sampler, err);
     if (status == EW_OK) status = ew_meter_sampler_start(s->result->sampler, err);
@@ -332,6 +356,7 @@ enum ew_status ew_command_run(const struct ew_command_setup *setup, struct ew_co
     enum ew_status status = run_session(&s, err);
     ew_meter_sampler_close(&s.memory_sampler);
     ew_meter_close(&s.memory);
+    ew_meter_close(&s.gpu_memory);
     ew_machine_close(&s.machine);
     if (status != EW_OK) {
         ew_command_result_close(&result);

@@ -158,9 +158,10 @@ struct ew_trial_conditions {
     bool throttled;                          /* one of the above says so */
     int64_t swap_in_pages, swap_out_pages;   /* of the whole machine; EW_MISSING unknown */
     const char *meter_lost;                  /* why the energy readings do not last to the end; NULL: they do */
-    double spent_j;     /* gross, of the whole trial, for the budget; reports integrate the phases. NAN unknown */
-    int64_t own_cpu_ns; /* processor time that the study runner took meanwhile, meters included */
-    const char *notes;  /* what was asked for and could not be had; NULL = nothing */
+    double spent_j;          /* gross, of the whole trial, for the budget; reports integrate the phases. NAN unknown */
+    int64_t own_cpu_ns;      /* processor time that the study runner took meanwhile, meters included */
+    const char *notes;       /* what was asked for and could not be had; NULL = nothing */
+    const char *memory_json; /* what the machine's memory system did, memory_record.h; NULL unknown */
 };
 
 struct ew_trial_record {
@@ -183,6 +184,7 @@ struct ew_trial_record {
     struct ew_ledger_record ledger;
     int64_t peak_rss_bytes, peak_pss_bytes; /* over the whole trial, read from outside; HWM is used where larger */
     int64_t swap_peak_bytes;
+    int64_t gpu_peak_bytes; /* on NVIDIA cards, with all that the engine started; EW_MISSING unknown, or none */
     const char *sample_prompt, *sample_text;
     const char *stderr_tail; /* last lines, where the trial did not end well */
     /* Phases in order. */

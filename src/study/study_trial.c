@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -172,6 +173,8 @@ static enum ew_status finish(struct ew_study_runner *r, size_t index, const stru
     record.position = (int64_t)index;
     record.seed = r->seed + t->repeat;
     enum ew_status status = r->request->sink->finish_trial(r->request->sink->context, &record, r->err);
+    free((char *)record.conditions.memory_json);
+    record.conditions.memory_json = NULL;
     if (status != EW_OK) return status;
     ew_study_slots_note(&r->slots, index, &record);
     ew_study_note_progress(r, index);
@@ -199,6 +202,7 @@ static struct ew_trial_record not_begun(const char *reason) {
                                     .peak_rss_bytes = EW_MISSING,
                                     .peak_pss_bytes = EW_MISSING,
                                     .swap_peak_bytes = EW_MISSING,
+                                    .gpu_peak_bytes = EW_MISSING,
                                     .conditions = {.gate_waited_s = NAN, .spent_j = NAN}};
 }
 
