@@ -51,8 +51,8 @@ static void say_gpu(FILE *out, const struct ew_text_style *style, const struct e
     ew_words_size(size, once->window.peak_gpu_bytes);
     if (!isnan(once->window.peak_gpu_bytes)) add_part(text, "peak %s on NVIDIA cards", size);
     if (run->gpu_shares_memory)
-        add_part(text, "the GPU shares this memory: what it takes is gone from the available memory, but not always "
-                       "counted in PSS and RSS");
+        add_part(text, "shares this memory: what it takes is gone from the available memory, but not always counted in "
+                       "PSS and RSS");
     if (*text) ew_text_paragraph(out, style, INDENT, "GPU", text);
 }
 

@@ -160,6 +160,15 @@ static void add_conditions(struct ew_study_runner *r, const struct preparation *
     c->notes = *p->notes ? p->notes : NULL;
 }
 
+static void tell_finished(struct ew_study_runner *r, size_t index, const struct ew_trial_record *record) {
+    ew_study_slots_note(&r->slots, index, record);
+    ew_study_note_progress(r, index);
+    r->progress.degrees_c = record->conditions.end_c;
+    r->progress.prefill_tokens_per_s = ew_trial_prefill_speed(record);
+    r->progress.decode_tokens_per_s = ew_trial_decode_speed(record);
+    if (r->request->watcher.finished) r->request->watcher.finished(r->request->watcher.context, &r->progress, record);
+}
+
 static enum ew_status finish(struct ew_study_runner *r, size_t index, const struct preparation *p,
                              const struct ew_trial_record *measured) {
     const struct ew_plan_trial *t = &r->plan.trials[index];
@@ -173,16 +182,9 @@ static enum ew_status finish(struct ew_study_runner *r, size_t index, const stru
     record.position = (int64_t)index;
     record.seed = r->seed + t->repeat;
     enum ew_status status = r->request->sink->finish_trial(r->request->sink->context, &record, r->err);
+    if (status == EW_OK) tell_finished(r, index, &record);
     free((char *)record.conditions.memory_json);
-    record.conditions.memory_json = NULL;
-    if (status != EW_OK) return status;
-    ew_study_slots_note(&r->slots, index, &record);
-    ew_study_note_progress(r, index);
-    r->progress.degrees_c = record.conditions.end_c;
-    r->progress.prefill_tokens_per_s = ew_trial_prefill_speed(&record);
-    r->progress.decode_tokens_per_s = ew_trial_decode_speed(&record);
-    if (r->request->watcher.finished) r->request->watcher.finished(r->request->watcher.context, &r->progress, &record);
-    return EW_OK;
+    return status;
 }
 
 /* The record of a trial that could not begin. */
