@@ -3,11 +3,10 @@
  * name promises. */
 #include "meter/nvml_processes.h"
 #include "base/error.h"
-#include "base/small_file.h"
 #include "meter/nvml_gpu.h"
+#include "meter/tree_memory.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,15 +61,10 @@ static int fetch(struct processes_state *s, ew_nvml_device device, size_t kind, 
 /* Whether a process is ours, or was started by ours: its parents, one by one. */
 static bool is_ours(const struct ew_meter *meter, uint32_t pid) {
     const struct processes_state *s = meter->state;
-    for (int i = 0; i < MOST_GENERATIONS && pid > 1; i++) {
-        char path[48], text[1024];
-        unsigned parent;
-        if (pid == s->pid) return true;
-        snprintf(path, sizeof path, "/proc/%u/stat", (unsigned)pid);
-        if (ew_small_file_read(meter->root, path, text, sizeof text) <= 0) return false;
-        const char *after_name = strrchr(text, ')'); /* the name may hold anything, brackets too */
-        if (!after_name || sscanf(after_name + 1, " %*c %u", &parent) != 1) return false;
-        pid = parent;
+    for (int i = 0; i < MOST_GENERATIONS && pid > 1 && pid != s->pid; i++) {
+        int32_t parent;
+        if (pid > INT32_MAX || !ew_process_parent(meter->root, (int32_t)pid, &parent)) return false;
+        pid = (uint32_t)parent;
     }
     return pid == s->pid;
 }
@@ -198,4 +192,14 @@ enum ew_status ew_meter_open_gpu_memory(const struct ew_meter_config *config, in
     ew_nvml_close(&library);
     if (m) *out = m;
     return status;
+}
+
+double ew_gpu_memory_peak(const struct ew_meter_trace *trace, int64_t begin_ns, int64_t end_ns) {
+    double most = NAN;
+    for (size_t i = 0; i < trace->n; i++) {
+        double sum = 0;
+        for (size_t c = 0; c < trace->n_channels; c++) sum += trace->values[i * trace->n_channels + c];
+        if (trace->times_ns[i] >= begin_ns && trace->times_ns[i] <= end_ns && sum > 0) most = fmax(most, sum);
+    }
+    return most;
 }

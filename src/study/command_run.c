@@ -102,20 +102,6 @@ static enum ew_status energy_in(const struct session *s, int64_t t0, int64_t t1,
     return ew_energy_of_window(&input, EW_ENERGY_TOTAL, t0, t1, idle, out, err);
 }
 
-/* All cards together. A card that never held anything of the command's tells nothing: in a container the driver knows
- * processes by other numbers. */
-static double gpu_peak_in(const struct session *s, int64_t t0, int64_t t1) {
-    double most = NAN;
-    if (!s->gpu_memory) return NAN;
-    const struct ew_meter_trace *trace = ew_meter_sampler_trace(s->memory_sampler, 1);
-    for (size_t i = 0; i < trace->n; i++) {
-        double sum = 0;
-        for (size_t c = 0; c < trace->n_channels; c++) sum += trace->values[i * trace->n_channels + c];
-        if (trace->times_ns[i] >= t0 && trace->times_ns[i] <= t1 && sum > 0) most = fmax(most, sum);
-    }
-    return most;
-}
-
 static void peaks_in(const struct session *s, struct ew_command_window *w) {
     const struct ew_meter_trace *memory = ew_meter_sampler_trace(s->memory_sampler, 0);
     w->peak_rss_bytes = peak_in(memory, EW_TREE_RSS, w->begin_ns, w->end_ns);
@@ -123,7 +109,9 @@ static void peaks_in(const struct session *s, struct ew_command_window *w) {
     w->peak_swap_bytes = peak_in(memory, EW_TREE_SWAP, w->begin_ns, w->end_ns);
     w->peak_anon_bytes = peak_in(memory, EW_TREE_RSS_ANON, w->begin_ns, w->end_ns);
     w->peak_file_bytes = peak_in(memory, EW_TREE_RSS_FILE, w->begin_ns, w->end_ns);
-    w->peak_gpu_bytes = gpu_peak_in(s, w->begin_ns, w->end_ns);
+    w->peak_gpu_bytes = NAN;
+    if (s->gpu_memory)
+        w->peak_gpu_bytes = ew_gpu_memory_peak(ew_meter_sampler_trace(s->memory_sampler, 1), w->begin_ns, w->end_ns);
 }
 
 /* Needs the memory trace of this one run, which the next run's sampling drops. */

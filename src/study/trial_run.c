@@ -183,18 +183,6 @@ static void note_memory(struct run *run, const struct ew_meter_trace *trace) {
     }
 }
 
-/* All cards together. A card that never held anything of the engine's tells nothing, as in a container, where the
- * driver knows processes by other numbers: EW_MISSING then. */
-static int64_t gpu_peak_bytes(const struct ew_meter_trace *trace) {
-    double most = 0;
-    for (size_t i = 0; i < trace->n; i++) {
-        double sum = 0;
-        for (size_t c = 0; c < trace->n_channels; c++) sum += trace->values[i * trace->n_channels + c];
-        if (sum > most) most = sum;
-    }
-    return most > 0 ? (int64_t)most : EW_MISSING;
-}
-
 /* When the last reading was that gave anything; begin_ns where none did. */
 static int64_t last_reading_ns(const struct ew_meter_trace *trace, int64_t begin_ns) {
     for (size_t i = trace->n; i > 0; i--)
@@ -240,7 +228,7 @@ static enum ew_status gather_samples(struct run *run, struct ew_error *err) {
         note_memory(run, trace);
         status = ew_series_add_trace(&result->series, &result->n_series, trace, meters->memory_id, err);
         trace = run->gpu_memory ? ew_meter_sampler_trace(run->memory_sampler, 1) : NULL;
-        if (trace) result->record.gpu_peak_bytes = gpu_peak_bytes(trace);
+        if (trace) result->record.gpu_peak_bytes = bytes_or_missing(ew_gpu_memory_peak(trace, INT64_MIN, INT64_MAX));
         if (status == EW_OK && result->record.gpu_peak_bytes != EW_MISSING)
             status = ew_series_add_trace(&result->series, &result->n_series, trace, meters->gpu_memory_id, err);
     }
