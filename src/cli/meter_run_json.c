@@ -1,7 +1,6 @@
 /* Owns the JSON of `edgewise meter run`; docs/meter.md describes it, and `edgewise meter attach` reads it. */
 #include "cli/meter_json.h"
 #include "cli/meter_run_view.h"
-#include "study/memory_record.h"
 #include "study/statistics.h"
 
 #include <math.h>
@@ -59,7 +58,7 @@ static json_t *once_json(const struct ew_command_once *once) {
     ew_meter_json_put(o, "user_s", once->user_s);
     ew_meter_json_put(o, "system_s", once->system_s);
     put_bytes(o, "largest_process_bytes", once->largest_bytes);
-    json_object_set_new(o, "memory_activity", ew_memory_record_json(&once->memory));
+    json_object_set_new(o, "memory_activity", ew_meter_run_memory_json(once));
     put_integer(o, "most_processes", once->most_processes);
     put_integer(o, "left_running", once->left_running);
     put_integer(o, "minor_faults", once->minor_faults);

@@ -3,6 +3,7 @@
 #include "cli/meter_run_view.h"
 #include "insight/words.h"
 #include "report/text_table.h"
+#include "study/memory_record.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -105,3 +106,5 @@ void ew_meter_run_print_repeats_memory(FILE *out, const struct ew_text_style *st
         ew_text_paragraph(out, style, INDENT, told++ == 0 ? "pressure" : "", text);
     }
 }
+
+json_t *ew_meter_run_memory_json(const struct ew_command_once *once) { return ew_memory_record_json(&once->memory); }

@@ -29,6 +29,9 @@ void ew_meter_run_print_memory(FILE *out, const struct ew_text_style *style, con
 void ew_meter_run_print_repeats_memory(FILE *out, const struct ew_text_style *style,
                                        const struct ew_command_result *result);
 
+/* What the machine's memory did during a run. The caller's: json_decref. NULL = out of memory. */
+json_t *ew_meter_run_memory_json(const struct ew_command_once *once);
+
 /* The caller's: json_decref. NULL = out of memory. */
 json_t *ew_meter_run_json(const struct ew_meter_run *run);
 

@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "machine/machine.h"
-#include "meter/nvml_processes.h"
 #include "meter/tree_memory.h"
+#include "study/command_memory.h"
 #include "study/command_signature.h"
 
 #include <math.h>
@@ -22,7 +22,8 @@ struct session {
     const struct ew_command_setup *setup;
     struct ew_command_result *result;
     size_t capacity;
-    struct ew_meter *memory, *gpu_memory; /* gpu_memory NULL: there is no card to ask */
+    struct ew_command_memory machine_memory;
+    struct ew_meter *memory;
     struct ew_meter_sampler *memory_sampler;
     struct ew_machine *machine;
 };
@@ -109,9 +110,6 @@ static void peaks_in(const struct session *s, struct ew_command_window *w) {
     w->peak_swap_bytes = peak_in(memory, EW_TREE_SWAP, w->begin_ns, w->end_ns);
     w->peak_anon_bytes = peak_in(memory, EW_TREE_RSS_ANON, w->begin_ns, w->end_ns);
     w->peak_file_bytes = peak_in(memory, EW_TREE_RSS_FILE, w->begin_ns, w->end_ns);
-    w->peak_gpu_bytes = NAN;
-    if (s->gpu_memory)
-        w->peak_gpu_bytes = ew_gpu_memory_peak(ew_meter_sampler_trace(s->memory_sampler, 1), w->begin_ns, w->end_ns);
 }
 
 /* Needs the memory trace of this one run, which the next run's sampling drops. */
@@ -179,17 +177,13 @@ static enum ew_status run_once(struct session *s, bool warm_up, struct ew_error 
     struct ew_command_once *once = new_once(s, err);
     if (!once) return EW_ERR_MEMORY;
     struct ew_command_end end;
-    struct ew_memory_reading memory, memory_after;
     int64_t throttled = throttle_count(s);
-    ew_memory_reading_take(s->setup->meters->config.root, &memory);
     enum ew_status status = ew_meter_sampler_start(s->memory_sampler, err);
     if (status != EW_OK) return status;
     status = ew_command_execute(s->setup->argv, &end, err);
     ew_meter_sampler_stop(s->memory_sampler);
     if (status != EW_OK) return status;
     int64_t throttled_after = throttle_count(s);
-    ew_memory_reading_take(s->setup->meters->config.root, &memory_after);
-    ew_memory_activity_between(&memory, &memory_after, end.end_ns - end.begin_ns, &once->memory);
     once->warm_up = warm_up;
     once->window.begin_ns = end.begin_ns;
     once->window.end_ns = end.end_ns;
@@ -226,7 +220,9 @@ static enum ew_status run_all(struct session *s, struct ew_error *err) {
         bool warm_up = i < setup->warm_ups;
         tell(s, warm_up ? EW_STAGE_WARM_UP : EW_STAGE_RUN, warm_up ? i + 1 : i - setup->warm_ups + 1, NAN);
         if (i > 0) rewind_input(offset);
+        ew_command_memory_begin(&s->machine_memory);
         enum ew_status status = run_once(s, warm_up, err);
+        ew_command_memory_end(&s->machine_memory, status == EW_OK ? &s->result->runs[i] : NULL);
         if (status != EW_OK) return status;
         if (ew_command_interrupted() || failed(&s->result->runs[i])) return EW_OK;
     }
@@ -270,10 +266,7 @@ static void listen_on(const struct session *s) {
 static enum ew_status open_samplers(struct session *s, struct ew_error *err) {
     struct ew_study_meters *m = s->setup->meters;
     enum ew_status status = ew_meter_open_tree_memory(NULL, (int32_t)getpid(), &s->memory, err);
-    if (status == EW_OK && ew_meter_open_gpu_memory(&m->config, (int32_t)getpid(), &s->gpu_memory, NULL) != EW_OK)
-        s->gpu_memory = NULL; /* the list of meters says why */
-    struct ew_meter *const watched[] = {s->memory, s->gpu_memory};
-    if (status == EW_OK) status = ew_meter_sampler_open(watched, s->gpu_memory ? 2 : 1, NULL, &s->memory_sampler, err);
+    if (status == EW_OK) status = ew_meter_sampler_open(&s->memory, 1, NULL, &s->memory_sampler, err);
     if (status != EW_OK || m->n_used == 0) return status;
     status = ew_meter_sampler_open(m->used, m->n_used, &m->config, &s->result->sampler, err);
     if (status == EW_OK) status = ew_meter_sampler_start(s->result->sampler, err);
@@ -341,10 +334,11 @@ enum ew_status ew_command_run(const struct ew_command_setup *setup, struct ew_co
     if (!result) return ew_error_set(err, EW_ERR_MEMORY, "command: out of memory");
     result->idle_before = result->idle_after = no_energy;
     struct session s = {.setup = setup, .result = result};
+    ew_command_memory_open(&setup->meters->config, &s.machine_memory);
     enum ew_status status = run_session(&s, err);
     ew_meter_sampler_close(&s.memory_sampler);
     ew_meter_close(&s.memory);
-    ew_meter_close(&s.gpu_memory);
+    ew_command_memory_close(&s.machine_memory);
     ew_machine_close(&s.machine);
     if (status != EW_OK) {
         ew_command_result_close(&result);

@@ -11,14 +11,14 @@ enum { EW_STUDY_MAX_METERS = 16 };
 
 struct ew_study_meters {
     struct ew_meter_config config;
+    int64_t gpu_memory_id; /* row of the meter of card memory; EW_MISSING: there is no card to ask */
     struct ew_meter_list *list;
     struct ew_meter *energy;                    /* NULL: see energy_none */
     char energy_none[EW_ERROR_MESSAGE_SIZE];    /* "" when there is energy */
     struct ew_meter *used[EW_STUDY_MAX_METERS]; /* energy first, then temperatures and frequencies */
     int64_t used_id[EW_STUDY_MAX_METERS];       /* rows in the store */
     size_t n_used;
-    int64_t memory_id;     /* row of the process memory meter */
-    int64_t gpu_memory_id; /* row of its like on NVIDIA cards; EW_MISSING: there is no card to ask */
+    int64_t memory_id; /* row of the process memory meter */
 };
 
 /* energy: NULL or "auto", "none", or a meter's name. Takes up to a second, in which the energy meter proves itself.

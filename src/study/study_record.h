@@ -148,6 +148,8 @@ struct ew_sustained_window {
 
 /* The circumstances of a trial. */
 struct ew_trial_conditions {
+    const char *memory_json; /* what the machine's memory system did, memory_record.h; NULL unknown */
+
     const char *gate;      /* outcome of the thermal gate, thermal_gate.h; NULL = none asked for */
     double gate_waited_s;  /* NAN without a gate */
     double start_c, end_c; /* the processor just before and after; NAN unknown */
@@ -158,10 +160,9 @@ struct ew_trial_conditions {
     bool throttled;                          /* one of the above says so */
     int64_t swap_in_pages, swap_out_pages;   /* of the whole machine; EW_MISSING unknown */
     const char *meter_lost;                  /* why the energy readings do not last to the end; NULL: they do */
-    double spent_j;          /* gross, of the whole trial, for the budget; reports integrate the phases. NAN unknown */
-    int64_t own_cpu_ns;      /* processor time that the study runner took meanwhile, meters included */
-    const char *notes;       /* what was asked for and could not be had; NULL = nothing */
-    const char *memory_json; /* what the machine's memory system did, memory_record.h; NULL unknown */
+    double spent_j;     /* gross, of the whole trial, for the budget; reports integrate the phases. NAN unknown */
+    int64_t own_cpu_ns; /* processor time that the study runner took meanwhile, meters included */
+    const char *notes;  /* what was asked for and could not be had; NULL = nothing */
 };
 
 struct ew_trial_record {

@@ -1,9 +1,14 @@
 /* Owns what counts as throttled. Where the counts come from: src/machine. */
 #include "study/trial_conditions.h"
-#include "base/clock.h"
-#include "study/memory_record.h"
+#include "base/small_file.h"
 
 #include <sys/resource.h>
+
+static int64_t vmstat(const char *text, const char *name) {
+    int64_t value = EW_MISSING;
+    ew_small_file_number(text, name, &value);
+    return value;
+}
 
 static int64_t timeval_ns(struct timeval t) { return (int64_t)t.tv_sec * 1000000000 + (int64_t)t.tv_usec * 1000; }
 
@@ -20,18 +25,19 @@ int64_t ew_conditions_own_max_rss_bytes(void) {
 }
 
 struct ew_conditions_snapshot ew_conditions_take(struct ew_machine *machine, const char *root) {
+    char text[16384];
+    bool has = ew_small_file_read(root, "/proc/vmstat", text, sizeof text) > 0;
     ew_machine_refresh(machine, root);
-    struct ew_conditions_snapshot taken = {.throttle = machine->throttle,
+    return (struct ew_conditions_snapshot){.throttle = machine->throttle,
                                            .cpu_c = ew_machine_cpu_temperature_c(machine),
-                                           .own_cpu_ns = ew_conditions_own_cpu_ns(),
-                                           .time_ns = ew_clock_now_ns()};
-    ew_memory_reading_take(root, &taken.memory);
-    return taken;
+                                           .swap_in_pages = has ? vmstat(text, "pswpin") : EW_MISSING,
+                                           .swap_out_pages = has ? vmstat(text, "pswpout") : EW_MISSING,
+                                           .own_cpu_ns = ew_conditions_own_cpu_ns()};
 }
 
-static int64_t grown(int64_t before, int64_t after) { return before < 0 || after < 0 ? EW_MISSING : after - before; }
-
-static int64_t or_missing(int64_t count) { return count < 0 ? EW_MISSING : count; }
+static int64_t grown(int64_t before, int64_t after, int64_t unknown) {
+    return before == unknown || after == unknown ? EW_MISSING : after - before;
+}
 
 /* Raspberry Pi: bits 0-3 hold now, bits 16-19 since boot. */
 static bool pi_throttled(int64_t before, int64_t after) {
@@ -44,16 +50,13 @@ void ew_conditions_compare(const struct ew_conditions_snapshot *before, const st
     const struct ew_machine_throttle *a = &before->throttle, *b = &after->throttle;
     out->start_c = before->cpu_c;
     out->end_c = after->cpu_c;
-    out->throttle_core_events = grown(a->core_events, b->core_events);
-    out->throttle_package_events = grown(a->package_events, b->package_events);
+    out->throttle_core_events = grown(a->core_events, b->core_events, -1);
+    out->throttle_package_events = grown(a->package_events, b->package_events, -1);
     out->pi_flags_before = a->pi_flags < 0 ? EW_MISSING : a->pi_flags;
     out->pi_flags_after = b->pi_flags < 0 ? EW_MISSING : b->pi_flags;
     out->throttled =
         out->throttle_core_events > 0 || out->throttle_package_events > 0 || pi_throttled(a->pi_flags, b->pi_flags);
-    struct ew_memory_activity memory;
-    ew_memory_activity_between(&before->memory, &after->memory, after->time_ns - before->time_ns, &memory);
-    out->swap_in_pages = or_missing(memory.swapped_in_pages);
-    out->swap_out_pages = or_missing(memory.swapped_out_pages);
-    out->memory_json = ew_memory_record_write(&memory);
+    out->swap_in_pages = grown(before->swap_in_pages, after->swap_in_pages, EW_MISSING);
+    out->swap_out_pages = grown(before->swap_out_pages, after->swap_out_pages, EW_MISSING);
     out->own_cpu_ns = after->own_cpu_ns - before->own_cpu_ns;
 }

@@ -3,22 +3,19 @@
 #define EW_STUDY_TRIAL_CONDITIONS_H
 
 #include "machine/machine.h"
-#include "machine/memory_activity.h"
 #include "study/study_record.h"
 
 struct ew_conditions_snapshot {
     struct ew_machine_throttle throttle;
-    double cpu_c;                    /* NAN unknown */
-    struct ew_memory_reading memory; /* swapping and what else the memory system did */
-    int64_t own_cpu_ns;              /* of this process */
-    int64_t time_ns;
+    double cpu_c;                          /* NAN unknown */
+    int64_t swap_in_pages, swap_out_pages; /* since boot; EW_MISSING unknown */
+    int64_t own_cpu_ns;                    /* of this process */
 };
 
 /* Refreshes the machine. root: as for ew_machine_open. */
 struct ew_conditions_snapshot ew_conditions_take(struct ew_machine *machine, const char *root);
 
-/* Fills everything that two snapshots say: temperatures, throttling, swapping, own time. out->memory_json is the
- * caller's: free(). */
+/* Fills everything that two snapshots say: temperatures, throttling, swapping, own time. */
 void ew_conditions_compare(const struct ew_conditions_snapshot *before, const struct ew_conditions_snapshot *after,
                            struct ew_trial_conditions *out);
 

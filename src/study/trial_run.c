@@ -34,11 +34,12 @@ struct run {
     const struct ew_trial_setup *setup;
     struct ew_trial_result *result;
     char *spec;
-    struct ew_meter *memory, *gpu_memory; /* gpu_memory NULL: no card to ask */
+    struct ew_meter *memory;
     struct ew_meter_sampler *memory_sampler, *meter_sampler;
     size_t first_meter; /* of those in use that the sampler has */
     int64_t begin_ns, deadline_ns;
     int64_t oom_kills_before, free_before;
+    struct ew_meter *gpu_memory; /* sampled with memory; NULL: no card to ask */
     bool timed_out;
     int wait_status;
     struct rusage usage;
