@@ -23,6 +23,10 @@ static void put_window(json_t *o, const struct ew_command_window *w) {
     json_object_set_new(o, "energy", ew_meter_json_energy(&w->energy));
     put_bytes(o, "peak_pss_bytes", w->peak_pss_bytes);
     put_bytes(o, "peak_rss_bytes", w->peak_rss_bytes);
+    put_bytes(o, "peak_anon_bytes", w->peak_anon_bytes);
+    put_bytes(o, "peak_file_bytes", w->peak_file_bytes);
+    put_bytes(o, "peak_swap_bytes", w->peak_swap_bytes);
+    put_bytes(o, "peak_gpu_bytes", w->peak_gpu_bytes);
 }
 
 static json_t *gauge_json(const struct ew_gauge_window *g) {
@@ -69,9 +73,7 @@ static json_t *once_json(const struct ew_command_result *result, const struct ew
     ew_meter_json_put(o, "user_s", once->user_s);
     ew_meter_json_put(o, "system_s", once->system_s);
     put_bytes(o, "largest_process_bytes", once->largest_bytes);
-    put_bytes(o, "peak_anon_bytes", once->peak_anon_bytes);
-    put_bytes(o, "peak_file_bytes", once->peak_file_bytes);
-    put_bytes(o, "peak_swap_bytes", once->peak_swap_bytes);
+    json_object_set_new(o, "memory_activity", ew_meter_run_memory_json(once));
     put_integer(o, "most_processes", once->most_processes);
     put_integer(o, "left_running", once->left_running);
     put_integer(o, "minor_faults", once->minor_faults);
@@ -163,6 +165,7 @@ json_t *ew_meter_run_json(const struct ew_meter_run *run) {
         json_object_set_new(settings, ew_setting_kind_name(run->settings[i].kind),
                             ew_meter_json_text(run->settings[i].value));
     json_object_set_new(o, "settings", settings);
+    json_object_set_new(o, "gpu_shares_memory", json_boolean(run->gpu_shares_memory));
     const struct ew_meter *energy = run->meters->energy;
     json_object_set_new(o, "meter", energy ? ew_meter_json_info(ew_meter_info(energy)) : json_null());
     json_object_set_new(o, "energy_none", energy ? json_null() : ew_meter_json_text(run->meters->energy_none));

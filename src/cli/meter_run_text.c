@@ -78,25 +78,6 @@ static void say_idle(FILE *out, const struct ew_text_style *style, const struct 
     say(out, style, "idle", text);
 }
 
-static void say_memory(FILE *out, const struct ew_text_style *style, const struct ew_command_once *once) {
-    char text[TEXT_SIZE] = "", size[EW_NUMBER_SIZE];
-    ew_words_size(size, once->window.peak_pss_bytes);
-    if (!isnan(once->window.peak_pss_bytes)) ew_words_add(text, sizeof text, "peak %s PSS", size);
-    ew_words_size(size, once->window.peak_rss_bytes);
-    if (!isnan(once->window.peak_rss_bytes)) ew_words_add(text, sizeof text, "%s%s RSS", *text ? ", " : "peak ", size);
-    if (once->most_processes > 1) {
-        ew_words_size(size, once->largest_bytes);
-        ew_words_add(text, sizeof text, " · %u processes at once, the largest %s", once->most_processes, size);
-    }
-    ew_words_size(size, once->peak_swap_bytes);
-    if (once->peak_swap_bytes > 0) ew_words_add(text, sizeof text, " · %s swapped out", size);
-    ew_words_add(text, sizeof text, "%s%lld page faults, %lld of them read from disk", *text ? " · " : "",
-                 (long long)(once->minor_faults + once->major_faults), (long long)once->major_faults);
-    if (once->left_running > 0)
-        ew_words_add(text, sizeof text, " · %u processes that it started may still run", once->left_running);
-    say(out, style, "memory", text);
-}
-
 static void say_heat(FILE *out, const struct ew_text_style *style, const struct ew_command_once *once) {
     const struct ew_gauge_window *t = &once->temperature_c, *f = &once->frequency_hz;
     char text[TEXT_SIZE] = "";
@@ -294,7 +275,7 @@ enum ew_status ew_meter_run_print(const struct ew_meter_run *run, FILE *out, str
         say_time(out, &style, run, last);
         say_energy(out, &style, run, last);
         say_idle(out, &style, result);
-        say_memory(out, &style, last);
+        ew_meter_run_print_memory(out, &style, run, last);
         say_heat(out, &style, last);
         say_cooling(out, &style, result, last);
         say_throttling(out, &style, result);
@@ -304,6 +285,7 @@ enum ew_status ew_meter_run_print(const struct ew_meter_run *run, FILE *out, str
         say_idle(out, &style, result);
         ok = print_repeats(out, &style, result, energy);
         ok = ok && print_medians(out, &style, result);
+        ew_meter_run_print_repeats_memory(out, &style, result);
         if (energy) say_energy(out, &style, run, last);
         say_throttling(out, &style, result);
     }

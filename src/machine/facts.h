@@ -49,6 +49,16 @@ void ew_facts_read_pi_firmware(struct ew_machine *m, const char *root); /* pi_fi
 void ew_facts_read_gpu(struct ew_machine *m, const char *root);         /* gpu_facts.c */
 void ew_facts_refresh_gpu(struct ew_machine *m, const char *root);      /* gpu_facts.c: clock and load */
 
+/* The control group whose memory limit holds: the smallest on the way up; this process's own where none has one. */
+struct ew_facts_memory_group {
+    bool v2;
+    int64_t limit_bytes; /* -1 none */
+    char folder[800];    /* below the root */
+};
+
+/* cgroup_limits.c. false = this process is in no group, or the kernel does not say. */
+bool ew_facts_find_memory_group(const char *root, struct ew_facts_memory_group *out);
+
 /* Whether the device tree names a board or chip that begins like this, "nvidia,tegra" (gpu_facts.c). */
 bool ew_facts_is_compatible(const char *root, const char *chip);
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "machine/machine.h"
 #include "meter/tree_memory.h"
+#include "study/command_memory.h"
 #include "study/command_signature.h"
 
 #include <math.h>
@@ -18,6 +19,7 @@ struct session {
     const struct ew_command_setup *setup;
     struct ew_command_result *result;
     size_t capacity;
+    struct ew_command_memory machine_memory;
     struct ew_meter *memory;
     struct ew_meter_sampler *memory_sampler;
     struct ew_machine *machine;
@@ -99,9 +101,13 @@ static enum ew_status energy_in(const struct session *s, int64_t t0, int64_t t1,
     return ew_energy_of_window(&input, EW_ENERGY_TOTAL, t0, t1, idle, out, err);
 }
 
-static void peaks_in(const struct ew_meter_trace *memory, struct ew_command_window *w) {
+static void peaks_in(const struct session *s, struct ew_command_window *w) {
+    const struct ew_meter_trace *memory = ew_meter_sampler_trace(s->memory_sampler, 0);
     w->peak_rss_bytes = peak_in(memory, EW_TREE_RSS, w->begin_ns, w->end_ns);
     w->peak_pss_bytes = peak_in(memory, EW_TREE_PSS, w->begin_ns, w->end_ns);
+    w->peak_swap_bytes = peak_in(memory, EW_TREE_SWAP, w->begin_ns, w->end_ns);
+    w->peak_anon_bytes = peak_in(memory, EW_TREE_RSS_ANON, w->begin_ns, w->end_ns);
+    w->peak_file_bytes = peak_in(memory, EW_TREE_RSS_FILE, w->begin_ns, w->end_ns);
 }
 
 /* Needs the memory trace of this one run, which the next run's sampling drops. */
@@ -112,11 +118,8 @@ static void take_memory(const struct session *s, struct ew_command_once *once, c
     /* Before its exec a child is a copy of this process, and the kernel counts that too. */
     if (reaped > (double)end->own_peak_bytes) largest = fmax(largest, reaped);
     once->largest_bytes = largest;
-    once->peak_swap_bytes = peak_in(memory, EW_TREE_SWAP, t0, t1);
-    once->peak_anon_bytes = peak_in(memory, EW_TREE_RSS_ANON, t0, t1);
-    once->peak_file_bytes = peak_in(memory, EW_TREE_RSS_FILE, t0, t1);
-    peaks_in(memory, &once->window);
-    for (size_t i = 0; i < once->n_phases; i++) peaks_in(memory, &once->phases[i].window);
+    peaks_in(s, &once->window);
+    for (size_t i = 0; i < once->n_phases; i++) peaks_in(s, &once->phases[i].window);
     once->window.peak_rss_bytes = fmax(once->window.peak_rss_bytes, largest);
     once->most_processes = ew_tree_memory_most(s->memory);
     once->left_running = ew_tree_memory_now(s->memory);
@@ -213,7 +216,9 @@ static enum ew_status run_all(struct session *s, struct ew_error *err) {
         bool warm_up = i < setup->warm_ups;
         tell(s, warm_up ? EW_STAGE_WARM_UP : EW_STAGE_RUN, warm_up ? i + 1 : i - setup->warm_ups + 1, NAN);
         if (i > 0) rewind_input(offset);
+        ew_command_memory_begin(&s->machine_memory);
         enum ew_status status = run_once(s, warm_up, err);
+        ew_command_memory_end(&s->machine_memory, status == EW_OK ? &s->result->runs[i] : NULL);
         if (status != EW_OK) return status;
         if (ew_command_interrupted() || failed(&s->result->runs[i])) return EW_OK;
     }
@@ -336,9 +341,11 @@ enum ew_status ew_command_run(const struct ew_command_setup *setup, struct ew_co
     if (!result) return ew_error_set(err, EW_ERR_MEMORY, "command: out of memory");
     result->idle_before = result->idle_after = no_energy;
     struct session s = {.setup = setup, .result = result};
+    ew_command_memory_open(&setup->meters->config, &s.machine_memory);
     enum ew_status status = run_session(&s, err);
     ew_meter_sampler_close(&s.memory_sampler);
     ew_meter_close(&s.memory);
+    ew_command_memory_close(&s.machine_memory);
     ew_machine_close(&s.machine);
     if (status != EW_OK) {
         ew_command_result_close(&result);

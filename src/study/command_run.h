@@ -2,6 +2,7 @@
 #ifndef EW_STUDY_COMMAND_RUN_H
 #define EW_STUDY_COMMAND_RUN_H
 
+#include "machine/memory_activity.h"
 #include "meter/integrate.h"
 #include "meter/load_signature.h"
 #include "study/command_process.h"
@@ -40,8 +41,10 @@ struct ew_named_gauge {
 
 struct ew_command_window {
     int64_t begin_ns, end_ns;
-    struct ew_energy energy;               /* grade NONE and a reason where there is no figure */
-    double peak_rss_bytes, peak_pss_bytes; /* of all processes together; NAN unknown */
+    struct ew_energy energy;                                  /* grade NONE and a reason where there is no figure */
+    double peak_rss_bytes, peak_pss_bytes;                    /* of all processes together; NAN unknown */
+    double peak_swap_bytes, peak_anon_bytes, peak_file_bytes; /* likewise: swapped out, heap and stacks, mapped files */
+    double peak_gpu_bytes;                                    /* on NVIDIA cards; NAN unknown, or none */
 };
 
 struct ew_command_phase_result {
@@ -53,9 +56,9 @@ struct ew_command_once {
     bool warm_up;
     struct ew_command_window window;
     int wait_status;
-    double user_s, system_s;                                  /* processor time of all processes that were waited for */
-    double largest_bytes;                                     /* largest resident set of a single process */
-    double peak_swap_bytes, peak_anon_bytes, peak_file_bytes; /* of all processes together */
+    double user_s, system_s;          /* processor time of all processes that were waited for */
+    double largest_bytes;             /* largest resident set of a single process */
+    struct ew_memory_activity memory; /* of the whole machine meanwhile */
     uint32_t most_processes, left_running;
     int64_t minor_faults, major_faults;
     struct ew_gauge_window temperature_c, frequency_hz;

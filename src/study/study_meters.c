@@ -2,6 +2,7 @@
 #include "study/study_meters.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "meter/nvml_processes.h"
 #include "meter/process_memory.h"
 #include "study/idle_settled.h"
 #include "study/metering.h"
@@ -33,7 +34,8 @@ static enum ew_status use_meters(struct ew_study_meters *m, struct ew_error *err
 
 enum ew_status ew_study_meters_open(const struct ew_meter_config *config, const char *energy,
                                     struct ew_study_meters *out, struct ew_error *err) {
-    struct ew_study_meters m = {.config = config ? *config : (struct ew_meter_config){0}, .memory_id = EW_MISSING};
+    struct ew_study_meters m = {
+        .config = config ? *config : (struct ew_meter_config){0}, .memory_id = EW_MISSING, .gpu_memory_id = EW_MISSING};
     enum ew_status status = ew_meter_list_probe(&m.config, &m.list, err);
     if (status != EW_OK) return status;
     bool automatic = !energy || strcmp(energy, "auto") == 0 || strcmp(energy, "none") == 0;
@@ -133,6 +135,10 @@ enum ew_status ew_study_meters_put(struct ew_study_meters *m, const struct ew_st
     status = ew_meter_open_process_memory(NULL, (int32_t)getpid(), &memory, err);
     if (status != EW_OK) return status;
     status = put_one(sink, invocation_id, ew_meter_info(memory), true, &m->memory_id, err);
+    ew_meter_close(&memory);
+    if (status != EW_OK || ew_meter_open_gpu_memory(&m->config, (int32_t)getpid(), &memory, NULL) != EW_OK)
+        return status;
+    status = put_one(sink, invocation_id, ew_meter_info(memory), true, &m->gpu_memory_id, err);
     ew_meter_close(&memory);
     return status;
 }

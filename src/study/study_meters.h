@@ -9,6 +9,7 @@
 
 struct ew_study_meters {
     struct ew_meter_config config;
+    int64_t gpu_memory_id; /* row of the meter of card memory; EW_MISSING: there is no card to ask */
     struct ew_meter_list *list;
     struct ew_meter *energy;                 /* NULL: see energy_none */
     char energy_none[EW_ERROR_MESSAGE_SIZE]; /* "" when there is energy */

@@ -148,6 +148,8 @@ struct ew_sustained_window {
 
 /* The circumstances of a trial. */
 struct ew_trial_conditions {
+    const char *memory_json; /* what the machine's memory system did, memory_record.h; NULL unknown */
+
     const char *gate;      /* outcome of the thermal gate, thermal_gate.h; NULL = none asked for */
     double gate_waited_s;  /* NAN without a gate */
     double start_c, end_c; /* the processor just before and after; NAN unknown */
@@ -183,6 +185,7 @@ struct ew_trial_record {
     struct ew_ledger_record ledger;
     int64_t peak_rss_bytes, peak_pss_bytes; /* over the whole trial, read from outside; HWM is used where larger */
     int64_t swap_peak_bytes;
+    int64_t gpu_peak_bytes; /* on NVIDIA cards, with all that the engine started; EW_MISSING unknown, or none */
     const char *sample_prompt, *sample_text;
     const char *stderr_tail; /* last lines, where the trial did not end well */
     /* Phases in order. */

@@ -2,6 +2,7 @@
  * trial_run.c. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "study/memory_record.h"
 #include "study/page_cache.h"
 #include "study/study_runner.h"
 #include "study/trial_conditions.h"
@@ -10,6 +11,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,6 +20,8 @@ enum { NOTES_SIZE = 2048 };
 /* What is known of a trial before it begins. */
 struct preparation {
     struct ew_gate_result gate;
+    struct ew_memory_reading memory;
+    int64_t memory_ns;
     double cached_share;
     struct ew_conditions_snapshot before;
     char notes[NOTES_SIZE];
@@ -116,6 +120,24 @@ static enum ew_status load_cache(struct ew_study_runner *r, const struct ew_conf
 
 /* ---- the trial ---- */
 
+/* NULL = not known. The caller's: free(). */
+static char *memory_json(const struct ew_study_runner *r, const struct preparation *p) {
+    struct ew_memory_reading after;
+    struct ew_memory_activity activity;
+    ew_memory_reading_take(r->request->root, &after);
+    ew_memory_activity_between(&p->memory, &after, ew_clock_now_ns() - p->memory_ns, &activity);
+    return ew_memory_record_write(&activity);
+}
+
+static void tell_finished(struct ew_study_runner *r, size_t index, const struct ew_trial_record *record) {
+    ew_study_slots_note(&r->slots, index, record);
+    ew_study_note_progress(r, index);
+    r->progress.degrees_c = record->conditions.end_c;
+    r->progress.prefill_tokens_per_s = ew_trial_prefill_speed(record);
+    r->progress.decode_tokens_per_s = ew_trial_decode_speed(record);
+    if (r->request->watcher.finished) r->request->watcher.finished(r->request->watcher.context, &r->progress, record);
+}
+
 static struct ew_trial_spec make_spec(const struct ew_study_runner *r, const struct ew_plan_trial *t) {
     const struct ew_study_file *study = r->request->study;
     const struct ew_config_record *c = &r->plan.configs[t->config].record;
@@ -160,6 +182,7 @@ static enum ew_status finish(struct ew_study_runner *r, size_t index, struct pre
     const struct ew_plan_trial *t = &r->plan.trials[index];
     struct ew_trial_record record = *measured;
     add_conditions(r, p, &record);
+    record.conditions.memory_json = memory_json(r, p);
     record.study_id = r->study_id;
     record.config_id = r->plan.configs[t->config].record.id;
     record.invocation_id = r->invocation_id;
@@ -168,14 +191,9 @@ static enum ew_status finish(struct ew_study_runner *r, size_t index, struct pre
     record.position = (int64_t)index;
     record.seed = r->seed + t->repeat;
     enum ew_status status = r->request->sink->finish_trial(r->request->sink->context, &record, r->err);
-    if (status != EW_OK) return status;
-    ew_study_slots_note(&r->slots, index, &record);
-    ew_study_note_progress(r, index);
-    r->progress.degrees_c = record.conditions.end_c;
-    r->progress.prefill_tokens_per_s = ew_trial_prefill_speed(&record);
-    r->progress.decode_tokens_per_s = ew_trial_decode_speed(&record);
-    if (r->request->watcher.finished) r->request->watcher.finished(r->request->watcher.context, &r->progress, &record);
-    return EW_OK;
+    if (status == EW_OK) tell_finished(r, index, &record);
+    free((char *)record.conditions.memory_json);
+    return status;
 }
 
 /* The record of a trial that could not begin. */
@@ -195,6 +213,7 @@ static struct ew_trial_record not_begun(const char *reason) {
                                     .peak_rss_bytes = EW_MISSING,
                                     .peak_pss_bytes = EW_MISSING,
                                     .swap_peak_bytes = EW_MISSING,
+                                    .gpu_peak_bytes = EW_MISSING,
                                     .conditions = {.gate_waited_s = NAN, .spent_j = NAN}};
 }
 
@@ -230,6 +249,8 @@ enum ew_status ew_study_run_trial(struct ew_study_runner *r, size_t index) {
     status = q->sink->begin_trial(q->sink->context, t->key, r->invocation_id, ew_study_unix_now_ns(), r->err);
     if (status != EW_OK) return status;
     p.before = ew_conditions_take(q->machine, q->root);
+    ew_memory_reading_take(q->root, &p.memory);
+    p.memory_ns = ew_clock_now_ns();
     if (set == EW_OK) {
         status = measure(r, index, &p);
     } else {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/small_file.h"
 #include "meter/integrate.h"
+#include "meter/nvml_processes.h"
 #include "meter/process_memory.h"
 #include "study/metering.h"
 #include "study/throttle_span.h"
@@ -42,6 +43,7 @@ struct run {
     struct ew_metering metering;
     int64_t begin_ns, deadline_ns;
     int64_t oom_kills_before, free_before;
+    struct ew_meter *gpu_memory; /* sampled with memory; NULL: no card to ask */
     bool timed_out;
     int wait_status;
     struct rusage usage;
@@ -71,7 +73,12 @@ static int32_t pid_to_meter(const struct run *run, int64_t said) {
 static enum ew_status start_memory_meter(struct run *run, int64_t said_pid, struct ew_error *err) {
     int32_t pid = pid_to_meter(run, said_pid);
     if (ew_meter_open_process_memory(NULL, pid, &run->memory, NULL) != EW_OK) return EW_OK; /* it has ended already */
-    enum ew_status status = ew_meter_sampler_open(&run->memory, 1, NULL, &run->memory_sampler, err);
+    const struct ew_study_meters *meters = run->setup->meters;
+    if (meters->gpu_memory_id == EW_MISSING ||
+        ew_meter_open_gpu_memory(&meters->config, pid, &run->gpu_memory, NULL) != EW_OK)
+        run->gpu_memory = NULL;
+    struct ew_meter *const watched[] = {run->memory, run->gpu_memory};
+    enum ew_status status = ew_meter_sampler_open(watched, run->gpu_memory ? 2 : 1, NULL, &run->memory_sampler, err);
     if (status != EW_OK) return status;
     if (ew_meter_sampler_start(run->memory_sampler, NULL) != EW_OK) ew_meter_sampler_close(&run->memory_sampler);
     return EW_OK;
@@ -218,6 +225,10 @@ static enum ew_status gather_samples(struct run *run, struct ew_error *err) {
         const struct ew_meter_trace *trace = ew_meter_sampler_trace(run->memory_sampler, 0);
         note_memory(run, trace);
         status = ew_series_add_trace(&result->series, &result->n_series, trace, meters->memory_id, err);
+        trace = run->gpu_memory ? ew_meter_sampler_trace(run->memory_sampler, 1) : NULL;
+        if (trace) result->record.gpu_peak_bytes = bytes_or_missing(ew_gpu_memory_peak(trace, INT64_MIN, INT64_MAX));
+        if (status == EW_OK && result->record.gpu_peak_bytes != EW_MISSING)
+            status = ew_series_add_trace(&result->series, &result->n_series, trace, meters->gpu_memory_id, err);
     }
     if (run->metering.sampler) {
         ew_meter_sampler_stop(run->metering.sampler);
@@ -271,7 +282,7 @@ static enum ew_status conclude(struct run *run, struct ew_error *err) {
     struct ew_trial_record *r = &run->result->record;
     r->begin_ns = run->begin_ns;
     r->end_ns = ew_clock_now_ns();
-    r->peak_rss_bytes = r->peak_pss_bytes = r->swap_peak_bytes = EW_MISSING;
+    r->peak_rss_bytes = r->peak_pss_bytes = r->swap_peak_bytes = r->gpu_peak_bytes = EW_MISSING;
     r->conditions = (struct ew_trial_conditions){.gate_waited_s = NAN,
                                                  .start_c = NAN,
                                                  .end_c = NAN,
@@ -307,6 +318,7 @@ enum ew_status ew_trial_run(const struct ew_trial_setup *setup, struct ew_trial_
     ew_meter_sampler_close(&run.memory_sampler);
     ew_metering_close(&run.metering);
     ew_meter_close(&run.memory);
+    ew_meter_close(&run.gpu_memory);
     free(run.spec);
     if (status != EW_OK) {
         ew_trial_result_close(&result);
