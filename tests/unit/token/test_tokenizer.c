@@ -126,6 +126,67 @@ static void end_tokens_come_from_keys_and_names(void **state) {
     close_opened(&o);
 }
 
+static void spm_collapses_spaces_where_the_file_says(void **state) {
+    (void)state;
+    struct opened o;
+    build_spm(&o.fixture);
+    put_kv_bool(&o.fixture, "tokenizer.ggml.remove_extra_whitespaces", true);
+    open_built(&o);
+    expect(&o, "  ab   ab  ", 0, IDS(263, 263)); /* as SentencePiece: one between, none around, one before */
+    expect(&o, "   ", 0, NULL, 0);
+    expect(&o, " a<tool>  ab", 0, IDS(259, 260, 266, 263));
+    expect(&o, "<tool>  ", 0, IDS(266));
+    expect(&o, "  <tool>", 0, IDS(259, 266)); /* not at the end of the text: the prefix stays */
+    close_opened(&o);
+
+    build_spm(&o.fixture);
+    put_kv_bool(&o.fixture, "tokenizer.ggml.remove_extra_whitespaces", true);
+    put_kv_bool(&o.fixture, "tokenizer.ggml.add_space_prefix", false);
+    open_built(&o);
+    expect(&o, "  ab   ab ", 0, IDS(262, 263));
+    close_opened(&o);
+}
+
+static void gap_tokens_come_from_keys_and_names(void **state) {
+    (void)state;
+    struct opened o;
+    build_spm(&o.fixture);
+    put_kv_u32(&o.fixture, "tokenizer.ggml.prefix_token_id", 266); /* the older name of the key */
+    put_kv_u32(&o.fixture, "tokenizer.ggml.fim_suf_token_id", 267);
+    put_kv_u32(&o.fixture, "tokenizer.ggml.fim_sep_token_id", 268);
+    open_built(&o);
+    assert_int_equal(ew_tokenizer_fim(o.tokenizer, EW_FIM_PREFIX), 266);
+    assert_int_equal(ew_tokenizer_fim(o.tokenizer, EW_FIM_SUFFIX), 267);
+    assert_int_equal(ew_tokenizer_fim(o.tokenizer, EW_FIM_MIDDLE), 274);
+    assert_int_equal(ew_tokenizer_fim(o.tokenizer, EW_FIM_PAD), -1); /* <PAD> is plain text here */
+    assert_int_equal(ew_tokenizer_fim(o.tokenizer, EW_N_FIM), -1);
+    assert_true(ew_tokenizer_is_end(o.tokenizer, 268));
+    assert_false(ew_tokenizer_is_end(o.tokenizer, 274));
+    assert_false(ew_tokenizer_is_end(o.tokenizer, 275));
+    close_opened(&o);
+}
+
+static void guesses_are_noted(void **state) {
+    (void)state;
+    static const struct {
+        const char *pre, *note;
+    } cases[] = {
+        {"gpt-2", ""},
+        {NULL, "tokenizer.ggml.pre is missing: text is cut into words as for gpt-2"},
+        {"no-such\x1brule",
+         "tokenizer.ggml.pre: `no-such\\x1brule` is not known: text is cut into words as for gpt-2, and "
+         "some ids may differ from the model's own"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct opened o;
+        build_bpe(&o.fixture, cases[i].pre);
+        open_built(&o);
+        assert_string_equal(ew_tokenizer_note(o.tokenizer), cases[i].note);
+        expect(&o, "abc ab", 0, IDS(259, 258));
+        close_opened(&o);
+    }
+}
+
 static void bpe_merges_by_rank(void **state) {
     (void)state;
     struct opened o;
@@ -200,6 +261,9 @@ int main(void) {
         cmocka_unit_test(phi3_strips_blanks_after_special_tokens),
         cmocka_unit_test(spm_pieces_are_text),
         cmocka_unit_test(end_tokens_come_from_keys_and_names),
+        cmocka_unit_test(spm_collapses_spaces_where_the_file_says),
+        cmocka_unit_test(gap_tokens_come_from_keys_and_names),
+        cmocka_unit_test(guesses_are_noted),
         cmocka_unit_test(bpe_merges_by_rank),
         cmocka_unit_test(llama3_takes_whole_words_and_adds_bos),
         cmocka_unit_test(bpe_pieces_are_bytes),

@@ -86,17 +86,19 @@ static const struct fixture_token spm_tokens[] = {
     {"ab", 1, -1},           /* 262 */
     {"\xe2\x96\x81"
      "ab",
-     1, -3},              /* 263 */
-    {"ba", 1, -0.5f},     /* 264 */
-    {"aa", 1, -7},        /* 265 */
-    {"<tool>", 4, 0},     /* 266 */
-    {"<tool>x", 4, 0},    /* 267 */
-    {"<", 1, -8},         /* 268 */
-    {"s", 1, -9},         /* 269 */
-    {">", 1, -10},        /* 270 */
-    {"s>", 1, -2},        /* 271: one merge away from spelling <s> */
-    {"<|im_end|>", 1, 0}, /* 272: a name that ends generation, with the wrong type */
-    {"dead", 5, 0},       /* 273: unused */
+     1, -3},                  /* 263 */
+    {"ba", 1, -0.5f},         /* 264 */
+    {"aa", 1, -7},            /* 265 */
+    {"<tool>", 4, 0},         /* 266 */
+    {"<tool>x", 4, 0},        /* 267 */
+    {"<", 1, -8},             /* 268 */
+    {"s", 1, -9},             /* 269 */
+    {">", 1, -10},            /* 270 */
+    {"s>", 1, -2},            /* 271: one merge away from spelling <s> */
+    {"<|im_end|>", 1, 0},     /* 272: a name that ends generation, with the wrong type */
+    {"dead", 5, 0},           /* 273: unused */
+    {"<|fim_middle|>", 3, 0}, /* 274 */
+    {"<PAD>", 1, -90},        /* 275: a plain token with a special name */
 };
 enum { N_SPM = SPM_FIRST + sizeof spm_tokens / sizeof *spm_tokens };
 
