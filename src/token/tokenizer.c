@@ -144,6 +144,10 @@ bool ew_tokenizer_is_end(const struct ew_tokenizer *tokenizer, int32_t id) {
     return in_vocab(tokenizer, id) && tokenizer->vocab.attrs[id] & EW_TOKEN_IS_END;
 }
 
+enum ew_token_type ew_tokenizer_token_type(const struct ew_tokenizer *tokenizer, int32_t id) {
+    return in_vocab(tokenizer, id) ? ew_vocab_type(&tokenizer->vocab, (uint32_t)id) : EW_TOKEN_UNDEFINED;
+}
+
 size_t ew_tokenizer_token_bytes(const struct ew_tokenizer *tokenizer, int32_t id, bool special, char *buf,
                                 size_t capacity) {
     if (!in_vocab(tokenizer, id)) return 0;

@@ -30,6 +30,9 @@ bool ew_tokenizer_adds_bos(const struct ew_tokenizer *tokenizer);
  * who joins pieces to a whole text drops one leading space then; who continues a text keeps it. */
 bool ew_tokenizer_strips_first_space(const struct ew_tokenizer *tokenizer);
 
+enum ew_token_type ew_tokenizer_token_type(const struct ew_tokenizer *tokenizer,
+                                           int32_t id); /* UNDEFINED: no such id */
+
 /* Contracts as in edgewise/model.h. */
 enum ew_status ew_tokenizer_encode(const struct ew_tokenizer *tokenizer, const char *text, size_t n_bytes,
                                    unsigned flags, int32_t *ids, size_t capacity, size_t *n_ids, struct ew_error *err);
