@@ -63,8 +63,16 @@ static uint32_t char_bytes(const uint8_t *text, size_t n) {
     return size ? (uint32_t)size : 1;
 }
 
-static enum ew_status spell(const struct ew_spm *spm, const uint8_t *text, size_t n, struct ew_token_sink *sink,
-                            struct ew_error *err) {
+struct encoding {
+    const struct ew_spm *spm;
+    struct ew_merge_work work;
+    struct ew_token_sink *sink;
+    bool after_unknown; /* characters without a token that follow each other are one unknown token, as SentencePiece has
+                           it */
+};
+
+static enum ew_status spell(struct encoding *encoding, const uint8_t *text, size_t n, struct ew_error *err) {
+    const struct ew_spm *spm = encoding->spm;
     for (size_t i = 0; i < n; i++) {
         uint32_t id = spm->byte_ids[text[i]];
         if (id == EW_TOKEN_NONE) {
@@ -73,16 +81,19 @@ static enum ew_status spell(const struct ew_spm *spm, const uint8_t *text, size_
                                     "text: byte 0x%02x has no token: the vocabulary has neither a byte token nor an "
                                     "unknown token",
                                     text[i]);
-            ew_token_push(sink, spm->unknown_id);
+            if (!encoding->after_unknown) ew_token_push(encoding->sink, spm->unknown_id);
+            encoding->after_unknown = true;
             return EW_OK;
         }
-        ew_token_push(sink, id);
+        encoding->after_unknown = false;
+        ew_token_push(encoding->sink, id);
     }
     return EW_OK;
 }
 
-static enum ew_status encode_word(const struct ew_spm *spm, struct ew_merge_work *work, size_t n,
-                                  struct ew_token_sink *sink, struct ew_error *err) {
+static enum ew_status encode_word(struct encoding *encoding, size_t n, struct ew_error *err) {
+    const struct ew_spm *spm = encoding->spm;
+    struct ew_merge_work *work = &encoding->work;
     enum ew_status status = ew_merge_work_reserve(work, n, err);
     if (status) return status;
     uint32_t n_symbols = 0;
@@ -95,10 +106,12 @@ static enum ew_status encode_word(const struct ew_spm *spm, struct ew_merge_work
     ew_merge_work_run(work, n_symbols, merge_pair, spm);
     for (uint32_t i = 0; i != EW_TOKEN_NONE && !status; i = work->symbols[i].next) {
         const struct ew_merge_symbol *symbol = &work->symbols[i];
-        if (symbol->id != EW_TOKEN_NONE)
-            ew_token_push(sink, symbol->id);
-        else
-            status = spell(spm, work->text + symbol->start, symbol->size, sink, err);
+        if (symbol->id == EW_TOKEN_NONE) {
+            status = spell(encoding, work->text + symbol->start, symbol->size, err);
+            continue;
+        }
+        encoding->after_unknown = false;
+        ew_token_push(encoding->sink, symbol->id);
     }
     return status;
 }
@@ -143,14 +156,14 @@ enum ew_status ew_spm_encode(const struct ew_spm *spm, const uint8_t *text, size
     uint8_t *escaped = malloc(n + 3 * n_spaces + 1);
     if (!escaped) return ew_error_set(err, EW_ERR_MEMORY, "text: no memory for %zu bytes", n);
     const size_t size = escape_spaces(text, n, spacing, escaped);
-    struct ew_merge_work work = {0};
+    struct encoding encoding = {.spm = spm, .sink = sink};
     enum ew_status status = EW_OK;
     for (size_t at = 0, length; at < size && !status; at += length) {
         length = word_bytes(spm, escaped + at, size - at);
-        work.text = escaped + at;
-        status = encode_word(spm, &work, length, sink, err);
+        encoding.work.text = escaped + at;
+        status = encode_word(&encoding, length, err);
     }
-    ew_merge_work_free(&work);
+    ew_merge_work_free(&encoding.work);
     free(escaped);
     return status;
 }

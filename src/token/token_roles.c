@@ -113,8 +113,8 @@ static void apply_ends(struct ew_vocab *vocab) {
         const char *name = end_names[i];
         const uint32_t id = ew_vocab_find(vocab, name, strlen(name));
         if (id == EW_TOKEN_NONE) continue;
-        /* Gemma has HTML tags among its tokens: there it is struck-out text that ends. */
-        if (strcmp(name, "</s>") == 0 && ew_vocab_type(vocab, id) == EW_TOKEN_USER_DEFINED) continue;
+        /* Where it is no control token it closes struck-out text: Gemma and Qwen2 have HTML tags among their tokens. */
+        if (strcmp(name, "</s>") == 0 && ew_vocab_type(vocab, id) != EW_TOKEN_CONTROL) continue;
         vocab->attrs[id] = EW_TOKEN_CONTROL;
         if (!inner_end || strcmp(name, "<|end|>") != 0) mark_end(vocab, id);
     }
