@@ -116,8 +116,12 @@ static size_t count_characters(const struct ew_tokens_view *view) {
     return n;
 }
 
+static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
+
 void ew_tokens_print_counts(const struct ew_tokens_view *view) {
-    printf("%zu tokens, %zu characters, %zu bytes", view->n, count_characters(view), view->n_bytes);
+    const size_t n_characters = count_characters(view);
+    printf("%zu token%s, %zu character%s, %zu byte%s", view->n, plural(view->n), n_characters, plural(n_characters),
+           view->n_bytes, plural(view->n_bytes));
     if (view->n) printf(", %.2f bytes per token", (double)view->n_bytes / (double)view->n);
     putchar('\n');
 }
