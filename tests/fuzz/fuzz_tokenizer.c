@@ -21,9 +21,10 @@ static void *block(size_t n) {
     return data;
 }
 
-static void check_whole(const char *text, size_t n) {
+static bool is_utf8(const char *text, size_t n) {
     for (size_t at = 0, size; at < n; at += size)
-        must((size = ew_utf8_char_bytes((const uint8_t *)text + at, n - at)) > 0);
+        if ((size = ew_utf8_char_bytes((const uint8_t *)text + at, n - at)) == 0) return false;
+    return true;
 }
 
 /* Returns the piece's size; the piece is written to a block of its own. */
@@ -46,7 +47,7 @@ static void check_decoding(const struct ew_tokenizer *tokenizer, const int32_t *
         char *piece;
         const size_t n = get_piece(tokenizer, ids[i], true, &piece);
         char *whole = block(EW_TEXT_STREAM_ROOM(n));
-        check_whole(whole, ew_text_stream_add(&stream, piece, n, whole));
+        must(is_utf8(whole, ew_text_stream_add(&stream, piece, n, whole)));
         if (must_return) must(n <= n_text - at && memcmp(text + at, piece, n) == 0);
         at += n;
         free(whole);
@@ -54,7 +55,7 @@ static void check_decoding(const struct ew_tokenizer *tokenizer, const int32_t *
     }
     if (must_return) must(at == n_text);
     char last[3];
-    check_whole(last, ew_text_stream_end(&stream, last));
+    must(is_utf8(last, ew_text_stream_end(&stream, last)));
 }
 
 static bool all_normal(const struct ew_tokenizer *tokenizer, const int32_t *ids, size_t n) {
@@ -79,7 +80,8 @@ static void check_text(const struct ew_tokenizer *tokenizer, bool is_bpe, const 
     if (status == EW_OK) {
         const enum ew_status counted = ew_tokenizer_encode(tokenizer, text, n_text, flags, NULL, 0, &n_again, NULL);
         must(counted == (n_ids ? EW_ERR_LIMIT : EW_OK) && n_again == n_ids);
-        const bool returns = is_bpe && !(flags & EW_TOKENIZE_ADD_SPECIAL) && all_normal(tokenizer, ids, n_ids);
+        const bool returns =
+            is_bpe && !(flags & EW_TOKENIZE_ADD_SPECIAL) && is_utf8(text, n_text) && all_normal(tokenizer, ids, n_ids);
         check_decoding(tokenizer, ids, n_ids, text, n_text, returns);
     } else {
         must(err.status == status && err.message[0] != 0);
@@ -96,7 +98,7 @@ static void check_tokenizer(const struct ew_gguf *gguf, const char *text, size_t
         return;
     }
     must(ew_tokenizer_predict_bytes(gguf) > 0);
-    check_whole(ew_tokenizer_note(tokenizer), strlen(ew_tokenizer_note(tokenizer)));
+    must(is_utf8(ew_tokenizer_note(tokenizer), strlen(ew_tokenizer_note(tokenizer))));
     const int32_t n_vocab = (int32_t)ew_tokenizer_n_vocab(tokenizer);
     for (int32_t id = -1; id <= n_vocab; id++) {
         char *piece;

@@ -210,6 +210,32 @@ static void bpe_merges_by_rank(void **state) {
     close_opened(&o);
 }
 
+/* The three bytes of U+FFFD in the fixture's vocabulary are their own ids. */
+static void bytes_without_tokens_are_broken_text(void **state) {
+    (void)state;
+    struct opened o;
+    build_bpe_without(&o.fixture, 0xff);
+    open_built(&o);
+    expect(&o, "ab\xff", 0, IDS(256, 0xef, 0xbf, 0xbd));
+    expect(&o, "\xc3\xff\xffz", 0, IDS(0xef, 0xbf, 0xbd, 0xef, 0xbf, 0xbd, 0xef, 0xbf, 0xbd, 'z'));
+    expect(&o, "\xc3z", 0, IDS(0xc3, 'z')); /* it has a token: it stays what it is */
+    close_opened(&o);
+
+    build_bpe_without(&o.fixture, 'z');
+    open_built(&o);
+    struct ew_error err;
+    size_t n;
+    assert_int_equal(ew_tokenizer_encode(o.tokenizer, "abz", 3, 0, NULL, 0, &n, &err), EW_ERR_UNSUPPORTED);
+    assert_string_equal(err.message, "text: byte 0x7a has no token in this vocabulary");
+    close_opened(&o);
+
+    build_bpe_without(&o.fixture, 0xbf); /* not even U+FFFD can be written */
+    open_built(&o);
+    assert_int_equal(ew_tokenizer_encode(o.tokenizer, "\xbf", 1, 0, NULL, 0, &n, &err), EW_ERR_UNSUPPORTED);
+    assert_string_equal(err.message, "text: byte 0xbf has no token in this vocabulary");
+    close_opened(&o);
+}
+
 static void llama3_takes_whole_words_and_adds_bos(void **state) {
     (void)state;
     struct opened o;
@@ -265,6 +291,7 @@ int main(void) {
         cmocka_unit_test(gap_tokens_come_from_keys_and_names),
         cmocka_unit_test(guesses_are_noted),
         cmocka_unit_test(bpe_merges_by_rank),
+        cmocka_unit_test(bytes_without_tokens_are_broken_text),
         cmocka_unit_test(llama3_takes_whole_words_and_adds_bos),
         cmocka_unit_test(bpe_pieces_are_bytes),
         cmocka_unit_test(too_little_room_still_counts),

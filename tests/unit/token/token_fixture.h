@@ -164,14 +164,17 @@ static inline size_t byte_letter(unsigned byte, char out[3]) {
     return 2;
 }
 
-static inline void build_bpe(struct fixture *f, const char *pre) {
+/* missing: the byte that has no token, or -1. */
+static inline void build_bpe_with(struct fixture *f, const char *pre, int missing) {
     fixture_begin(f);
     put_kv_string(f, "tokenizer.ggml.model", "gpt2");
     if (pre) put_kv_string(f, "tokenizer.ggml.pre", pre);
     put_kv_array(f, "tokenizer.ggml.tokens", EW_GGUF_STRING, N_BPE);
     for (uint32_t id = 0; id < N_BPE; id++) {
         char letter[3];
-        if (id < 256)
+        if ((int)id == missing)
+            put_text(f, "none", 4);
+        else if (id < 256)
             put_text(f, letter, byte_letter(id, letter));
         else
             put_text(f, bpe_tokens[id - 256].text, strlen(bpe_tokens[id - 256].text));
@@ -183,6 +186,9 @@ static inline void build_bpe(struct fixture *f, const char *pre) {
     put_kv_u32(f, "tokenizer.ggml.bos_token_id", 260);
     put_kv_u32(f, "tokenizer.ggml.eos_token_id", 260);
 }
+
+static inline void build_bpe(struct fixture *f, const char *pre) { build_bpe_with(f, pre, -1); }
+static inline void build_bpe_without(struct fixture *f, int byte) { build_bpe_with(f, "gpt-2", byte); }
 
 /* ---- opened fixtures ---- */
 
