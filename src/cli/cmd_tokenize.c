@@ -54,8 +54,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         if (!options->model) argp_error(state, "which MODEL?");
         if (!!options->text + !!options->file + !!options->decode > 1)
             argp_error(state, "give only one of TEXT, --file and --decode");
-        if (options->decode && (options->count || options->no_bos))
-            argp_error(state, "--decode goes with neither --count nor --no-bos");
+        if (options->decode && options->count) argp_error(state, "--count counts tokens of a text, not of --decode");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
