@@ -28,7 +28,7 @@
 #define BLOOM_WORDS " ?[^(" WS "|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"
 /* In threes from the right, in two stages: what is left over at the front is cut off, then the threes. */
 #define THREES_FROM_RIGHT(digit, other)                                                                                \
-    "(?<!" digit ")" digit "{0,2}\\K(?:" digit "{3})+(?!" digit ")" other "*", digit "{3}" other "*"
+    "(?<!" digit ")" digit "{0,2}\\K(?:" digit "{3})++(?!" digit ")" other "*", digit "{3}" other "*"
 /* \b after a digit; PCRE2 10.42 takes no marks for parts of words. */
 #define WORD_END "(?![\\p{L}\\p{M}\\p{N}\\p{Pc}])"
 /* The letters that DeepSeek LLM counts as such: Unicode's cased ones, short of some scripts. */
@@ -133,7 +133,7 @@ static const struct ew_pretokenize_rule rules[] = {
      true,
      false},
     {"tiny_aya cohere2moe ",
-     {"(?<!\\d)\\d{1,2}(?=(?:\\d{3})*" WORD_END ")|(?:(?<!\\d)|\\G)(?:\\d{3})+" WORD_END, GPT4O_WORDS("\\p{N}{1,3}")},
+     {"(?<!\\d)\\d{1,2}(?=(?:\\d{3})*+" WORD_END ")|(?:(?<!\\d)|\\G)(?:\\d{3})++" WORD_END, GPT4O_WORDS("\\p{N}{1,3}")},
      false,
      false},
 };

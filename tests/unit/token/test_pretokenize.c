@@ -49,7 +49,7 @@ static const struct {
      "a'\xc5\xbf"
      "b",
      "a|'\xc5\xbf"
-     "b"}, /* long s is no contraction */
+     "b"}, /* long s: as in llama.cpp, no contraction */
     {"llama-bpe", "a \n\n b", "a| \n\n| b"},
     {"llama-bpe", "  \n  x", "  \n| | x"},
     {"llama-bpe", "f(x);\n", "f|(x|);\n"},
