@@ -201,6 +201,8 @@ static void bpe_merges_by_rank(void **state) {
     expect(&o, "\xc3\xa9\xff", 0, IDS(0xc3, 0xa9, 0xff));
     expect(&o, "q<u>ab", BOTH, IDS('q', 261, 256)); /* BPE adds no BOS unless asked to */
     expect(&o, "<|endoftext|>", EW_TOKENIZE_PARSE_SPECIAL, IDS(260));
+    expect(&o, "</s>", EW_TOKENIZE_PARSE_SPECIAL, IDS('<', '/', 's', '>')); /* no control token here */
+    assert_false(ew_tokenizer_is_end(o.tokenizer, 265));
     int32_t got[MAX_IDS];
     size_t n;
     assert_int_equal(ew_tokenizer_encode(o.tokenizer, "<|endoftext|>", 13, 0, got, MAX_IDS, &n, NULL), EW_OK);

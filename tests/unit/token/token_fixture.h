@@ -143,6 +143,7 @@ static const struct fixture_token bpe_tokens[] = {
     {"hello", 1, 0},         /* 262: no merge leads here */
     {"aa", 1, 0},            /* 263 */
     {"aaaa", 1, 0},          /* 264 */
+    {"</s>", 1, 0},          /* 265: HTML, as in Qwen 2 */
 };
 enum { N_BPE = 256 + sizeof bpe_tokens / sizeof *bpe_tokens };
 static const char *const bpe_merges[] = {"a b", "\xc4\xa0 ab", "\xc4\xa0 a", "ab c", "a a", "aa aa", "q zz", "a b"};
