@@ -7,5 +7,6 @@
 #include "quantize.h"
 #include "session.h"
 #include "status.h"
+#include "text_stream.h"
 
 #endif

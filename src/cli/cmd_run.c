@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "edgewise/session.h"
+#include "edgewise/text_stream.h"
 #include "model/box.h"
 
 #include <errno.h>
@@ -173,7 +174,8 @@ struct run {
     int32_t *prompt_ids, *out_ids;
     size_t n_prompt, n_out;
     int64_t load_ns, prefill_ns, decode_ns, first_token_ns;
-    char *text; /* bytes generated */
+    struct ew_text_stream stream;
+    char *text; /* generated, in whole characters */
     size_t n_text, text_capacity;
 };
 
@@ -183,24 +185,28 @@ static void on_interrupt(int sig) {
     interrupted = 1;
 }
 
-static bool emit(struct run *r, int32_t id) {
-    char piece[512];
-    size_t n = ew_model_token_bytes(r->model, id, false, piece, sizeof piece);
-    if (n > sizeof piece) n = sizeof piece;
+static bool put_text(struct run *r, const char *text, size_t n) {
     if (r->n_text + n > r->text_capacity) {
         size_t capacity = (r->text_capacity + n) * 2 + 256;
-        char *text = realloc(r->text, capacity);
-        if (!text) return false;
-        r->text = text;
+        char *grown = realloc(r->text, capacity);
+        if (!grown) return false;
+        r->text = grown;
         r->text_capacity = capacity;
     }
-    memcpy(r->text + r->n_text, piece, n);
+    if (n) memcpy(r->text + r->n_text, text, n);
     r->n_text += n;
     if (!r->o->common.json) {
-        fwrite(piece, 1, n, stdout);
+        fwrite(text, 1, n, stdout);
         fflush(stdout);
     }
     return true;
+}
+
+static bool emit(struct run *r, int32_t id) {
+    char piece[512], whole[EW_TEXT_STREAM_ROOM(sizeof piece)];
+    size_t n = ew_model_token_bytes(r->model, id, false, piece, sizeof piece);
+    if (n > sizeof piece) n = sizeof piece;
+    return put_text(r, whole, ew_text_stream_add(&r->stream, piece, n, whole));
 }
 
 static enum ew_status generate(struct run *r, int64_t start, struct ew_error *err) {
@@ -225,6 +231,9 @@ static enum ew_status generate(struct run *r, int64_t start, struct ew_error *er
         status = ew_session_decode(r->session, id, err);
         if (status != EW_OK) return status;
     }
+    char last[3];
+    if (!put_text(r, last, ew_text_stream_end(&r->stream, last)))
+        return ew_error_set(err, EW_ERR_MEMORY, "text: out of memory");
     return EW_OK;
 }
 
@@ -260,7 +269,7 @@ static json_t *json_ids(const int32_t *ids, size_t n) {
 static void print_json(const struct run *r) {
     struct ew_model_info info = ew_model_info(r->model);
     struct ew_session_params p = ew_session_params_of(r->session);
-    json_t *text = json_stringn(r->text ? r->text : "", r->n_text); /* NULL when cut inside a UTF-8 character */
+    json_t *text = json_stringn(r->text ? r->text : "", r->n_text);
     json_t *o = json_pack(
         "{s:s, s:s, s:b, s:o, s:o*, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:s}", "model", info.name, "file_type",
         info.file_type, "synthetic", info.synthetic, "prompt_tokens", json_ids(r->prompt_ids, r->n_prompt), "text",
@@ -299,6 +308,8 @@ static enum ew_status execute(const struct options *o, struct ew_error *err) {
     if (status == EW_OK && !r.out_ids) status = ew_error_set(err, EW_ERR_MEMORY, "--tokens: out of memory");
     if (status != EW_OK) goto done;
 
+    const char *note = ew_model_info(r.model).tokenizer_note;
+    if (*note) fprintf(stderr, "edgewise: note: %s: %s\n", path, note);
     signal(SIGINT, on_interrupt);
     if (!o->common.json && isatty(1)) {
         bool colour = !getenv("NO_COLOR");
