@@ -29,9 +29,9 @@ static void read_description(struct ew_model *m) {
 static enum ew_status build_plan(struct ew_model *m, struct ew_error *err) {
     const struct ew_architecture *arch = ew_architecture_find(m->config.arch);
     if (!arch)
-        return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: general.architecture: `%s` cannot be run yet (llama can)",
-                            ew_gguf_path(m->gguf), m->config.arch);
-    return arch->build(m->gguf, &m->config, &m->plan, err);
+        return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: general.architecture: `%s` cannot be run yet (%s can)",
+                            ew_gguf_path(m->gguf), m->config.arch, ew_architecture_names());
+    return ew_architecture_build(arch, m->gguf, &m->config, &m->plan, err);
 }
 
 enum ew_status ew_model_open(const char *path, struct ew_model **out, struct ew_error *err) {
