@@ -1,7 +1,7 @@
 /* Gemma: embeddings times the root of the width, RMSNorm (files store 1 + weight), rotary positions on halves, GELU as
  * the gate; the head shares the embedding.
  * Sources: arXiv 2403.08295; config.json beside the weights. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 #include <math.h>

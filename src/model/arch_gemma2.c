@@ -1,7 +1,7 @@
 /* Gemma 2: Gemma with norms behind attention and feed-forward too, soft caps on scores and logits, and a window of 4096
  * positions in every other layer, beginning with the first. The scale of scores is that of the head, but in the model
  * of 46 layers (27B) that of the width per head. Sources: arXiv 2408.00118; config.json beside the weights. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
  * one that sees all, and for those five a rotary base of their own, unscaled. The scale of scores is that of the head,
  * but in the model of 62 layers (27B) that of the width per head.
  * Sources: arXiv 2503.19786; config.json beside the weights. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 #include <math.h>

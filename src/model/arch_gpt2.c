@@ -1,6 +1,6 @@
 /* GPT-2: LayerNorm and biases, learned positions, one fused product for queries, keys and values, GELU without a gate.
  * Sources: Radford et al. 2019, Language Models are Unsupervised Multitask Learners; GGUF tensor names. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 
 static void build(struct ew_binder *b) {
     const struct ew_attention_block attention = {.rope = 0};

@@ -1,7 +1,7 @@
 /* GPT-NeoX: Pythia. LayerNorm and biases, rotary positions on halves of a part of each head, exact GELU; attention and
  * feed-forward side by side, each on its own norm of the same input, or one after the other.
  * Sources: arXiv 2204.06745, 2304.01373 (Pythia); GGUF tensor names. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 static void build(struct ew_binder *b) {

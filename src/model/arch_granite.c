@@ -1,7 +1,7 @@
 /* Granite 3: as Llama, with scales of its own for embeddings, scores, what blocks add to the stream, and logits, which
  * are divided by theirs.
  * Sources: config.json beside the weights, huggingface.co/ibm-granite; GGUF tensor names. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 /* A scale that the file does not say is 1. */

@@ -1,6 +1,6 @@
 /* InternLM 2: as Llama; its files have queries, keys and values apart, in pairs as Llama's.
  * Sources: arXiv 2403.17297; GGUF tensor names. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 static void build(struct ew_binder *b) {

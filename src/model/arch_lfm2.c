@@ -3,7 +3,7 @@
  * over the last positions of each channel, and multiplies by a second.
  * Sources: liquid.ai/blog/liquid-foundation-models-v2-our-second-series-of-generative-ai-models, config.json beside the
  * weights; GGUF tensor names. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 static void add_convolution(struct ew_binder *b) {

@@ -3,7 +3,7 @@
  * a SwiGLU feed-forward; the head may share the embedding.
  * Sources: arXiv 2302.13971 (Llama), 2307.09288 (grouped queries), 2407.21783 (Llama 3), 2310.06825 (Mistral),
  * 2401.04088 (Mixtral); GGUF tensor names. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 static void build(struct ew_binder *b) {

@@ -1,7 +1,7 @@
 /* OLMo 2: no norms before attention and feed-forward but behind them, and an RMSNorm of all queries and all keys
  * together; rotary positions on halves, SwiGLU.
  * Sources: arXiv 2501.00656; config.json beside the weights. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 static void build(struct ew_binder *b) {

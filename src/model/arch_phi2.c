@@ -1,7 +1,7 @@
 /* Phi-1, 1.5, 2: attention and feed-forward side by side on one LayerNorm, biases everywhere, the head included, rotary
  * positions on halves of a part of each head.
  * Sources: config.json and the modelling code named there, huggingface.co/microsoft/phi-2; GGUF tensor names. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 static void build(struct ew_binder *b) {

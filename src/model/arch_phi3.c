@@ -2,7 +2,7 @@
  * positions on halves; contexts of 128 k come with two sets of rotary divisors. Attends within a window where the file
  * says so.
  * Sources: arXiv 2404.14219, 2402.13753 (long rotary positions); config.json beside the weights. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 static void build(struct ew_binder *b) {

@@ -1,6 +1,6 @@
 /* Qwen 2, 2.5: as Llama, with biases on queries, keys and values and rotary positions on halves.
  * Sources: arXiv 2407.10671, 2412.15115; config.json beside the weights. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 static void build(struct ew_binder *b) {

@@ -1,7 +1,7 @@
 /* Qwen 3, dense and with experts: as Llama, with rotary positions on halves and an RMSNorm of each head's queries and
  * keys; heads need not divide the width. The router's softmax is over the chosen experts (norm_topk_prob).
  * Sources: arXiv 2505.09388; config.json beside the weights. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 static void build(struct ew_binder *b) {

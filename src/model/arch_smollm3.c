@@ -1,7 +1,7 @@
 /* SmolLM 3: as Llama, but every fourth layer does not rotate its queries and keys.
  * Sources: huggingface.co/blog/smollm3 and config.json beside the weights; arXiv 2501.18795 (layers without positions).
  */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 enum { PATTERN = 4 };

@@ -1,7 +1,7 @@
 /* StableLM 2, 3B: LayerNorm, rotary positions on halves of a part of each head, SwiGLU; biases on queries, keys and
  * values in some. The 12B has attention and feed-forward side by side on one norm, and a norm of its own for each
  * head's queries and keys. Sources: arXiv 2402.17834; config.json beside the weights. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 static void build(struct ew_binder *b) {

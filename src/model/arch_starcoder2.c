@@ -1,7 +1,7 @@
 /* StarCoder 2: LayerNorm and biases, grouped-query attention with rotary positions on halves (within a window where the
  * file has one), GELU without a gate.
  * Sources: arXiv 2402.19173; config.json beside the weights. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 #include "model/rope_table.h"
 
 static void build(struct ew_binder *b) {

@@ -1,5 +1,5 @@
 /* Architectures: one file each maps a configuration and a file's tensors to a plan. Most of what they have in common is
- * in blocks.h; here is the list, and the binding of tensors. */
+ * in decoder_blocks.h; here is the list, and the binding of tensors. */
 #ifndef EW_MODEL_ARCHITECTURE_H
 #define EW_MODEL_ARCHITECTURE_H
 

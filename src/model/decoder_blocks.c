@@ -1,5 +1,5 @@
 /* Owns the blocks of decoders: which ops they become and which tensors they take. Knows no architecture by name. */
-#include "model/blocks.h"
+#include "model/decoder_blocks.h"
 
 #include "base/error.h"
 #include <math.h>

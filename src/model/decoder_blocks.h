@@ -1,7 +1,7 @@
 /* The blocks that decoders are built from, as ops of the plan. What a file has decides what is built: biases, norms of
  * queries and keys, fused or separate products, experts; what only the architecture knows is an argument. */
-#ifndef EW_MODEL_BLOCKS_H
-#define EW_MODEL_BLOCKS_H
+#ifndef EW_MODEL_DECODER_BLOCKS_H
+#define EW_MODEL_DECODER_BLOCKS_H
 
 #include "model/architecture.h"
 
