@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "gguf/file_type.h"
 #include "model/architecture.h"
+#include "plan/explain.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,8 @@ struct ew_model_info ew_model_info(const struct ew_model *m) {
         .n_ctx_train = c->n_ctx_train,
     };
 }
+
+char *ew_model_explain(const struct ew_model *m) { return ew_plan_explain(&m->plan); }
 
 uint64_t ew_model_overhead_bytes(const struct ew_model *m) {
     return ew_gguf_header_bytes(m->gguf) + ew_tokenizer_predict_bytes(m->gguf);

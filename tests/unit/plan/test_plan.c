@@ -1,11 +1,13 @@
 /* Plans as data: buffers that live together never overlap; memory and work add up to sums done by hand. */
 #include "plan/cost.h"
+#include "plan/explain.h"
 #include "plan/ledger.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -229,6 +231,32 @@ static void test_context_beyond_learned_positions_is_refused(void **state) {
     ew_plan_free(&p);
 }
 
+/* Layers that do the same are told once, wherever they stand. */
+static void test_explained_for_people(void **state) {
+    (void)state;
+    struct ew_plan p = {0};
+    t_norm = matrix(W, 1);
+    t_down = matrix(FF, W);
+    t_norm.name = (struct ew_gguf_string){"blk.7.attn_norm.weight", 22};
+    t_down.name = (struct ew_gguf_string){"blk.7.ffn_down.weight", 21};
+    for (int32_t layer = 0; layer < 4; layer++) {
+        struct ew_op *op = append(&p, EW_OP_NORM, EW_BUF_X, EW_BUF_NORMED, &t_norm);
+        op->layer = layer;
+        op->norm = layer == 2 ? EW_NORM_LAYER : EW_NORM_RMS;
+        append(&p, EW_OP_MATMUL, EW_BUF_GATE, EW_BUF_X, &t_down)->layer = layer;
+    }
+    char *text = ew_plan_explain(&p);
+    assert_string_equal(text, "layers 0–1 3\n"
+                              "  normed   = rms norm x, attn_norm.weight\n"
+                              "  x        += ffn_down.weight [64 × 96] F32 · gate\n"
+                              "layers 2\n"
+                              "  normed   = layer norm x, attn_norm.weight\n"
+                              "  x        += ffn_down.weight [64 × 96] F32 · gate\n"
+                              "then\n");
+    free(text);
+    ew_plan_free(&p);
+}
+
 static void test_impossible_context_is_refused(void **state) {
     (void)state;
     struct ew_plan p = one_layer();
@@ -251,6 +279,7 @@ int main(void) {
         cmocka_unit_test(test_state_of_a_convolution),
         cmocka_unit_test(test_views_of_fused_weights),
         cmocka_unit_test(test_context_beyond_learned_positions_is_refused),
+        cmocka_unit_test(test_explained_for_people),
         cmocka_unit_test(test_impossible_context_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
