@@ -75,9 +75,18 @@ static size_t attend_all(const struct bench *b, const struct attention_case *c, 
     size_t cache = (size_t)(c->pos0 + c->n_tokens) * c->head_dim;
     for (size_t i = 0; i < n_caches; i++) {
         const ew_f16 *k = b->cache + 2 * i * cache;
-        b->kernels.attention(&(struct ew_attention_args){
-            b->x, (size_t)c->n_group * c->head_dim, k, k + cache, b->y, (size_t)c->n_group * c->head_dim, c->head_dim,
-            c->n_group, c->n_tokens, c->pos0, 1 / sqrtf((float)c->head_dim), b->scratch});
+        b->kernels.attention(&(struct ew_attention_args){.q = b->x,
+                                                         .q_stride = (size_t)c->n_group * c->head_dim,
+                                                         .k = k,
+                                                         .v = k + cache,
+                                                         .out = b->y,
+                                                         .out_stride = (size_t)c->n_group * c->head_dim,
+                                                         .head_dim = c->head_dim,
+                                                         .n_group = c->n_group,
+                                                         .n_tokens = c->n_tokens,
+                                                         .pos0 = c->pos0,
+                                                         .scale = 1 / sqrtf((float)c->head_dim),
+                                                         .scratch = b->scratch});
     }
     return n_caches;
 }
@@ -117,6 +126,12 @@ static void run_attention(const struct bench *b, struct attention_case c) {
 /* ---- the small kernels ---- */
 
 static void call_rms_norm(const struct bench *b, size_t n) { b->kernels.rms_norm(n, b->x, b->z, 1e-5f, b->y); }
+static void call_layer_norm(const struct bench *b, size_t n) {
+    b->kernels.layer_norm(n, b->x, b->z, b->z, 1e-5f, b->y);
+}
+static void call_gelu_mul(const struct bench *b, size_t n) { b->kernels.gelu_mul(n, b->x, b->z, b->y); }
+static void call_gelu_erf(const struct bench *b, size_t n) { b->kernels.gelu_erf(n, b->x, b->y); }
+static void call_soft_cap(const struct bench *b, size_t n) { b->kernels.soft_cap(n, 30, b->x); }
 static void call_silu_mul(const struct bench *b, size_t n) { b->kernels.silu_mul(n, b->x, b->z, b->y); }
 static void call_add(const struct bench *b, size_t n) { b->kernels.add(n, b->x, b->y); }
 static void call_rope_adjacent(const struct bench *b, size_t n) { b->kernels.rope_adjacent(n, b->z, b->y); }
@@ -152,7 +167,11 @@ static void run_variant(struct bench *b, const char *isa, uint64_t needs) {
     ew_vector_kernels_init(&b->kernels, needs);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) run_attention(b, cases[i]);
     run_small(b, "rms_norm", 2048, call_rms_norm);
+    run_small(b, "layer_norm", 2048, call_layer_norm);
     run_small(b, "silu_mul", 2048, call_silu_mul);
+    run_small(b, "gelu_mul", 2048, call_gelu_mul);
+    run_small(b, "gelu_erf", 2048, call_gelu_erf);
+    run_small(b, "soft_cap", 2048, call_soft_cap);
     run_small(b, "add", 2048, call_add);
     run_small(b, "rope_adjacent", 64, call_rope_adjacent);
     run_small(b, "rope_halves", 64, call_rope_halves);

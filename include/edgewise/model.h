@@ -36,6 +36,10 @@ void ew_model_close(struct ew_model **model); /* NULL and *NULL are fine; sets *
 /* Strings live as long as the model. */
 struct ew_model_info ew_model_info(const struct ew_model *model);
 
+/* What running the model does, one line per operation, layers that do the same told once: for people. Owned by the
+ * caller (free); NULL when memory is short. */
+char *ew_model_explain(const struct ew_model *model);
+
 enum ew_tokenize_flags {
     EW_TOKENIZE_ADD_SPECIAL = 1,  /* add BOS (and EOS) where the model's metadata asks for them */
     EW_TOKENIZE_PARSE_SPECIAL = 2 /* text such as "<|eot_id|>" becomes the control token it names */

@@ -288,6 +288,7 @@ struct prediction {
     struct ew_error err; /* status EW_OK: the rest is filled */
     struct ew_memory_ledger ledger;
     uint32_t context;
+    char *plan; /* as text, owned; NULL when the model does not open */
 };
 
 static struct prediction predict(const struct options *o) {
@@ -300,6 +301,7 @@ static struct prediction predict(const struct options *o) {
     params.cpu_mask = o->common.cpu_mask;
     p.context = params.n_ctx;
     ew_session_predict_memory(model, &params, &p.ledger, &p.err);
+    p.plan = ew_model_explain(model);
     ew_model_close(&model);
     return p;
 }
@@ -374,6 +376,8 @@ static void show_json(const struct options *o, const struct ew_gguf *gguf) {
     if (s.total.n_tensors > 0) {
         struct prediction p = predict(o);
         json_object_set_new(root, "memory", memory_json(&p));
+        if (p.plan) json_object_set_new(root, "plan", json_string(p.plan));
+        free(p.plan);
     }
     if (o->tensors) json_object_set_new(root, "tensors", tensors_json(gguf));
     json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
@@ -388,6 +392,8 @@ static void show_text(const struct options *o, const struct ew_gguf *gguf) {
     if (s.total.n_tensors > 0) {
         struct prediction p = predict(o);
         print_memory(&p);
+        if (p.plan) printf("\nwhat a token passes through: the plan\n%s", p.plan);
+        free(p.plan);
     }
     putchar('\n');
     for (size_t i = 0; i < ew_gguf_n_kv(gguf); i++) print_kv(ew_gguf_kv_at(gguf, i));

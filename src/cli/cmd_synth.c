@@ -83,9 +83,9 @@ static int list_json(void) {
         json_array_append_new(
             list,
             json_pack("{s:s, s:s, s:s, s:b, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:b, s:s}",
-                      "name", s->name, "title", s->title, "architecture", s->architecture, "runs", (int)s->runs,
-                      "n_params", (json_int_t)ew_shape_n_params(s), "n_layer", (int)s->n_layer, "n_embd",
-                      (int)s->n_embd, "n_head", (int)s->n_head, "n_head_kv", (int)s->n_head_kv, "head_dim",
+                      "name", s->name, "title", s->title, "architecture", s->architecture, "runs",
+                      (int)ew_shape_runs(s), "n_params", (json_int_t)ew_shape_n_params(s), "n_layer", (int)s->n_layer,
+                      "n_embd", (int)s->n_embd, "n_head", (int)s->n_head, "n_head_kv", (int)s->n_head_kv, "head_dim",
                       (int)s->head_dim, "n_ff", (int)s->n_ff, "n_vocab", (int)s->n_vocab, "n_ctx_train",
                       (int)s->n_ctx_train, "rope_base", s->rope_base, "rope_factor", s->rope_factor, "norm_epsilon",
                       s->norm_epsilon, "tied", (int)s->tied, "source", s->source));
@@ -106,8 +106,8 @@ static int list_table(void) {
         const struct ew_shape *s = ew_shape_at(i);
         char heads[24], arch[24];
         snprintf(heads, sizeof heads, "%" PRIu32 "/%" PRIu32, s->n_head, s->n_head_kv);
-        snprintf(arch, sizeof arch, "%s%s", s->architecture, s->runs ? "" : "*");
-        any_waits |= !s->runs;
+        snprintf(arch, sizeof arch, "%s%s", s->architecture, ew_shape_runs(s) ? "" : "*");
+        any_waits |= !ew_shape_runs(s);
         printf("%-15s %-7s %8.1f %7" PRIu32 " %6" PRIu32 " %7s %8" PRIu32 " %7" PRIu32 " %7" PRIu32 " %8" PRIu32
                "  %9.0f %9.0f\n",
                s->name, arch, (double)ew_shape_n_params(s) / 1e6, s->n_layer, s->n_embd, heads, s->head_dim, s->n_ff,
@@ -145,10 +145,10 @@ static void print_result(const struct options *o, const struct ew_synth_params *
                          const struct ew_synth_summary *s) {
     const char *type = ew_file_type_name((uint32_t)params->file_type);
     if (o->common.json) {
-        json_t *object = json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:b, s:b}", "path", path, "shape",
-                                   params->shape->name, "type", type, "seed", (json_int_t)params->seed, "file_bytes",
-                                   (json_int_t)s->file_bytes, "n_tensors", (int)s->n_tensors, "n_fallback",
-                                   (int)s->n_fallback, "written", (int)!o->dry_run, "runs", (int)params->shape->runs);
+        json_t *object = json_pack(
+            "{s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:b, s:b}", "path", path, "shape", params->shape->name, "type", type,
+            "seed", (json_int_t)params->seed, "file_bytes", (json_int_t)s->file_bytes, "n_tensors", (int)s->n_tensors,
+            "n_fallback", (int)s->n_fallback, "written", (int)!o->dry_run, "runs", (int)ew_shape_runs(params->shape));
         json_dumpf(object, stdout, JSON_INDENT(1));
         putchar('\n');
         json_decref(object);
@@ -158,7 +158,7 @@ static void print_result(const struct options *o, const struct ew_synth_params *
            mib(s->file_bytes), s->n_tensors, o->dry_run ? " · not written (--dry-run)" : "");
     if (s->n_fallback > 0)
         printf("  %" PRIu32 " of them in Q8_0 because their rows are no multiple of 256\n", s->n_fallback);
-    if (!params->shape->runs)
+    if (!ew_shape_runs(params->shape))
         printf("  architecture %s: this engine does not run it yet\n", params->shape->architecture);
 }
 

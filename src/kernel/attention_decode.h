@@ -11,7 +11,7 @@
 enum { DECODE_ROWS = 8, DECODE_TILE = 64, DECODE_BLOCK = VF_REGISTERS / 8, DECODE_STEP = 4 };
 
 struct decode_state {
-    float *q;     /* [n_rows][dim_pad], times scale * log2(e), zero padded */
+    float *q;     /* [n_rows][dim_pad], times query_factor, zero padded */
     float *out;   /* [n_rows][dim_pad], sums of values relative to the running maximum */
     float *score; /* [n_rows][DECODE_TILE] */
     uint32_t n_rows, dim, dim_pad;
@@ -139,11 +139,12 @@ static float decode_max(const float *score) {
     return lane[0];
 }
 
-/* Turns scores into weights relative to the row's new maximum and shrinks what was gathered before. Scores from
- * position n_visible on are masked. */
-static void decode_softmax(struct decode_state *s, uint32_t row, uint32_t n_visible) {
+/* Turns scores into weights relative to the row's new maximum and shrinks what was gathered before. Scores outside
+ * [first, end) are masked. */
+static void decode_softmax(struct decode_state *s, uint32_t row, uint32_t first, uint32_t end) {
     float *score = s->score + (size_t)row * DECODE_TILE, *out = s->out + (size_t)row * s->dim_pad;
-    for (uint32_t p = n_visible; p < DECODE_TILE; p++) score[p] = -INFINITY;
+    for (uint32_t p = 0; p < first; p++) score[p] = -INFINITY;
+    for (uint32_t p = end; p < DECODE_TILE; p++) score[p] = -INFINITY;
     float max = decode_max(score);
     if (!(max > s->max[row])) max = s->max[row];
     float before[VF_N];
@@ -159,6 +160,12 @@ static void decode_softmax(struct decode_state *s, uint32_t row, uint32_t n_visi
     s->max[row] = max;
 }
 
+static void decode_cap(struct decode_state *s, uint32_t row, uint32_t n, float cap) {
+    float *score = s->score + (size_t)row * DECODE_TILE;
+    vf times = vf_set1(cap * EW_LOG2_E);
+    for (uint32_t p = 0; p < n; p += VF_N) vf_store(score + p, capped_score(vf_load(score + p), times));
+}
+
 static void decode_begin(const struct ew_attention_args *a, struct decode_state *s) {
     s->n_rows = a->n_tokens * a->n_group;
     s->dim = a->head_dim;
@@ -166,13 +173,14 @@ static void decode_begin(const struct ew_attention_args *a, struct decode_state 
     s->q = a->scratch;
     s->out = s->q + (size_t)s->n_rows * s->dim_pad;
     s->score = s->out + (size_t)s->n_rows * s->dim_pad;
+    float factor = query_factor(a);
     for (uint32_t r = 0; r < s->n_rows; r++) {
         const float *q = a->q + r / a->n_group * a->q_stride + (size_t)(r % a->n_group) * a->head_dim;
         for (uint32_t d = 0; d < s->dim_pad; d++) {
-            s->q[(size_t)r * s->dim_pad + d] = d < s->dim ? q[d] * (a->scale * EW_LOG2_E) : 0;
+            s->q[(size_t)r * s->dim_pad + d] = d < s->dim ? q[d] * factor : 0;
             s->out[(size_t)r * s->dim_pad + d] = 0;
         }
-        s->max[r] = -INFINITY;
+        s->max[r] = LOWEST_SCORE;
         s->sum[r] = 0;
     }
 }
@@ -181,7 +189,7 @@ static void attention_decode(const struct ew_attention_args *a) {
     struct decode_state s;
     decode_begin(a, &s);
     uint32_t n_positions = a->pos0 + a->n_tokens;
-    for (uint32_t base = 0; base < n_positions; base += DECODE_TILE) {
+    for (uint32_t base = ew_attention_first(a, 0); base < n_positions; base += DECODE_TILE) {
         uint32_t n = n_positions - base < DECODE_TILE ? n_positions - base : DECODE_TILE;
         size_t at = (size_t)base * a->head_dim;
         uint32_t left = n_positions - base - n;
@@ -189,8 +197,9 @@ static void attention_decode(const struct ew_attention_args *a) {
         if (left) keys.p = a->k + at + (size_t)n * a->head_dim;
         decode_tile_scores(&s, a->k + at, n, &values);
         for (uint32_t r = 0; r < s.n_rows; r++) {
-            uint32_t end = a->pos0 + r / a->n_group + 1;
-            decode_softmax(&s, r, end <= base ? 0 : end - base < n ? end - base : n);
+            uint32_t t = r / a->n_group, first = ew_attention_first(a, t), end = a->pos0 + t + 1;
+            if (a->soft_cap > 0) decode_cap(&s, r, n, a->soft_cap);
+            decode_softmax(&s, r, within_tile(first, base, n), within_tile(end, base, n));
         }
         decode_tile_values(&s, a->v + at, n, &keys);
     }

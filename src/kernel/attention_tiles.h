@@ -19,18 +19,20 @@ static_assert(EW_ATTENTION_ROWS % TILE_LANES == 0 && TILE % 8 == 0, "groups fill
 
 struct tile_state {
     const struct ew_attention_args *a;
-    float *q;                 /* [group][head_dim][TILE_LANES], times scale * log2(e) */
-    float *out;               /* [group][head_dim][TILE_LANES] */
-    float *score;             /* [TILE][TILE_LANES] of one group */
-    float *max, *sum, *limit; /* [group][TILE_LANES]; limit: last visible position */
-    float *k;                 /* [TILE][head_dim] */
-    float *v;                 /* [head_dim / 8][TILE][8]: what one block of output columns reads is contiguous */
+    float *q;     /* [group][head_dim][TILE_LANES], times query_factor */
+    float *out;   /* [group][head_dim][TILE_LANES] */
+    float *score; /* [TILE][TILE_LANES] of one group */
+    float *max, *sum;
+    float *limit, *below; /* [group][TILE_LANES] as max and sum: last visible position; minus the first one */
+    float *k;             /* [TILE][head_dim] */
+    float *v;             /* [head_dim / 8][TILE][8]: what one block of output columns reads is contiguous */
     uint32_t row_begin, n_rows;
 };
 
-/* Rows of one group of lanes: how many, and the first and last position that any of them may see last. */
+/* Rows of one group of lanes: how many vectors, and where the visible positions of its first and last row begin and
+ * end. */
 struct tile_group {
-    uint32_t index, n_vectors, first_end, last_end;
+    uint32_t index, n_vectors, first_begin, last_begin, first_end, last_end;
 };
 
 /* score[p][lane] = Σ_d k[p][d] · q[d][lane] for TILE_STEP positions and n_vectors vectors of lanes. */
@@ -70,20 +72,28 @@ static inline __attribute__((always_inline)) void tile_values(const float *v, co
         for (uint32_t i = 0; i < n_vectors; i++) vf_store(out + d * TILE_LANES + i * VF_N, acc[d][i]);
 }
 
-static inline vf tile_masked(vf score, uint32_t position, vf limit) {
-    return vf_or_below(score, vf_set1((float)position), limit);
+static inline vf tile_masked(vf score, uint32_t position, vf limit, vf below) {
+    score = vf_or_below(score, vf_set1((float)position), limit);
+    return vf_or_below(score, vf_set1(-(float)position), below);
+}
+
+static inline __attribute__((always_inline)) void tile_cap(float *score, uint32_t n, uint32_t n_vectors, float cap) {
+    vf times = vf_set1(cap * EW_LOG2_E);
+    for (uint32_t p = 0; p < n; p++, score += TILE_LANES)
+        for (uint32_t i = 0; i < n_vectors * VF_N; i += VF_N)
+            vf_store(score + i, capped_score(vf_load(score + i), times));
 }
 
 /* Scores [n][lane] of positions base… become weights relative to the lane's new maximum; shrink is what the older sums
  * are multiplied with. */
 static inline __attribute__((always_inline)) void tile_softmax(float *score, uint32_t n, uint32_t base, bool masked,
                                                                float *max, float *sum, const float *limit,
-                                                               float *shrink) {
-    vf old = vf_load(max), top = old, last = vf_load(limit);
+                                                               const float *below, float *shrink) {
+    vf old = vf_load(max), top = old, last = vf_load(limit), first = vf_load(below);
     for (uint32_t p = 0; p < n; p++) {
         vf s = vf_load(score + p * TILE_LANES);
         if (masked) {
-            s = tile_masked(s, base + p, last);
+            s = tile_masked(s, base + p, last, first);
             vf_store(score + p * TILE_LANES, s);
         }
         top = vf_max(top, s);
@@ -107,10 +117,11 @@ static inline __attribute__((always_inline)) void tile_group_step(struct tile_st
     float shrink[TILE_LANES];
     for (uint32_t p = 0; p < n; p += TILE_STEP)
         tile_dots(s->k + (size_t)p * dim, s->q + at, dim, n_vectors, s->score + p * TILE_LANES);
-    bool masked = base + n > g->first_end;
+    if (s->a->soft_cap > 0) tile_cap(s->score, n, n_vectors, s->a->soft_cap);
+    bool masked = base + n > g->first_end || base < g->last_begin;
     for (uint32_t i = 0; i < n_vectors * VF_N; i += VF_N)
         tile_softmax(s->score + i, n, base, masked, s->max + lane + i, s->sum + lane + i, s->limit + lane + i,
-                     shrink + i);
+                     s->below + lane + i, shrink + i);
     for (uint32_t d = 0; d < dim; d += TILE_STEP)
         tile_values(s->v + (size_t)(d / 8) * TILE * 8 + d % 8, s->score, shrink, n, n_vectors,
                     s->out + at + (size_t)d * TILE_LANES);
@@ -118,7 +129,7 @@ static inline __attribute__((always_inline)) void tile_group_step(struct tile_st
 
 /* A constant number of vectors each, so that accumulators live in registers. */
 static void tile_group_run(struct tile_state *s, const struct tile_group *g, uint32_t base) {
-    if (base >= g->last_end) return;
+    if (base >= g->last_end || base + TILE <= g->first_begin) return;
     uint32_t n = g->last_end - base < TILE ? g->last_end - base : TILE;
     n = (n + TILE_STEP - 1) & ~(uint32_t)(TILE_STEP - 1);
     switch (g->n_vectors) {
@@ -144,17 +155,18 @@ static void tile_unpack(struct tile_state *s, const ew_f16 *k, const ew_f16 *v, 
 static void tile_begin_rows(struct tile_state *s) {
     const struct ew_attention_args *a = s->a;
     uint32_t dim = a->head_dim, n_groups = (s->n_rows + TILE_LANES - 1) / TILE_LANES;
-    float scale = a->scale * EW_LOG2_E;
+    float factor = query_factor(a);
     memset(s->out, 0, sizeof(float) * n_groups * dim * TILE_LANES);
     for (uint32_t i = 0; i < n_groups * TILE_LANES; i++) {
         uint32_t row = s->row_begin + i, t = row / a->n_group;
         bool used = i < s->n_rows;
         const float *q = a->q + t * a->q_stride + (size_t)(row % a->n_group) * dim;
         float *to = s->q + (size_t)(i / TILE_LANES) * dim * TILE_LANES + i % TILE_LANES;
-        for (uint32_t d = 0; d < dim; d++) to[(size_t)d * TILE_LANES] = used ? q[d] * scale : 0;
-        s->max[i] = -INFINITY;
+        for (uint32_t d = 0; d < dim; d++) to[(size_t)d * TILE_LANES] = used ? q[d] * factor : 0;
+        s->max[i] = LOWEST_SCORE;
         s->sum[i] = 0;
         s->limit[i] = (float)(a->pos0 + (used ? t : 0));
+        s->below[i] = -(float)ew_attention_first(a, used ? t : 0);
     }
 }
 
@@ -178,6 +190,8 @@ static uint32_t tile_make_groups(const struct tile_state *s, struct tile_group g
         uint32_t first = s->row_begin + i, last = first + n - 1;
         group[n_groups] = (struct tile_group){.index = n_groups,
                                               .n_vectors = (n + VF_N - 1) / VF_N,
+                                              .first_begin = ew_attention_first(a, first / a->n_group),
+                                              .last_begin = ew_attention_first(a, last / a->n_group),
                                               .first_end = a->pos0 + first / a->n_group + 1,
                                               .last_end = a->pos0 + last / a->n_group + 1};
         n_groups++;
@@ -197,12 +211,13 @@ static void attention_tiles(const struct ew_attention_args *a) {
     s.max = s.score + (size_t)TILE * TILE_LANES;
     s.sum = s.max + block;
     s.limit = s.sum + block;
+    s.below = s.limit + block;
     for (s.row_begin = 0; s.row_begin < n_rows; s.row_begin += EW_ATTENTION_ROWS) {
         struct tile_group group[TILE_GROUPS];
         s.n_rows = n_rows - s.row_begin < EW_ATTENTION_ROWS ? n_rows - s.row_begin : EW_ATTENTION_ROWS;
         uint32_t n_groups = tile_make_groups(&s, group), end = group[n_groups - 1].last_end;
         tile_begin_rows(&s);
-        for (uint32_t base = 0; base < end; base += TILE) {
+        for (uint32_t base = group[0].first_begin; base < end; base += TILE) {
             size_t at = (size_t)base * dim;
             tile_unpack(&s, a->k + at, a->v + at, end - base < TILE ? end - base : TILE);
             for (uint32_t g = 0; g < n_groups; g++) tile_group_run(&s, &group[g], base);

@@ -16,12 +16,46 @@ static void rms_norm_ref(size_t n, const float *x, const float *weight, float ep
     for (size_t i = 0; i < n; i++) y[i] = x[i] * scale * weight[i];
 }
 
+static void layer_norm_ref(size_t n, const float *x, const float *weight, const float *bias, float eps, float *y) {
+    double sum = 0, square = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)x[i];
+    double mean = n ? sum / (double)n : 0;
+    for (size_t i = 0; i < n; i++) square += ((double)x[i] - mean) * ((double)x[i] - mean);
+    double scale = n ? 1.0 / sqrt(square / (double)n + (double)eps) : 0;
+    for (size_t i = 0; i < n; i++) y[i] = (float)(((double)x[i] - mean) * scale) * weight[i] + (bias ? bias[i] : 0);
+}
+
 static void silu_mul_ref(size_t n, const float *gate, const float *up, float *y) {
     for (size_t i = 0; i < n; i++) y[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
 }
 
+static float gelu_of(float z) {
+    float u = 0.79788456f * (z + 0.044715f * z * z * z); /* sqrt(2 / π) */
+    return z / (1 + expf(-2 * u));
+}
+
+static void gelu_mul_ref(size_t n, const float *gate, const float *up, float *y) {
+    for (size_t i = 0; i < n; i++) y[i] = gelu_of(gate[i]) * up[i];
+}
+
+static void gelu_ref(size_t n, const float *x, float *y) {
+    for (size_t i = 0; i < n; i++) y[i] = gelu_of(x[i]);
+}
+
+static void gelu_erf_ref(size_t n, const float *x, float *y) {
+    for (size_t i = 0; i < n; i++) y[i] = 0.5f * x[i] * (1 + erff(x[i] * 0.70710678f)); /* sqrt(1 / 2) */
+}
+
+static void soft_cap_ref(size_t n, float cap, float *x) {
+    for (size_t i = 0; i < n; i++) x[i] = cap * tanhf(x[i] / cap);
+}
+
 static void add_ref(size_t n, const float *x, float *y) {
     for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+static void add_scaled_ref(size_t n, float scale, const float *x, float *y) {
+    for (size_t i = 0; i < n; i++) y[i] += scale * x[i];
 }
 
 static void rope_adjacent_ref(size_t n_rot, const float *cos_sin, float *x) {
@@ -63,6 +97,7 @@ static void attend_tile(const struct ew_attention_args *a, const float *q, const
         float dot = 0;
         for (uint32_t d = 0; d < a->head_dim; d++) dot += q[d] * ew_f16_to_f32(k[(size_t)p * a->head_dim + d]);
         score[p] = dot * a->scale;
+        if (a->soft_cap > 0) score[p] = a->soft_cap * tanhf(score[p] / a->soft_cap);
         if (score[p] > max) max = score[p];
     }
     float shrink = expf(state->max - max);
@@ -84,7 +119,7 @@ static void attention_ref(const struct ew_attention_args *a) {
             struct softmax_state state = {-INFINITY, 0};
             uint32_t n = a->pos0 + t + 1;
             for (uint32_t d = 0; d < a->head_dim; d++) out[d] = 0;
-            for (uint32_t p = 0; p < n; p += REF_TILE) {
+            for (uint32_t p = ew_attention_first(a, t); p < n; p += REF_TILE) {
                 size_t at = (size_t)p * a->head_dim;
                 attend_tile(a, q, a->k + at, a->v + at, n - p < REF_TILE ? n - p : REF_TILE, &state, out);
             }
@@ -105,8 +140,14 @@ size_t ew_attention_scratch_bytes(uint32_t head_dim, uint32_t n_rows) {
 void ew_vector_kernels_init(struct ew_vector_kernels *v, uint64_t features) {
     features &= ew_cpu_features();
     *v = (struct ew_vector_kernels){.rms_norm = rms_norm_ref,
+                                    .layer_norm = layer_norm_ref,
                                     .silu_mul = silu_mul_ref,
+                                    .gelu_mul = gelu_mul_ref,
+                                    .gelu = gelu_ref,
+                                    .gelu_erf = gelu_erf_ref,
+                                    .soft_cap = soft_cap_ref,
                                     .add = add_ref,
+                                    .add_scaled = add_scaled_ref,
                                     .rope_adjacent = rope_adjacent_ref,
                                     .rope_halves = rope_halves_ref,
                                     .f32_to_f16 = f32_to_f16_ref,

@@ -22,6 +22,27 @@
 
 #include "kernel/vector_elementwise.h"
 
+/* Running maxima start here, not at minus infinity: a tile whose positions are all masked then leaves weights of 2^-126
+ * that the first visible score wipes out, instead of the NaN of infinity minus infinity. */
+#define LOWEST_SCORE -1e30f
+
+/* What queries are multiplied with: softmax runs on powers of two; a capped score needs twice its argument, because
+ * tanh x comes from exp 2x. */
+static inline float query_factor(const struct ew_attention_args *a) {
+    return a->scale * EW_LOG2_E * (a->soft_cap > 0 ? 2 / a->soft_cap : 1);
+}
+
+/* The capped score, times log2(e), of one as query_factor gives it. */
+static inline vf capped_score(vf score, vf cap_log2_e) {
+    vf one = vf_set1(1), power = exp2_lanes(vf_min(vf_set1(126.0f), score));
+    return vf_mul(cap_log2_e, vf_sub(one, vf_div(vf_set1(2), vf_add(power, one))));
+}
+
+/* Where a position falls in the tile [base, base + n): 0 … n. */
+static inline uint32_t within_tile(uint32_t position, uint32_t base, uint32_t n) {
+    return position <= base ? 0 : position - base < n ? position - base : n;
+}
+
 #include "kernel/attention_decode.h"
 #include "kernel/attention_tiles.h"
 
@@ -36,8 +57,21 @@ static void attention(const struct ew_attention_args *a) {
 
 #define EW_VECTOR_DEFINE_INSTALL(isa_)                                                                                 \
     void ew_vector_install_##isa_(struct ew_vector_kernels *v) {                                                       \
-        *v = (struct ew_vector_kernels){rms_norm,   silu_mul,   add,       rope_adjacent, rope_halves,                 \
-                                        f32_to_f16, f16_to_f32, attention, #isa_};                                     \
+        *v = (struct ew_vector_kernels){.rms_norm = rms_norm,                                                          \
+                                        .layer_norm = layer_norm,                                                      \
+                                        .silu_mul = silu_mul,                                                          \
+                                        .gelu_mul = gelu_mul,                                                          \
+                                        .gelu = gelu,                                                                  \
+                                        .gelu_erf = gelu_erf,                                                          \
+                                        .soft_cap = soft_cap,                                                          \
+                                        .add = add,                                                                    \
+                                        .add_scaled = add_scaled,                                                      \
+                                        .rope_adjacent = rope_adjacent,                                                \
+                                        .rope_halves = rope_halves,                                                    \
+                                        .f32_to_f16 = f32_to_f16,                                                      \
+                                        .f16_to_f32 = f16_to_f32,                                                      \
+                                        .attention = attention,                                                        \
+                                        .isa = #isa_};                                                                 \
     }
 
 #endif

@@ -54,9 +54,99 @@ static void rms_norm(size_t n, const float *x, const float *weight, float eps, f
     }
 }
 
-static inline vf silu_mul_lanes(vf gate, vf up) {
+/* Sum of x - shift, or of its squares, in four chains. */
+static inline __attribute__((always_inline)) float sum_shifted(size_t n, const float *x, float shift, bool squares) {
+    vf sum[4] = {vf_set1(0), vf_set1(0), vf_set1(0), vf_set1(0)}, s = vf_set1(shift);
+    size_t i = 0;
+    for (; i + VF_N <= n; i += VF_N) {
+        vf d = vf_sub(vf_load(x + i), s);
+        vf *to = &sum[i / VF_N % 4];
+        *to = squares ? vf_fma(d, d, *to) : vf_add(d, *to);
+    }
+    float total = vf_sum(vf_add(vf_add(sum[0], sum[1]), vf_add(sum[2], sum[3])));
+    for (; i < n; i++) total += squares ? (x[i] - shift) * (x[i] - shift) : x[i] - shift;
+    return total;
+}
+
+/* The mean in two passes: the second adds what the first rounded away, which a large common offset makes visible. */
+static void layer_norm(size_t n, const float *x, const float *weight, const float *bias, float eps, float *y) {
+    if (n == 0) return;
+    float mean = sum_shifted(n, x, 0, false) / (float)n;
+    mean += sum_shifted(n, x, mean, false) / (float)n;
+    float factor = 1.0f / sqrtf(sum_shifted(n, x, mean, true) / (float)n + eps);
+    vf shift = vf_set1(mean), scale = vf_set1(factor);
+    size_t i = 0;
+    for (; i + VF_N <= n; i += VF_N) {
+        vf v = vf_mul(vf_sub(vf_load(x + i), shift), scale);
+        vf_store(y + i, vf_fma(v, vf_load(weight + i), bias ? vf_load(bias + i) : vf_set1(0)));
+    }
+    if (i < n) {
+        vf v = vf_mul(vf_sub(vf_load_some(x + i, n - i), shift), scale);
+        vf b = bias ? vf_load_some(bias + i, n - i) : vf_set1(0);
+        vf_store_some(y + i, vf_fma(v, vf_load_some(weight + i, n - i), b), n - i);
+    }
+}
+
+/* z / (1 + exp(-t)) */
+static inline vf sigmoid_times(vf z, vf t) { return vf_div(z, vf_add(vf_set1(1), exp_lanes(vf_sub(vf_set1(0), t)))); }
+
+static inline vf silu_mul_lanes(vf gate, vf up) { return vf_mul(sigmoid_times(gate, gate), up); }
+
+/* 2 sqrt(2/π) (z + 0.044715 z³) */
+static inline vf gelu_lanes(vf z) {
+    vf t = vf_mul(z, vf_fma(vf_mul(z, z), vf_set1(0x1.2444f2p-4f), vf_set1(0x1.988454p+0f)));
+    return sigmoid_times(z, t);
+}
+
+/* tanh(x) = 1 - 2 / (exp(2x) + 1) */
+static inline vf tanh_of_double(vf twice_x) {
     vf one = vf_set1(1);
-    return vf_mul(vf_div(gate, vf_add(one, exp_lanes(vf_sub(vf_set1(0), gate)))), up);
+    return vf_sub(one, vf_div(vf_set1(2), vf_add(exp_lanes(twice_x), one)));
+}
+
+/* z Φ(z), Φ(z) = 1 - erfc(z / sqrt 2) / 2 for z >= 0, by formula 7.1.26 of Abramowitz & Stegun. */
+static inline vf gelu_erf_lanes(vf z) {
+    vf zero = vf_set1(0), one = vf_set1(1), size = vf_max(z, vf_sub(zero, z));
+    vf x = vf_mul(size, vf_set1(0.70710678f));
+    vf t = vf_div(one, vf_fma(x, vf_set1(0.3275911f), one));
+    vf p = vf_fma(t, vf_set1(1.061405429f), vf_set1(-1.453152027f));
+    p = vf_fma(p, t, vf_set1(1.421413741f));
+    p = vf_fma(p, t, vf_set1(-0.284496736f));
+    p = vf_fma(p, t, vf_set1(0.254829592f));
+    vf half_erfc = vf_mul(vf_mul(vf_mul(p, t), exp_lanes(vf_sub(zero, vf_mul(x, x)))), vf_set1(0.5f));
+    /* z >= 0: z - z · erfc / 2;  z < 0: z · erfc / 2 = 0 - |z| · erfc / 2 */
+    return vf_sub(vf_max(z, zero), vf_mul(size, half_erfc));
+}
+
+static void gelu_mul(size_t n, const float *gate, const float *up, float *y) {
+    size_t i = 0;
+    for (; i + VF_N <= n; i += VF_N) vf_store(y + i, vf_mul(gelu_lanes(vf_load(gate + i)), vf_load(up + i)));
+    if (i < n) {
+        vf z = gelu_lanes(vf_load_some(gate + i, n - i));
+        vf_store_some(y + i, vf_mul(z, vf_load_some(up + i, n - i)), n - i);
+    }
+}
+
+static void gelu(size_t n, const float *x, float *y) {
+    size_t i = 0;
+    for (; i + VF_N <= n; i += VF_N) vf_store(y + i, gelu_lanes(vf_load(x + i)));
+    if (i < n) vf_store_some(y + i, gelu_lanes(vf_load_some(x + i, n - i)), n - i);
+}
+
+static void gelu_erf(size_t n, const float *x, float *y) {
+    size_t i = 0;
+    for (; i + VF_N <= n; i += VF_N) vf_store(y + i, gelu_erf_lanes(vf_load(x + i)));
+    if (i < n) vf_store_some(y + i, gelu_erf_lanes(vf_load_some(x + i, n - i)), n - i);
+}
+
+static void soft_cap(size_t n, float cap, float *x) {
+    vf times = vf_set1(cap), twice = vf_set1(2 / cap);
+    size_t i = 0;
+    for (; i + VF_N <= n; i += VF_N) vf_store(x + i, vf_mul(times, tanh_of_double(vf_mul(vf_load(x + i), twice))));
+    if (i < n) {
+        vf v = tanh_of_double(vf_mul(vf_load_some(x + i, n - i), twice));
+        vf_store_some(x + i, vf_mul(times, v), n - i);
+    }
 }
 
 static void silu_mul(size_t n, const float *gate, const float *up, float *y) {
@@ -69,6 +159,13 @@ static void add(size_t n, const float *x, float *y) {
     size_t i = 0;
     for (; i + VF_N <= n; i += VF_N) vf_store(y + i, vf_add(vf_load(y + i), vf_load(x + i)));
     if (i < n) vf_store_some(y + i, vf_add(vf_load_some(y + i, n - i), vf_load_some(x + i, n - i)), n - i);
+}
+
+static void add_scaled(size_t n, float scale, const float *x, float *y) {
+    vf s = vf_set1(scale);
+    size_t i = 0;
+    for (; i + VF_N <= n; i += VF_N) vf_store(y + i, vf_fma(s, vf_load(x + i), vf_load(y + i)));
+    if (i < n) vf_store_some(y + i, vf_fma(s, vf_load_some(x + i, n - i), vf_load_some(y + i, n - i)), n - i);
 }
 
 static void rope_adjacent(size_t n_rot, const float *cos_sin, float *x) {

@@ -21,6 +21,12 @@ enum { EW_ATTENTION_ROWS = 96, EW_ATTENTION_LANES = 48, EW_ATTENTION_TILE = 64, 
 
 #define EW_LOG2_E 0x1.715476p+0f
 
+/* First position that the queries of token t see. */
+static inline uint32_t ew_attention_first(const struct ew_attention_args *a, uint32_t t) {
+    uint32_t end = a->pos0 + t + 1;
+    return a->window && end > a->window ? end - a->window : 0;
+}
+
 /* Overwrites the entries that this variant has. Call it only where the feature is present. */
 #define EW_VECTOR_DECLARE(isa_, feature_) void ew_vector_install_##isa_(struct ew_vector_kernels *v);
 EW_VECTOR_VARIANTS(EW_VECTOR_DECLARE)

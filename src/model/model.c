@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "gguf/file_type.h"
 #include "model/architecture.h"
+#include "plan/explain.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +30,9 @@ static void read_description(struct ew_model *m) {
 static enum ew_status build_plan(struct ew_model *m, struct ew_error *err) {
     const struct ew_architecture *arch = ew_architecture_find(m->config.arch);
     if (!arch)
-        return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: general.architecture: `%s` cannot be run yet (llama can)",
-                            ew_gguf_path(m->gguf), m->config.arch);
-    return arch->build(m->gguf, &m->config, &m->plan, err);
+        return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: general.architecture: `%s` cannot be run yet (%s can)",
+                            ew_gguf_path(m->gguf), m->config.arch, ew_architecture_names());
+    return ew_architecture_build(arch, m->gguf, &m->config, &m->plan, err);
 }
 
 enum ew_status ew_model_open(const char *path, struct ew_model **out, struct ew_error *err) {
@@ -89,6 +90,8 @@ struct ew_model_info ew_model_info(const struct ew_model *m) {
         .n_ctx_train = c->n_ctx_train,
     };
 }
+
+char *ew_model_explain(const struct ew_model *m) { return ew_plan_explain(&m->plan); }
 
 uint64_t ew_model_overhead_bytes(const struct ew_model *m) {
     return ew_gguf_header_bytes(m->gguf) + ew_tokenizer_predict_bytes(m->gguf);

@@ -2,36 +2,38 @@
  * parameter count must come from the publisher and not from this code. */
 #include "model/shapes.h"
 
+#include "model/architecture.h"
+
 #include <math.h>
 #include <strings.h>
 
 /* Sources are the config.json files beside the weights on huggingface.co, by repository. */
 static const struct ew_shape shapes[] = {
-    {"smollm2-135m", "SmolLM2 135M", "llama", true, 30, 576, 9, 3, 64, 1536, 49152, 8192, 100000, 0, 1e-5, true,
+    {"smollm2-135m", "SmolLM2 135M", "llama", 30, 576, 9, 3, 64, 1536, 49152, 8192, 100000, 0, 1e-5, true,
      EW_SHAPE_TOKENS_SMOLLM2, "HuggingFaceTB/SmolLM2-135M-Instruct config.json"},
-    {"smollm2-360m", "SmolLM2 360M", "llama", true, 32, 960, 15, 5, 64, 2560, 49152, 8192, 100000, 0, 1e-5, true,
+    {"smollm2-360m", "SmolLM2 360M", "llama", 32, 960, 15, 5, 64, 2560, 49152, 8192, 100000, 0, 1e-5, true,
      EW_SHAPE_TOKENS_SMOLLM2, "HuggingFaceTB/SmolLM2-360M-Instruct config.json"},
-    {"smollm2-1.7b", "SmolLM2 1.7B", "llama", true, 24, 2048, 32, 32, 64, 8192, 49152, 8192, 130000, 0, 1e-5, true,
+    {"smollm2-1.7b", "SmolLM2 1.7B", "llama", 24, 2048, 32, 32, 64, 8192, 49152, 8192, 130000, 0, 1e-5, true,
      EW_SHAPE_TOKENS_SMOLLM2, "HuggingFaceTB/SmolLM2-1.7B-Instruct config.json"},
-    {"tinyllama-1.1b", "TinyLlama 1.1B", "llama", true, 22, 2048, 32, 4, 64, 5632, 32000, 2048, 10000, 0, 1e-5, false,
+    {"tinyllama-1.1b", "TinyLlama 1.1B", "llama", 22, 2048, 32, 4, 64, 5632, 32000, 2048, 10000, 0, 1e-5, false,
      EW_SHAPE_TOKENS_LLAMA2, "TinyLlama/TinyLlama-1.1B-Chat-v1.0 config.json"},
-    {"llama-3.2-1b", "Llama 3.2 1B", "llama", true, 16, 2048, 32, 8, 64, 8192, 128256, 131072, 500000, 32, 1e-5, true,
+    {"llama-3.2-1b", "Llama 3.2 1B", "llama", 16, 2048, 32, 8, 64, 8192, 128256, 131072, 500000, 32, 1e-5, true,
      EW_SHAPE_TOKENS_LLAMA3, "meta-llama/Llama-3.2-1B-Instruct config.json"},
-    {"llama-3.2-3b", "Llama 3.2 3B", "llama", true, 28, 3072, 24, 8, 128, 8192, 128256, 131072, 500000, 32, 1e-5, true,
+    {"llama-3.2-3b", "Llama 3.2 3B", "llama", 28, 3072, 24, 8, 128, 8192, 128256, 131072, 500000, 32, 1e-5, true,
      EW_SHAPE_TOKENS_LLAMA3, "meta-llama/Llama-3.2-3B-Instruct config.json"},
-    {"llama-3.1-8b", "Llama 3.1 8B", "llama", true, 32, 4096, 32, 8, 128, 14336, 128256, 131072, 500000, 8, 1e-5, false,
+    {"llama-3.1-8b", "Llama 3.1 8B", "llama", 32, 4096, 32, 8, 128, 14336, 128256, 131072, 500000, 8, 1e-5, false,
      EW_SHAPE_TOKENS_LLAMA3, "meta-llama/Llama-3.1-8B-Instruct config.json"},
-    {"mistral-7b", "Mistral 7B v0.3", "llama", true, 32, 4096, 32, 8, 128, 14336, 32768, 32768, 1000000, 0, 1e-5, false,
+    {"mistral-7b", "Mistral 7B v0.3", "llama", 32, 4096, 32, 8, 128, 14336, 32768, 32768, 1000000, 0, 1e-5, false,
      EW_SHAPE_TOKENS_MISTRAL, "mistralai/Mistral-7B-Instruct-v0.3 config.json"},
-    {"qwen2.5-0.5b", "Qwen2.5 0.5B", "qwen2", false, 24, 896, 14, 2, 64, 4864, 151936, 32768, 1000000, 0, 1e-6, true,
+    {"qwen2.5-0.5b", "Qwen2.5 0.5B", "qwen2", 24, 896, 14, 2, 64, 4864, 151936, 32768, 1000000, 0, 1e-6, true,
      EW_SHAPE_TOKENS_QWEN2, "Qwen/Qwen2.5-0.5B-Instruct config.json"},
-    {"qwen2.5-1.5b", "Qwen2.5 1.5B", "qwen2", false, 28, 1536, 12, 2, 128, 8960, 151936, 32768, 1000000, 0, 1e-6, true,
+    {"qwen2.5-1.5b", "Qwen2.5 1.5B", "qwen2", 28, 1536, 12, 2, 128, 8960, 151936, 32768, 1000000, 0, 1e-6, true,
      EW_SHAPE_TOKENS_QWEN2, "Qwen/Qwen2.5-1.5B-Instruct config.json"},
-    {"qwen2.5-3b", "Qwen2.5 3B", "qwen2", false, 36, 2048, 16, 2, 128, 11008, 151936, 32768, 1000000, 0, 1e-6, true,
+    {"qwen2.5-3b", "Qwen2.5 3B", "qwen2", 36, 2048, 16, 2, 128, 11008, 151936, 32768, 1000000, 0, 1e-6, true,
      EW_SHAPE_TOKENS_QWEN2, "Qwen/Qwen2.5-3B-Instruct config.json"},
-    {"gemma-2-2b", "Gemma 2 2B", "gemma2", false, 26, 2304, 8, 4, 256, 9216, 256000, 8192, 10000, 0, 1e-6, true,
+    {"gemma-2-2b", "Gemma 2 2B", "gemma2", 26, 2304, 8, 4, 256, 9216, 256000, 8192, 10000, 0, 1e-6, true,
      EW_SHAPE_TOKENS_GEMMA, "google/gemma-2-2b-it config.json"},
-    {"phi-3.5-mini", "Phi-3.5 mini", "phi3", false, 32, 3072, 32, 32, 96, 8192, 32064, 131072, 10000, 0, 1e-5, false,
+    {"phi-3.5-mini", "Phi-3.5 mini", "phi3", 32, 3072, 32, 32, 96, 8192, 32064, 131072, 10000, 0, 1e-5, false,
      EW_SHAPE_TOKENS_PHI3, "microsoft/Phi-3.5-mini-instruct config.json"},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
@@ -56,6 +58,8 @@ uint64_t ew_shape_n_params(const struct ew_shape *shape) {
     uint64_t embedding = width * shape->n_vocab;
     return shape->n_layer * layer + width + (shape->tied ? 1 : 2) * embedding;
 }
+
+bool ew_shape_runs(const struct ew_shape *shape) { return ew_architecture_find(shape->architecture) != NULL; }
 
 float ew_shape_rope_divisor(const struct ew_shape *shape, uint32_t i) {
     const double low = 1, high = 4, original = 8192, pi = 3.14159265358979323846;

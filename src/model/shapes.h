@@ -22,7 +22,6 @@ struct ew_shape {
     const char *name;         /* "llama-3.2-1b": the word on the command line */
     const char *title;        /* "Llama 3.2 1B" */
     const char *architecture; /* as in general.architecture */
-    bool runs;                /* this engine runs the architecture */
     uint32_t n_layer, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab, n_ctx_train;
     double rope_base;
     double rope_factor; /* Llama 3 frequency scaling: its factor; 0 = none */
@@ -35,6 +34,9 @@ struct ew_shape {
 size_t ew_shape_count(void);
 const struct ew_shape *ew_shape_at(size_t index);       /* NULL beyond the end */
 const struct ew_shape *ew_shape_find(const char *name); /* any case; NULL when unknown */
+
+/* Whether this engine runs the architecture. */
+bool ew_shape_runs(const struct ew_shape *shape);
 
 /* Weights counted from the shape (norms and biases included; a tied matrix once). Equals the count its makers publish:
  * rope frequency factors are not parameters. */

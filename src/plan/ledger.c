@@ -8,7 +8,8 @@ enum { KV_POSITION_ALIGN = 32, CACHE_LINE = 64 };
 
 bool ew_plan_packs(const struct ew_kernels *kernels, enum ew_weights_layout layout,
                    const struct ew_gguf_tensor *tensor) {
-    if (layout == EW_WEIGHTS_MAPPED) return false;
+    /* The packed layout interleaves 16 rows, which must not mix experts. */
+    if (layout == EW_WEIGHTS_MAPPED || (tensor->ne[2] > 1 && tensor->ne[1] % 16 != 0)) return false;
     if (layout == EW_WEIGHTS_PACKED) return ew_matmul_can_pack(kernels, tensor->type);
     return ew_matmul_prefers_packed(kernels, tensor->type);
 }
@@ -17,61 +18,128 @@ uint32_t ew_plan_kv_positions(uint32_t n_ctx) {
     return (n_ctx + KV_POSITION_ALIGN - 1) / KV_POSITION_ALIGN * KV_POSITION_ALIGN;
 }
 
-size_t ew_plan_kv_layer_bytes(const struct ew_plan_shape *s, uint32_t n_ctx) {
-    return (size_t)s->n_head_kv * ew_plan_kv_positions(n_ctx) * s->head_dim * sizeof(ew_f16);
+static size_t align(size_t size) { return (size + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1); }
+
+size_t ew_plan_kv_layer_bytes(const struct ew_op *cache, uint32_t n_ctx) {
+    return (size_t)cache->n_head_kv * ew_plan_kv_positions(n_ctx) * cache->head_dim * sizeof(ew_f16);
 }
+
+size_t ew_plan_state_bytes(const struct ew_op *conv) {
+    return (size_t)(conv->weights[0]->ne[0] - 1) * conv->width * sizeof(float);
+}
+
+size_t ew_plan_vector_floats(const struct ew_gguf_tensor *vector) { return (size_t)(vector->ne[0] * vector->ne[1]); }
 
 static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 
-static void add_matrix(const struct ew_kernels *k, const struct ew_plan_request *request, uint32_t n_tokens,
-                       const struct ew_gguf_tensor *t, struct ew_plan_memory *m) {
-    struct ew_weight w = {.type = t->type, .n_in = (uint32_t)t->ne[0], .n_out = (uint32_t)t->ne[1]};
-    if (ew_plan_packs(k, request->layout, t)) {
+/* What is summed over the ops, and for what. */
+struct sum {
+    const struct ew_plan *plan;
+    const struct ew_kernels *kernels;
+    const struct ew_plan_request *request;
+    struct ew_plan_memory *m;
+};
+
+/* n_rows: activation rows that meet the matrix at once, at most. */
+static void add_matrix(struct sum *s, const struct ew_gguf_tensor *t, uint32_t n_rows) {
+    struct ew_weight w = {.type = t->type, .n_in = (uint32_t)t->ne[0], .n_out = (uint32_t)(t->ne[1] * t->ne[2])};
+    if (ew_plan_packs(s->kernels, s->request->layout, t)) {
         w.layout = EW_LAYOUT_R16;
-        m->weights_packed_bytes += (ew_matmul_packed_bytes(w.type, w.n_in, w.n_out) + CACHE_LINE - 1) & ~63ul;
+        s->m->weights_packed_bytes += align(ew_matmul_packed_bytes(w.type, w.n_in, w.n_out));
     } else {
         w.layout = EW_LAYOUT_ROWS;
-        m->weights_mapped_bytes += t->size_bytes;
+        s->m->weights_mapped_bytes += t->size_bytes;
     }
-    enum ew_act_kind kind = ew_matmul_act_kind(k, &w);
-    m->act_bytes[kind] = max_size(m->act_bytes[kind], ew_matmul_act_bytes(k, kind, w.n_in, n_tokens));
+    enum ew_act_kind kind = ew_matmul_act_kind(s->kernels, &w);
+    size_t *act = &s->m->act_bytes[kind];
+    *act = max_size(*act, ew_matmul_act_bytes(s->kernels, kind, w.n_in, n_rows));
 }
 
-static void add_op(const struct ew_plan *plan, const struct ew_kernels *k, const struct ew_plan_request *request,
-                   const struct ew_op *op, struct ew_plan_memory *m) {
+static void add_vector(struct sum *s, const struct ew_gguf_tensor *t) {
+    if (t) s->m->vectors_bytes += align(ew_plan_vector_floats(t) * sizeof(float));
+}
+
+static void add_attention(struct sum *s, const struct ew_op *op) {
+    uint32_t batch = s->request->n_batch;
+    uint32_t tokens = batch < EW_PLAN_ATTENTION_TOKENS ? batch : EW_PLAN_ATTENTION_TOKENS;
+    size_t bytes = ew_attention_scratch_bytes(op->head_dim, tokens * (op->n_head / op->n_head_kv));
+    s->m->attention_scratch_bytes = max_size(s->m->attention_scratch_bytes, bytes);
+}
+
+static void add_op(struct sum *s, const struct ew_op *op) {
+    struct ew_plan_memory *m = s->m;
     switch (op->kind) {
-    case EW_OP_EMBED: m->row_bytes = ew_type_row_bytes(op->weights[0]->type, op->weights[0]->ne[0]); break;
-    case EW_OP_NORM: m->vectors_bytes += op->weights[0]->ne[0] * sizeof(float); break;
+    case EW_OP_EMBED:
+        for (uint32_t i = 0; i < op->n_weights; i++) {
+            const struct ew_gguf_tensor *t = op->weights[i];
+            m->row_bytes = max_size(m->row_bytes, align(ew_type_row_bytes(t->type, t->ne[0])) + align(4 * t->ne[0]));
+        }
+        break;
+    case EW_OP_NORM:
+        add_vector(s, op->weights[0]);
+        add_vector(s, op->bias[0]);
+        break;
     case EW_OP_MATMUL:
-        for (uint32_t i = 0; i < op->n_weights; i++) add_matrix(k, request, request->n_batch, op->weights[i], m);
+        for (uint32_t i = 0; i < op->n_weights; i++) {
+            add_matrix(s, op->weights[i], s->request->n_batch);
+            add_vector(s, op->bias[i]);
+        }
+        break;
+    case EW_OP_EXPERTS:
+        for (uint32_t i = 0; i < op->n_weights; i++) add_matrix(s, op->weights[i], s->request->n_batch * op->n_used);
         break;
     case EW_OP_HEAD:
-        m->vectors_bytes += op->weights[0]->ne[0] * sizeof(float);
-        add_matrix(k, request, 1, op->weights[1], m);
-        m->logits_bytes = (size_t)plan->shape.n_vocab * sizeof(float);
+        add_vector(s, op->weights[0]);
+        add_matrix(s, op->weights[1], 1);
+        for (int i = 0; i < 2; i++) add_vector(s, op->bias[i]);
+        m->logits_bytes = (size_t)s->plan->n_vocab * sizeof(float);
         break;
-    case EW_OP_CACHE: m->kv_bytes += 2 * ew_plan_kv_layer_bytes(&plan->shape, request->n_ctx); break;
-    case EW_OP_ROPE:
-    case EW_OP_ATTENTION:
-    case EW_OP_GATE: break;
+    case EW_OP_CACHE: m->kv_bytes += 2 * ew_plan_kv_layer_bytes(op, s->request->n_ctx); break;
+    case EW_OP_ATTENTION: add_attention(s, op); break;
+    case EW_OP_CONV:
+        add_vector(s, op->weights[0]);
+        m->state_bytes += align(ew_plan_state_bytes(op));
+        break;
+    case EW_OP_ROUTE: {
+        size_t choices = (size_t)s->request->n_batch * op->n_used;
+        m->routing_bytes = max_size(m->routing_bytes, align(4 * choices * 4 + (op->n_expert + 1) * sizeof(uint32_t)));
+        break;
     }
+    case EW_OP_ROPE:
+    case EW_OP_GATE:
+    case EW_OP_ADD:
+    case EW_OP_MIX: break;
+    }
+}
+
+/* Whether the KV caches of all layers have a size that this machine can count. */
+static bool cache_fits(const struct ew_plan *plan, uint32_t n_ctx) {
+    size_t halves_per_position = 0, bytes;
+    if (n_ctx > UINT32_MAX - KV_POSITION_ALIGN) return false;
+    for (size_t i = 0; i < plan->n_ops; i++) {
+        const struct ew_op *op = &plan->ops[i];
+        if (op->kind != EW_OP_CACHE) continue;
+        size_t more = 2 * (size_t)op->n_head_kv * op->head_dim;
+        if (!ew_add_size(halves_per_position, more, &halves_per_position)) return false;
+    }
+    return ew_mul_size(halves_per_position, sizeof(ew_f16), &bytes) &&
+           ew_mul_size(bytes, ew_plan_kv_positions(n_ctx), &bytes);
 }
 
 enum ew_status ew_plan_sum_memory(const struct ew_plan *plan, const struct ew_kernels *kernels,
                                   const struct ew_plan_request *request, struct ew_plan_memory *out,
                                   struct ew_error *err) {
-    const struct ew_plan_shape *s = &plan->shape;
-    size_t kv, offsets[EW_BUF_COUNT], floats = ew_plan_place_buffers(plan, offsets);
-    if (request->n_ctx > UINT32_MAX - KV_POSITION_ALIGN ||
-        !ew_mul_size((size_t)s->n_head_kv * s->head_dim * 2 * sizeof(ew_f16), s->n_layer, &kv) ||
-        !ew_mul_size(kv, ew_plan_kv_positions(request->n_ctx), &kv))
+    if (!cache_fits(plan, request->n_ctx))
         return ew_error_set(err, EW_ERR_LIMIT,
                             "context of %u tokens: its KV cache does not fit this machine's addresses", request->n_ctx);
+    if (plan->n_positions > 0 && request->n_ctx > plan->n_positions)
+        return ew_error_set(err, EW_ERR_LIMIT, "context of %u tokens: the model has embeddings of %u positions only",
+                            request->n_ctx, plan->n_positions);
     struct ew_plan_memory m = {0};
-    for (size_t i = 0; i < plan->n_ops; i++) add_op(plan, kernels, request, &plan->ops[i], &m);
-    m.buffers_bytes = floats * request->n_batch * sizeof(float);
-    uint32_t tokens = request->n_batch < EW_PLAN_ATTENTION_TOKENS ? request->n_batch : EW_PLAN_ATTENTION_TOKENS;
-    m.attention_scratch_bytes = ew_attention_scratch_bytes(s->head_dim, tokens * (s->n_head / s->n_head_kv));
+    struct sum s = {plan, kernels, request, &m};
+    for (size_t i = 0; i < plan->n_ops; i++) add_op(&s, &plan->ops[i]);
+    size_t offsets[EW_BUF_COUNT];
+    m.buffers_bytes = ew_plan_place_buffers(plan, offsets) * request->n_batch * sizeof(float);
     m.matmul_scratch_bytes = ew_matmul_scratch_bytes(kernels, request->n_batch);
     *out = m;
     return EW_OK;

@@ -18,21 +18,23 @@ struct ew_plan_request {
 struct ew_plan_memory {
     size_t weights_mapped_bytes; /* matrices used in place */
     size_t weights_packed_bytes; /* matrices in R16 layout, each rounded up to 64 bytes */
-    size_t vectors_bytes;        /* copies of norm weights */
+    size_t vectors_bytes;        /* copies of norm weights and biases, each rounded up to 64 bytes */
     size_t kv_bytes;
+    size_t state_bytes;   /* what convolutions remember, each rounded up to 64 bytes */
+    size_t routing_bytes; /* which experts the tokens in flight have chosen */
     size_t buffers_bytes; /* activations of n_batch tokens */
     size_t logits_bytes;
     size_t act_bytes[EW_ACT_KINDS]; /* prepared activations, per kind in use */
     size_t attention_scratch_bytes; /* per thread */
     size_t matmul_scratch_bytes;    /* per thread */
-    size_t row_bytes;               /* per thread: one embedding row as stored */
+    size_t row_bytes;               /* per thread: one embedding row as stored and as floats */
 };
 
 /* Whether a matrix goes into the packed layout under a request. */
 bool ew_plan_packs(const struct ew_kernels *kernels, enum ew_weights_layout layout,
                    const struct ew_gguf_tensor *tensor);
 
-/* Errors: LIMIT when a size does not fit this machine's size_t. */
+/* Errors: LIMIT when a size does not fit this machine's size_t, or the context goes beyond the plan's positions. */
 enum ew_status ew_plan_sum_memory(const struct ew_plan *plan, const struct ew_kernels *kernels,
                                   const struct ew_plan_request *request, struct ew_plan_memory *out,
                                   struct ew_error *err);
@@ -43,7 +45,13 @@ enum { EW_PLAN_ATTENTION_TOKENS = 64 };
 /* Positions a cache of n_ctx tokens is allocated for: rounded up so that rows stay aligned. */
 uint32_t ew_plan_kv_positions(uint32_t n_ctx);
 
-/* Bytes of one layer's K (or V) cache: [n_head_kv][positions][head_dim] f16. */
-size_t ew_plan_kv_layer_bytes(const struct ew_plan_shape *shape, uint32_t n_ctx);
+/* Bytes of the K (or V) cache of a CACHE op: [n_head_kv][positions][head_dim] f16. A multiple of 64. */
+size_t ew_plan_kv_layer_bytes(const struct ew_op *cache, uint32_t n_ctx);
+
+/* Bytes that a CONV op keeps: [taps - 1][width] f32. */
+size_t ew_plan_state_bytes(const struct ew_op *conv);
+
+/* Floats of an op's vector weight i (bias or not). */
+size_t ew_plan_vector_floats(const struct ew_gguf_tensor *vector);
 
 #endif

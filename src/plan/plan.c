@@ -1,6 +1,7 @@
 /* Owns plans as data: appending, printing names, placing buffers. Knows no architecture and runs nothing. */
 #include "plan/plan.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct ew_op *ew_plan_append(struct ew_plan *plan, enum ew_op_kind kind, int32_t layer) {
@@ -16,51 +17,84 @@ struct ew_op *ew_plan_append(struct ew_plan *plan, enum ew_op_kind kind, int32_t
     return op;
 }
 
+const struct ew_gguf_tensor *ew_plan_view_rows(struct ew_plan *plan, const struct ew_gguf_tensor *tensor, uint64_t row,
+                                               uint64_t n_rows) {
+    struct ew_gguf_tensor **views = realloc(plan->views, (plan->n_views + 1) * sizeof *views);
+    if (!views) return NULL;
+    plan->views = views;
+    struct ew_gguf_tensor *view = malloc(sizeof *view);
+    if (!view) return NULL;
+    plan->views[plan->n_views++] = view;
+    *view = *tensor;
+    int dimension = tensor->n_dims > 1 ? 1 : 0;
+    size_t row_bytes = tensor->size_bytes / tensor->ne[dimension];
+    assert(row <= tensor->ne[dimension] && n_rows <= tensor->ne[dimension] - row);
+    view->ne[dimension] = n_rows;
+    view->offset += row * row_bytes;
+    view->data += row * row_bytes;
+    view->size_bytes = n_rows * row_bytes;
+    return view;
+}
+
 void ew_plan_free(struct ew_plan *plan) {
     free(plan->ops);
-    free(plan->rope_frequency);
+    for (size_t i = 0; i < plan->n_views; i++) free(plan->views[i]);
+    free(plan->views);
+    for (int i = 0; i < EW_PLAN_MAX_ROPES; i++) {
+        free(plan->ropes[i].frequency);
+        free(plan->ropes[i].long_frequency);
+    }
     *plan = (struct ew_plan){0};
 }
 
 const char *ew_op_name(enum ew_op_kind kind) {
-    static const char *const names[] = {"embed", "norm", "matmul", "rope", "cache", "attention", "gate", "head"};
+    static const char *const names[] = {"embed", "norm", "matmul", "rope",    "cache", "attention", "gate",
+                                        "add",   "conv", "route",  "experts", "mix",   "head"};
     return names[kind];
 }
 
 const char *ew_buffer_name(enum ew_buffer buffer) {
-    static const char *const names[] = {"x", "normed", "q", "k", "v", "attn", "gate", "up", "rope", "logits"};
+    static const char *const names[] = {"x",      "normed", "q",     "k",       "v",    "attn",       "gate",  "up",
+                                        "branch", "conv",   "route", "experts", "rope", "rope_local", "logits"};
     return names[buffer];
 }
 
+static unsigned bit(enum ew_buffer buffer) { return 1u << buffer; }
+
 /* Buffers that an op reads and writes, as bit sets. Ops with fixed operands name them here once. */
 static void op_operands(const struct ew_op *op, unsigned *reads, unsigned *writes) {
-    *reads = *writes = 0;
+    *reads = bit(op->src);
+    *writes = bit(op->dst[0]);
     switch (op->kind) {
-    case EW_OP_EMBED: *writes = 1u << EW_BUF_X | 1u << EW_BUF_ROPE; break;
-    case EW_OP_NORM:
-        *reads = 1u << op->src;
-        *writes = 1u << op->dst[0];
+    case EW_OP_EMBED:
+        *reads = 0;
+        *writes = bit(EW_BUF_X) | bit(EW_BUF_ROPE) | bit(EW_BUF_ROPE_LOCAL);
         break;
     case EW_OP_MATMUL:
-        *reads = 1u << op->src;
-        for (uint32_t i = 0; i < op->n_weights; i++) *writes |= 1u << op->dst[i];
-        if (op->accumulate) *reads |= *writes;
+    case EW_OP_EXPERTS:
+        for (uint32_t i = 1; i < op->n_weights; i++) *writes |= bit(op->dst[i]);
         break;
     case EW_OP_ROPE:
-        *reads = 1u << EW_BUF_Q | 1u << EW_BUF_K | 1u << EW_BUF_ROPE;
-        *writes = 1u << EW_BUF_Q | 1u << EW_BUF_K;
+        *reads |= bit(EW_BUF_Q) | bit(EW_BUF_K);
+        *writes = bit(EW_BUF_Q) | bit(EW_BUF_K);
         break;
-    case EW_OP_CACHE: *reads = 1u << EW_BUF_K | 1u << EW_BUF_V; break;
-    case EW_OP_ATTENTION:
-        *reads = 1u << EW_BUF_Q;
-        *writes = 1u << EW_BUF_ATTN;
+    case EW_OP_CACHE:
+        *reads = bit(EW_BUF_K) | bit(EW_BUF_V);
+        *writes = 0;
         break;
-    case EW_OP_GATE:
-        *reads = 1u << EW_BUF_GATE | 1u << EW_BUF_UP;
-        *writes = 1u << EW_BUF_GATE;
+    case EW_OP_ATTENTION: *reads = bit(EW_BUF_Q); break;
+    case EW_OP_GATE: *reads |= bit(EW_BUF_GATE); break;
+    case EW_OP_ADD:
+        *reads |= bit(EW_BUF_X);
+        *writes = bit(EW_BUF_X);
         break;
-    case EW_OP_HEAD: *reads = 1u << EW_BUF_X; break;
+    case EW_OP_ROUTE: *writes = 0; break;
+    case EW_OP_HEAD: *writes = bit(EW_BUF_NORMED); break; /* the chosen token's row before the product */
+    case EW_OP_NORM:
+    case EW_OP_CONV:
+    case EW_OP_MIX: break;
     }
+    if (op->accumulate) *reads |= *writes;
 }
 
 /* Bit b of conflicts[a]: a and b hold values at the same time. Walks backwards keeping the set of live buffers. */

@@ -1,6 +1,7 @@
 /* Checks every variant of attention, the reference included, against a softmax in doubles: single tokens and batches,
  * groups of every size, head sizes with and without tails, caches that end exactly where their memory ends, misaligned
- * pointers, gaps between rows, masked positions with huge values, and scores far beyond the range of exp. */
+ * pointers, gaps between rows, masked positions with huge values, sliding windows, soft caps, and scores far beyond the
+ * range of exp. */
 #include "check_kernel.h"
 #include "kernel/vector_variants.h"
 #include "quant/half.h"
@@ -16,6 +17,8 @@ static const double BOUND_C = 8, EPSILON = 0x1p-24;
 struct shape {
     uint32_t head_dim, n_group, n_tokens, pos0;
     float q_size; /* 1: ordinary scores; 1e3: one position takes all the weight */
+    uint32_t window;
+    float soft_cap;
 };
 
 struct problem {
@@ -43,6 +46,9 @@ static struct problem make_problem(struct shape s) {
     fill_halves(&rng, p.v.data, cache, 1);
     /* The last token's values are huge: they must not reach earlier tokens, not even with a tiny weight. */
     if (s.n_tokens > 1) fill_halves(&rng, (ew_f16 *)p.v.data + cache - s.head_dim, s.head_dim, 60000);
+    /* Nor may what lies before the first token's window. */
+    if (s.window && s.pos0 + 1 > s.window)
+        fill_halves(&rng, p.v.data, (size_t)(s.pos0 + 1 - s.window) * s.head_dim, 60000);
     return p;
 }
 
@@ -54,34 +60,38 @@ static void free_problem(struct problem *p) {
     ew_check_free(&p->scratch);
 }
 
-/* Weights of positions [0, n) for one query; returns the largest Σ|q·k|·scale. */
-static double softmax_weights(const float *q, const ew_f16 *k, uint32_t dim, double scale, uint32_t n, double *weight) {
-    double max = -1e300, sum = 0, magnitude = 0;
-    for (uint32_t p = 0; p < n; p++) {
+/* Weights of positions [first, n) for one query; returns the largest Σ|q·k|·scale plus the soft cap. */
+static double softmax_weights(const float *q, const ew_f16 *k, const struct shape *s, double scale, uint32_t first,
+                              uint32_t n, double *weight) {
+    double max = -1e300, sum = 0, magnitude = 0, cap = (double)s->soft_cap;
+    uint32_t dim = s->head_dim;
+    for (uint32_t p = first; p < n; p++) {
         double dot = 0, size = 0;
         for (uint32_t d = 0; d < dim; d++) {
             double term = (double)q[d] * (double)ew_f16_to_f32(k[(size_t)p * dim + d]) * scale;
             dot += term;
             size += fabs(term);
         }
-        weight[p] = dot;
-        max = fmax(max, dot);
+        weight[p] = cap > 0 ? cap * tanh(dot / cap) : dot;
+        max = fmax(max, weight[p]);
         magnitude = fmax(magnitude, size);
     }
-    for (uint32_t p = 0; p < n; p++) sum += weight[p] = exp(weight[p] - max);
-    for (uint32_t p = 0; p < n; p++) weight[p] /= sum;
-    return magnitude;
+    for (uint32_t p = first; p < n; p++) sum += weight[p] = exp(weight[p] - max);
+    for (uint32_t p = first; p < n; p++) weight[p] /= sum;
+    return magnitude + cap;
 }
 
 static void check_row(const struct problem *p, uint32_t t, uint32_t g, float scale, double *weight, const char *what) {
     uint32_t dim = p->s.head_dim, n = p->s.pos0 + t + 1;
+    uint32_t first = p->s.window && n > p->s.window ? n - p->s.window : 0;
     size_t at = t * p->stride + (size_t)g * dim;
     const float *out = (const float *)p->out.data + at;
     const ew_f16 *v = p->v.data;
-    double magnitude = softmax_weights((const float *)p->q.data + at, p->k.data, dim, (double)scale, n, weight);
+    double magnitude =
+        softmax_weights((const float *)p->q.data + at, p->k.data, &p->s, (double)scale, first, n, weight);
     for (uint32_t d = 0; d < dim; d++) {
         double want = 0, size = 0;
-        for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t i = first; i < n; i++) {
             double value = (double)ew_f16_to_f32(v[(size_t)i * dim + d]);
             want += weight[i] * value;
             size += weight[i] * fabs(value);
@@ -94,11 +104,23 @@ static void check_row(const struct problem *p, uint32_t t, uint32_t g, float sca
 static void check_shape(const struct ew_vector_kernels *v, struct shape s) {
     struct problem p = make_problem(s);
     char what[128];
-    snprintf(what, sizeof what, "attention %s head_dim=%u group=%u tokens=%u pos0=%u q=%g", v->isa, s.head_dim,
-             s.n_group, s.n_tokens, s.pos0, (double)s.q_size);
+    snprintf(what, sizeof what, "attention %s head_dim=%u group=%u tokens=%u pos0=%u q=%g window=%u cap=%g", v->isa,
+             s.head_dim, s.n_group, s.n_tokens, s.pos0, (double)s.q_size, s.window, (double)s.soft_cap);
     float scale = 1 / sqrtf((float)s.head_dim);
-    v->attention(&(struct ew_attention_args){p.q.data, p.stride, p.k.data, p.v.data, p.out.data, p.stride, s.head_dim,
-                                             s.n_group, s.n_tokens, s.pos0, scale, p.scratch.data});
+    v->attention(&(struct ew_attention_args){.q = p.q.data,
+                                             .q_stride = p.stride,
+                                             .k = p.k.data,
+                                             .v = p.v.data,
+                                             .out = p.out.data,
+                                             .out_stride = p.stride,
+                                             .head_dim = s.head_dim,
+                                             .n_group = s.n_group,
+                                             .n_tokens = s.n_tokens,
+                                             .pos0 = s.pos0,
+                                             .scale = scale,
+                                             .soft_cap = s.soft_cap,
+                                             .window = s.window,
+                                             .scratch = p.scratch.data});
     double *weight = malloc(p.n_positions * sizeof *weight);
     if (!weight) abort();
     for (uint32_t t = 0; t < s.n_tokens; t++) {
@@ -117,40 +139,61 @@ static void check_shape(const struct ew_vector_kernels *v, struct shape s) {
 
 static const struct shape shapes[] = {
     /* one token: every group, positions around the tiles */
-    {8, 1, 1, 0, 1},
-    {64, 1, 1, 1, 4},
-    {64, 2, 1, 3, 4},
-    {64, 3, 1, 62, 4},
-    {64, 4, 1, 127, 4},
-    {64, 5, 1, 128, 4},
-    {128, 6, 1, 129, 4},
-    {128, 7, 1, 255, 4},
-    {128, 8, 1, 700, 4},
-    {72, 3, 1, 300, 4},
-    {80, 4, 1, 63, 4},
-    {256, 2, 1, 130, 4},
-    {24, 8, 1, 511, 4},
+    {8, 1, 1, 0, 1, 0, 0},
+    {64, 1, 1, 1, 4, 0, 0},
+    {64, 2, 1, 3, 4, 0, 0},
+    {64, 3, 1, 62, 4, 0, 0},
+    {64, 4, 1, 127, 4, 0, 0},
+    {64, 5, 1, 128, 4, 0, 0},
+    {128, 6, 1, 129, 4, 0, 0},
+    {128, 7, 1, 255, 4, 0, 0},
+    {128, 8, 1, 700, 4, 0, 0},
+    {72, 3, 1, 300, 4, 0, 0},
+    {80, 4, 1, 63, 4, 0, 0},
+    {256, 2, 1, 130, 4, 0, 0},
+    {24, 8, 1, 511, 4, 0, 0},
     /* few tokens, and many heads of one token */
-    {64, 2, 3, 126, 4},
-    {256, 1, 8, 120, 4},
-    {64, 9, 1, 333, 4},
-    {40, 16, 1, 64, 4},
-    {64, 4, 4, 100, 4},
-    {128, 71, 1, 65, 4},
+    {64, 2, 3, 126, 4, 0, 0},
+    {256, 1, 8, 120, 4, 0, 0},
+    {64, 9, 1, 333, 4, 0, 0},
+    {40, 16, 1, 64, 4, 0, 0},
+    {64, 4, 4, 100, 4, 0, 0},
+    {128, 71, 1, 65, 4, 0, 0},
     /* batches: part and whole blocks of rows and tiles of positions */
-    {64, 4, 12, 0, 4},
-    {64, 4, 13, 52, 4},
-    {64, 3, 40, 0, 4},
-    {128, 1, 97, 64, 4},
-    {80, 3, 33, 10, 4},
-    {256, 2, 50, 63, 4},
-    {24, 1, 200, 3, 4},
-    {64, 4, 100, 129, 4},
-    {8, 7, 64, 64, 4},
+    {64, 4, 12, 0, 4, 0, 0},
+    {64, 4, 13, 52, 4, 0, 0},
+    {64, 3, 40, 0, 4, 0, 0},
+    {128, 1, 97, 64, 4, 0, 0},
+    {80, 3, 33, 10, 4, 0, 0},
+    {256, 2, 50, 63, 4, 0, 0},
+    {24, 1, 200, 3, 4, 0, 0},
+    {64, 4, 100, 129, 4, 0, 0},
+    {8, 7, 64, 64, 4, 0, 0},
     /* scores in the hundreds and thousands: all weight on one position */
-    {64, 4, 1, 300, 1000},
-    {64, 4, 30, 100, 1000},
-    {64, 4, 30, 100, 1e-6f},
+    {64, 4, 1, 300, 1000, 0, 0},
+    {64, 4, 30, 100, 1000, 0, 0},
+    {64, 4, 30, 100, 1e-6f, 0, 0},
+    /* sliding windows: inside the first tile, across tiles, longer than what there is, one position only */
+    {64, 2, 1, 300, 4, 8, 0},
+    {64, 4, 1, 300, 4, 64, 0},
+    {128, 8, 1, 300, 4, 65, 0},
+    {64, 4, 1, 40, 4, 100, 0},
+    {64, 2, 4, 200, 4, 1, 0},
+    {64, 4, 100, 0, 4, 8, 0},
+    {64, 4, 100, 250, 4, 8, 0},
+    {80, 3, 200, 70, 4, 100, 0},
+    {256, 1, 130, 0, 4, 64, 0},
+    {24, 1, 300, 3, 4, 1, 0},
+    {64, 4, 100, 250, 1000, 17, 0},
+    /* soft caps: hardly felt, felt, and all scores at the cap; with windows */
+    {64, 2, 1, 100, 4, 0, 50},
+    {128, 8, 1, 300, 40, 0, 5},
+    {64, 4, 1, 200, 1000, 0, 50},
+    {64, 4, 70, 33, 4, 0, 50},
+    {256, 2, 50, 63, 40, 0, 5},
+    {64, 4, 70, 33, 1000, 0, 50},
+    {256, 2, 100, 63, 40, 33, 5},
+    {64, 3, 1, 333, 4, 33, 5},
 };
 
 static void check_variant(const char *isa, uint64_t needs) {

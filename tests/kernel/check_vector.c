@@ -60,6 +60,97 @@ static void check_silu_mul(const struct ew_vector_kernels *v, size_t n, float ra
     ew_check_free(&y);
 }
 
+static void check_layer_norm(const struct ew_vector_kernels *v, size_t n, float offset, bool with_bias) {
+    struct ew_check_rng rng = {n + 7};
+    char what[96];
+    snprintf(what, sizeof what, "layer_norm %s n=%zu offset=%g%s", v->isa, n, (double)offset, with_bias ? " bias" : "");
+    struct ew_check_buffer x = random_floats(&rng, n, offset - 1, offset + 1), w = random_floats(&rng, n, -2, 2);
+    struct ew_check_buffer bias = random_floats(&rng, n, -3, 3), y = ew_check_alloc(n * sizeof(float), 12);
+    const float *xs = x.data, *ws = w.data, *bs = bias.data, *ys = y.data;
+    memcpy(y.data, x.data, n * sizeof(float));
+    v->layer_norm(n, ys, ws, with_bias ? bs : NULL, 1e-5f, y.data);
+    double mean = 0, square = 0;
+    for (size_t i = 0; i < n; i++) mean += (double)xs[i] / (double)n;
+    for (size_t i = 0; i < n; i++) square += ((double)xs[i] - mean) * ((double)xs[i] - mean);
+    double scale = 1 / sqrt(square / (double)n + (double)1e-5f);
+    for (size_t i = 0; i < n; i++) {
+        double b = with_bias ? (double)bs[i] : 0, want = ((double)xs[i] - mean) * scale * (double)ws[i] + b;
+        /* The mean is off by up to ε |mean|, which the scale and the weight magnify. */
+        double bound = 16 * EPSILON * (fabs(want) + fabs(b)) + 2 * EPSILON * (fabs(mean) + 1) * scale * 2;
+        ew_check_near(ys[i], want, bound, what, i);
+    }
+    ew_check_guards(&y, what);
+    ew_check_free(&x);
+    ew_check_free(&w);
+    ew_check_free(&bias);
+    ew_check_free(&y);
+}
+
+static double gelu_tanh(double z) { return 0.5 * z * (1 + tanh(0.79788456080286535588 * (z + 0.044715 * z * z * z))); }
+
+static void check_gelu(const struct ew_vector_kernels *v, size_t n, float range) {
+    struct ew_check_rng rng = {n + 8};
+    char what[96];
+    snprintf(what, sizeof what, "gelu %s n=%zu range=%g", v->isa, n, (double)range);
+    struct ew_check_buffer x = random_floats(&rng, n, -range, range), up = random_floats(&rng, n, -3, 3);
+    struct ew_check_buffer y = ew_check_alloc(n * sizeof(float), 4);
+    const float *xs = x.data, *ups = up.data, *ys = y.data;
+    v->gelu_mul(n, xs, ups, y.data);
+    for (size_t i = 0; i < n; i++) {
+        /* 1 + tanh loses what lies below 2^-53 in doubles. z³ puts the rounding of u into the exponent. */
+        double z = (double)xs[i], u = fabs(z) + 0.044715 * fabs(z * z * z);
+        double want = gelu_tanh(z) * (double)ups[i], bound = (4e-6 + 4 * EPSILON * u) * fabs(want) + 1e-15 * fabs(z);
+        ew_check_near(ys[i], want, bound, what, i);
+    }
+    v->gelu(n, xs, y.data);
+    for (size_t i = 0; i < n; i++) {
+        double z = (double)xs[i], u = fabs(z) + 0.044715 * fabs(z * z * z), want = gelu_tanh(z);
+        ew_check_near(ys[i], want, (4e-6 + 4 * EPSILON * u) * fabs(want) + 1e-15 * fabs(z), what, i);
+    }
+    v->gelu_erf(n, xs, y.data);
+    for (size_t i = 0; i < n; i++) {
+        double z = (double)xs[i], want = 0.5 * z * erfc(-z * 0.70710678118654752440);
+        ew_check_near(ys[i], want, 5e-7 * (1 + fabs(z)), what, i);
+    }
+    ew_check_guards(&y, what);
+    ew_check_free(&x);
+    ew_check_free(&up);
+    ew_check_free(&y);
+}
+
+static void check_soft_cap(const struct ew_vector_kernels *v, size_t n, float cap, float range) {
+    struct ew_check_rng rng = {n + 9};
+    char what[96];
+    snprintf(what, sizeof what, "soft_cap %s n=%zu cap=%g range=%g", v->isa, n, (double)cap, (double)range);
+    struct ew_check_buffer x = random_floats(&rng, n, -range, range), before = ew_check_alloc(n * sizeof(float), 0);
+    memcpy(before.data, x.data, n * sizeof(float));
+    v->soft_cap(n, cap, x.data);
+    const float *xs = x.data, *old = before.data;
+    for (size_t i = 0; i < n; i++)
+        ew_check_near(xs[i], (double)cap * tanh((double)old[i] / (double)cap), 4e-7 * (double)cap, what, i);
+    ew_check_guards(&x, what);
+    ew_check_free(&x);
+    ew_check_free(&before);
+}
+
+static void check_add_scaled(const struct ew_vector_kernels *v, size_t n) {
+    struct ew_check_rng rng = {n + 10};
+    char what[64];
+    snprintf(what, sizeof what, "add_scaled %s n=%zu", v->isa, n);
+    struct ew_check_buffer x = ew_check_alloc(n * sizeof(float), 4), y = ew_check_alloc(n * sizeof(float), 8);
+    struct ew_check_buffer before = ew_check_alloc(n * sizeof(float), 0);
+    ew_check_fill_integers(&rng, x.data, n, -100, 100); /* exact, whether fused or not */
+    ew_check_fill_integers(&rng, y.data, n, -100, 100);
+    memcpy(before.data, y.data, n * sizeof(float));
+    v->add_scaled(n, 0.25f, x.data, y.data);
+    const float *xs = x.data, *ys = y.data, *old = before.data;
+    for (size_t i = 0; i < n; i++) ew_check_equal(ys[i], old[i] + 0.25f * xs[i], what, i);
+    ew_check_guards(&y, what);
+    ew_check_free(&x);
+    ew_check_free(&y);
+    ew_check_free(&before);
+}
+
 static void check_add(const struct ew_vector_kernels *v, size_t n) {
     struct ew_check_rng rng = {n + 2};
     char what[64];
@@ -198,7 +289,16 @@ static void check_variant(const char *isa, uint64_t needs) {
         check_rms_norm(&v, n, 1e15f, true);
         check_silu_mul(&v, n, 8, i % 2);
         check_silu_mul(&v, n, 110, false);
+        check_layer_norm(&v, n, 0, i % 2);
+        check_layer_norm(&v, n, 1000, !(i % 2));
+        check_gelu(&v, n, 3);
+        check_gelu(&v, n, 12);
+        check_gelu(&v, n, 1e4f);
+        check_soft_cap(&v, n, 30, 30);
+        check_soft_cap(&v, n, 5, 1e6f);
+        check_soft_cap(&v, n, 50, 1e-3f);
         check_add(&v, n);
+        check_add_scaled(&v, n);
         check_rope(&v, n & ~(size_t)1, true);
         check_rope(&v, n & ~(size_t)1, false);
         check_conversion_lengths(&v, n);

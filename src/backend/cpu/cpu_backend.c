@@ -34,9 +34,7 @@ void *ew_cpu_arena_take(struct ew_cpu_arena *a, size_t size) {
 }
 
 /* Sums of the two arenas, from the ledger's terms: the one place where terms become allocations. */
-static size_t weights_size(const struct ew_plan *plan, const struct ew_plan_memory *m) {
-    return m->weights_packed_bytes + m->vectors_bytes + 64 * plan->n_ops;
-}
+static size_t weights_size(const struct ew_plan_memory *m) { return m->weights_packed_bytes + m->vectors_bytes; }
 
 static size_t scratch_size(const struct ew_plan_memory *m) {
     size_t n = m->matmul_scratch_bytes;
@@ -45,9 +43,9 @@ static size_t scratch_size(const struct ew_plan_memory *m) {
     return ew_cpu_align(n);
 }
 
-static size_t session_size(const struct ew_plan *plan, const struct ew_plan_memory *m, uint32_t threads) {
+static size_t session_size(const struct ew_plan_memory *m, uint32_t threads) {
     size_t size =
-        m->kv_bytes + 64 * 2 * (size_t)plan->shape.n_layer + ew_cpu_align(m->buffers_bytes) + scratch_size(m) * threads;
+        m->kv_bytes + m->state_bytes + m->routing_bytes + ew_cpu_align(m->buffers_bytes) + scratch_size(m) * threads;
     for (int k = 0; k < EW_ACT_KINDS; k++) size += ew_cpu_align(m->act_bytes[k]);
     return size;
 }
@@ -60,27 +58,53 @@ static enum ew_status cpu_predict(const struct ew_plan *plan, const struct ew_ba
     enum ew_status status = ew_plan_sum_memory(plan, &kernels, &params->request, &m, err);
     if (status != EW_OK) return status;
     out->weights_mapped = m.weights_mapped_bytes;
-    out->weights_packed = weights_size(plan, &m);
-    out->kv_cache = m.kv_bytes;
+    out->weights_packed = weights_size(&m);
+    out->kv_cache = m.kv_bytes + m.state_bytes;
     out->scratch = scratch_size(&m) * params->request.max_threads;
-    out->activations = session_size(plan, &m, params->request.max_threads) - m.kv_bytes - out->scratch;
+    out->activations = session_size(&m, params->request.max_threads) - out->kv_cache - out->scratch;
     return EW_OK;
 }
 
-static void place_session(struct ew_backend *b) {
+/* What ops remember from call to call. */
+static void place_memories(struct ew_backend *b) {
     const struct ew_plan *plan = b->plan;
-    const struct ew_plan_memory *m = &b->memory;
-    size_t layer_bytes = ew_plan_kv_layer_bytes(&plan->shape, b->params.request.n_ctx);
     for (size_t i = 0; i < plan->n_ops; i++) {
         if (plan->ops[i].kind == EW_OP_CACHE) {
-            b->ops[i].k_cache = ew_cpu_arena_take(&b->session, ew_cpu_align(layer_bytes));
-            b->ops[i].v_cache = ew_cpu_arena_take(&b->session, ew_cpu_align(layer_bytes));
+            size_t bytes = ew_plan_kv_layer_bytes(&plan->ops[i], b->params.request.n_ctx);
+            b->ops[i].k_cache = ew_cpu_arena_take(&b->session, bytes);
+            b->ops[i].v_cache = ew_cpu_arena_take(&b->session, bytes);
+        } else if (plan->ops[i].kind == EW_OP_CONV) {
+            b->ops[i].state = ew_cpu_arena_take(&b->session, ew_cpu_align(ew_plan_state_bytes(&plan->ops[i])));
         } else if (plan->ops[i].kind == EW_OP_ATTENTION) {
             assert(i > 0 && plan->ops[i - 1].kind == EW_OP_CACHE); /* a layer reads the cache it has just written */
             b->ops[i].k_cache = b->ops[i - 1].k_cache;
             b->ops[i].v_cache = b->ops[i - 1].v_cache;
         }
     }
+}
+
+/* One piece of memory, cut for as many choices as any ROUTE of the plan makes. */
+static void place_routing(struct ew_backend *b) {
+    size_t choices = 0;
+    for (size_t i = 0; i < b->plan->n_ops; i++) {
+        const struct ew_op *op = &b->plan->ops[i];
+        size_t n = (size_t)b->params.request.n_batch * op->n_used;
+        if (op->kind == EW_OP_ROUTE && n > choices) choices = n;
+    }
+    if (choices == 0) return;
+    uint32_t *at = ew_cpu_arena_take(&b->session, b->memory.routing_bytes);
+    struct ew_cpu_routing *r = &b->routing;
+    r->expert = at;
+    r->weight = (float *)(at + choices);
+    r->slot = at + 2 * choices;
+    r->token = at + 3 * choices;
+    r->first = at + 4 * choices;
+}
+
+static void place_session(struct ew_backend *b) {
+    const struct ew_plan_memory *m = &b->memory;
+    place_memories(b);
+    place_routing(b);
     b->buffers = ew_cpu_arena_take(&b->session, ew_cpu_align(m->buffers_bytes));
     for (int k = 0; k < EW_ACT_KINDS; k++)
         b->act[k] = m->act_bytes[k] ? ew_cpu_arena_take(&b->session, ew_cpu_align(m->act_bytes[k])) : NULL;
@@ -102,7 +126,7 @@ static void note_kernels(struct ew_backend *b) {
     for (size_t i = 0; i < b->plan->n_ops; i++) {
         const struct ew_cpu_op *o = &b->ops[i];
         bool head = o->op->kind == EW_OP_HEAD;
-        if (o->op->kind != EW_OP_MATMUL && !head) continue;
+        if (o->op->kind != EW_OP_MATMUL && o->op->kind != EW_OP_EXPERTS && !head) continue;
         for (uint32_t w = head ? 1 : 0; w < o->op->n_weights; w++) {
             if (!head && b->params.request.n_batch > 1)
                 note_kernel(b, ew_matmul_kernel_name(&b->kernels, &o->matrix[w], b->params.request.n_batch));
@@ -153,9 +177,9 @@ static enum ew_status cpu_open(const struct ew_plan *plan, const struct ew_gguf 
     if (status == EW_OK) status = open_file(b, err);
     if (status == EW_OK)
         status = ew_thread_pool_open(params->request.max_threads, params->cores, params->spin_us, &b->pool, err);
-    if (status == EW_OK) status = arena_open(&b->weights, weights_size(plan, &b->memory), "weights", err);
+    if (status == EW_OK) status = arena_open(&b->weights, weights_size(&b->memory), "weights", err);
     if (status == EW_OK)
-        status = arena_open(&b->session, session_size(plan, &b->memory, params->request.max_threads),
+        status = arena_open(&b->session, session_size(&b->memory, params->request.max_threads),
                             "KV cache and activations", err);
     if (status == EW_OK) status = ew_cpu_bind_weights(b, err);
     if (status != EW_OK) {

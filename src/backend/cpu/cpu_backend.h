@@ -16,12 +16,23 @@ struct ew_cpu_arena {
 /* An op bound to memory: which matrices, which vectors. */
 struct ew_cpu_op {
     const struct ew_op *op;
-    struct ew_weight matrix[EW_OP_MAX_WEIGHTS];
-    const float *vector;       /* NORM, HEAD: norm weights */
+    struct ew_weight matrix[EW_OP_MAX_WEIGHTS]; /* EXPERTS: of the first expert, the others follow at expert_bytes */
+    size_t expert_bytes[EW_OP_MAX_WEIGHTS];
+    const float *vector; /* NORM, HEAD: norm weights; CONV: taps */
+    const float *bias[EW_OP_MAX_WEIGHTS];
     ew_f16 *k_cache, *v_cache; /* CACHE, ATTENTION: [n_head_kv][positions][head_dim] */
+    float *state;              /* CONV: [taps - 1][width], the oldest position first */
 };
 
-struct ew_cpu_call_state; /* cpu_ops.c */
+/* Which experts the tokens of a call have chosen: choices are numbered token by token, slots expert by expert, so that
+ * the tokens of one expert lie side by side. Overwritten by each ROUTE. */
+struct ew_cpu_routing {
+    uint32_t *expert; /* [n_tokens * n_used] of a choice */
+    float *weight;    /* [n_tokens * n_used] of a choice; they add up to 1 per token */
+    uint32_t *slot;   /* [n_tokens * n_used] of a choice */
+    uint32_t *token;  /* [n_tokens * n_used] of a slot */
+    uint32_t *first;  /* [n_expert + 1] slot of an expert */
+};
 
 struct ew_backend {
     const struct ew_plan *plan;
@@ -38,6 +49,7 @@ struct ew_backend {
     float *buffers;
     float *logits;
     void *act[EW_ACT_KINDS];
+    struct ew_cpu_routing routing;
     uint8_t *scratch; /* per thread, scratch_stride apart */
     size_t scratch_stride;
     int file; /* descriptor for embedding rows; -1 when the file is memory */

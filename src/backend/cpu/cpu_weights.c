@@ -52,12 +52,13 @@ static void touch_pages(const struct ew_gguf_tensor *t) {
     (void)sink;
 }
 
+/* Experts are packed as one tall matrix: the ledger packs only those whose rows come in whole groups of 16. */
 static void bind_matrix(struct ew_backend *b, const struct ew_gguf_tensor *t, struct ew_weight *w) {
     *w = (struct ew_weight){.data = t->data,
                             .type = t->type,
                             .layout = EW_LAYOUT_ROWS,
                             .n_in = (uint32_t)t->ne[0],
-                            .n_out = (uint32_t)t->ne[1]};
+                            .n_out = (uint32_t)(t->ne[1] * t->ne[2])};
     if (ew_plan_packs(&b->kernels, b->params.request.layout, t))
         pack_matrix(b, t, w);
     else
@@ -66,23 +67,36 @@ static void bind_matrix(struct ew_backend *b, const struct ew_gguf_tensor *t, st
 
 static enum ew_status bind_vector(struct ew_backend *b, const struct ew_gguf_tensor *t, const float **out,
                                   struct ew_error *err) {
-    float *v = ew_cpu_arena_take(&b->weights, ew_cpu_align(t->ne[0] * sizeof *v));
-    enum ew_status status = ew_dequantize_row((enum ew_type)t->type, t->data, t->ne[0], v, err);
+    size_t n = ew_plan_vector_floats(t);
+    float *v = ew_cpu_arena_take(&b->weights, ew_cpu_align(n * sizeof *v));
     *out = v;
+    return ew_dequantize_row((enum ew_type)t->type, t->data, n, v, err);
+}
+
+static enum ew_status bind_op(struct ew_backend *b, const struct ew_op *op, struct ew_cpu_op *bound,
+                              struct ew_error *err) {
+    enum ew_status status = EW_OK;
+    bool matrices = op->kind == EW_OP_MATMUL || op->kind == EW_OP_EXPERTS;
+    for (uint32_t w = 0; w < op->n_weights && matrices; w++) {
+        bind_matrix(b, op->weights[w], &bound->matrix[w]);
+        struct ew_weight *m = &bound->matrix[w];
+        m->n_out = (uint32_t)op->weights[w]->ne[1];
+        bound->expert_bytes[w] = m->layout == EW_LAYOUT_R16 ? ew_matmul_packed_bytes(m->type, m->n_in, m->n_out)
+                                                            : op->weights[w]->size_bytes / op->weights[w]->ne[2];
+    }
+    if (op->kind == EW_OP_NORM || op->kind == EW_OP_HEAD || op->kind == EW_OP_CONV)
+        status = bind_vector(b, op->weights[0], &bound->vector, err);
+    if (op->kind == EW_OP_HEAD) bind_matrix(b, op->weights[1], &bound->matrix[1]);
+    for (int i = 0; i < EW_OP_MAX_WEIGHTS && status == EW_OK; i++)
+        if (op->bias[i]) status = bind_vector(b, op->bias[i], &bound->bias[i], err);
     return status;
 }
 
 enum ew_status ew_cpu_bind_weights(struct ew_backend *b, struct ew_error *err) {
     enum ew_status status = EW_OK;
     for (size_t i = 0; i < b->plan->n_ops && status == EW_OK; i++) {
-        const struct ew_op *op = &b->plan->ops[i];
-        struct ew_cpu_op *bound = &b->ops[i];
-        bound->op = op;
-        if (op->kind == EW_OP_MATMUL)
-            for (uint32_t w = 0; w < op->n_weights; w++) bind_matrix(b, op->weights[w], &bound->matrix[w]);
-        if (op->kind == EW_OP_NORM || op->kind == EW_OP_HEAD)
-            status = bind_vector(b, op->weights[0], &bound->vector, err);
-        if (op->kind == EW_OP_HEAD) bind_matrix(b, op->weights[1], &bound->matrix[1]);
+        b->ops[i].op = &b->plan->ops[i];
+        status = bind_op(b, &b->plan->ops[i], &b->ops[i], err);
     }
     return status;
 }

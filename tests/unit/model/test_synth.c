@@ -1,6 +1,7 @@
 /* Synthetic models: the same seed gives the same bytes, weights have the deviation they should, the mixture of types is
  * that of real files, and what is stopped leaves nothing. */
 #include "edgewise/model.h"
+#include "edgewise/session.h"
 #include "gguf/gguf_read.h"
 #include "model/synth.h"
 #include "model/synth_layout.h"
@@ -24,7 +25,6 @@ static char folder[256], first_path[512], second_path[512];
 static const struct ew_shape tiny = {.name = "tiny",
                                      .title = "Tiny",
                                      .architecture = "llama",
-                                     .runs = true,
                                      .n_layer = 8,
                                      .n_embd = 256,
                                      .n_head = 4,
@@ -169,6 +169,39 @@ static void texts_pass_through_every_stand_in_tokenizer(void **state) {
     }
 }
 
+/* A small model of each architecture that shapes have opens and gives logits, the same in one batch as one by one. */
+static void every_architecture_of_the_shapes_runs(void **state) {
+    (void)state;
+    static const int32_t ids[] = {5, 700, 1999, 3, 42};
+    for (size_t i = 0; i < ew_shape_count(); i++) {
+        struct ew_shape shape = tiny;
+        shape.architecture = ew_shape_at(i)->architecture;
+        assert_true(ew_shape_runs(ew_shape_at(i)));
+        struct ew_gguf *gguf = write_model(first_path, &shape, EW_FILE_F32, 1);
+        ew_gguf_close(&gguf);
+        struct ew_model *model = NULL;
+        struct ew_session *session = NULL;
+        struct ew_error err = {0};
+        if (ew_model_open(first_path, &model, &err) != EW_OK) fail_msg("%s", err.message);
+        struct ew_session_params params = {.n_ctx = 16, .threads_prefill = 1, .threads_decode = 1};
+        float batch[2000];
+        assert_int_equal(ew_session_open(model, &params, &session, &err), EW_OK);
+        assert_int_equal(ew_session_prefill(session, ids, 5, &err), EW_OK);
+        memcpy(batch, ew_session_logits(session), sizeof batch);
+        ew_session_reset(session);
+        for (int t = 0; t < 5; t++) assert_int_equal(ew_session_decode(session, ids[t], &err), EW_OK);
+        const float *single = ew_session_logits(session);
+        double sum = 0, diff = 0;
+        for (int v = 0; v < 2000; v++) {
+            sum += (double)batch[v] * (double)batch[v];
+            diff += ((double)batch[v] - (double)single[v]) * ((double)batch[v] - (double)single[v]);
+        }
+        assert_true(isfinite(sum) && sum > 0 && diff <= 1e-6 * sum);
+        ew_session_close(&session);
+        ew_model_close(&model);
+    }
+}
+
 static uint64_t bytes_of_type(const struct ew_synth_layout *layout, enum ew_type type) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < layout->n; i++) {
@@ -236,6 +269,7 @@ int main(void) {
         cmocka_unit_test(weights_have_the_deviation_of_a_fresh_model),
         cmocka_unit_test(the_file_says_that_it_is_synthetic),
         cmocka_unit_test(texts_pass_through_every_stand_in_tokenizer),
+        cmocka_unit_test(every_architecture_of_the_shapes_runs),
         cmocka_unit_test(the_tied_head_of_q4_0_is_q6_k),
         cmocka_unit_test(the_mixture_of_q4_k_m_is_that_of_real_files),
         cmocka_unit_test(stopping_leaves_no_file),

@@ -1,0 +1,93 @@
+/* Owns the ops that reach back to earlier tokens: rotation and cache of keys and values, attention over them, and short
+ * convolutions with the state that they keep. */
+#include "backend/cpu/cpu_worker.h"
+
+#include <string.h>
+
+void ew_cpu_run_rope(struct ew_cpu_worker *w, const struct ew_op *op) {
+    ew_cpu_enter(w, EW_CPU_BY_TOKEN);
+    const struct ew_rope *rope = &w->b->plan->ropes[op->src - EW_BUF_ROPE];
+    const struct ew_vector_kernels *v = &w->b->kernels.vector;
+    void (*rotate)(size_t, const float *, float *) = rope->pairs == EW_ROPE_HALVES ? v->rope_halves : v->rope_adjacent;
+    for (uint32_t t = w->token_begin; t < w->token_end; t++) {
+        const float *turn = ew_cpu_row(w, op->src, t);
+        for (uint32_t h = 0; h < op->n_head; h++)
+            rotate(rope->n_rot, turn, ew_cpu_row(w, EW_BUF_Q, t) + (size_t)h * op->head_dim);
+        for (uint32_t h = 0; h < op->n_head_kv; h++)
+            rotate(rope->n_rot, turn, ew_cpu_row(w, EW_BUF_K, t) + (size_t)h * op->head_dim);
+    }
+}
+
+void ew_cpu_run_cache(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
+    ew_cpu_enter(w, EW_CPU_BY_TOKEN);
+    const struct ew_op *op = bound->op;
+    size_t positions = ew_plan_kv_positions(w->b->params.request.n_ctx);
+    for (uint32_t t = w->token_begin; t < w->token_end; t++) {
+        for (uint32_t h = 0; h < op->n_head_kv; h++) {
+            size_t at = (h * positions + w->pos0 + t) * op->head_dim, from = (size_t)h * op->head_dim;
+            w->b->kernels.vector.f32_to_f16(op->head_dim, ew_cpu_row(w, EW_BUF_K, t) + from, bound->k_cache + at);
+            w->b->kernels.vector.f32_to_f16(op->head_dim, ew_cpu_row(w, EW_BUF_V, t) + from, bound->v_cache + at);
+        }
+    }
+}
+
+void ew_cpu_run_attention(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, atomic_uint *next) {
+    ew_cpu_enter(w, EW_CPU_BY_HEAD);
+    const struct ew_op *op = bound->op;
+    const uint32_t group = op->n_head / op->n_head_kv, block = EW_PLAN_ATTENTION_TOKENS;
+    const uint32_t n_blocks = (w->n_tokens + block - 1) / block;
+    size_t positions = ew_plan_kv_positions(w->b->params.request.n_ctx);
+    for (;;) {
+        uint32_t chunk = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
+        if (chunk >= n_blocks * op->n_head_kv) return;
+        /* Late blocks see more positions: hand the expensive ones out first. */
+        uint32_t h = chunk % op->n_head_kv, t0 = (n_blocks - 1 - chunk / op->n_head_kv) * block;
+        size_t head_at = (size_t)h * group * op->head_dim;
+        struct ew_attention_args args = {
+            .q = ew_cpu_row(w, EW_BUF_Q, t0) + head_at,
+            .q_stride = w->b->plan->width[EW_BUF_Q],
+            .k = bound->k_cache + h * positions * op->head_dim,
+            .v = bound->v_cache + h * positions * op->head_dim,
+            .out = ew_cpu_row(w, EW_BUF_ATTN, t0) + head_at,
+            .out_stride = w->b->plan->width[EW_BUF_ATTN],
+            .head_dim = op->head_dim,
+            .n_group = group,
+            .n_tokens = ew_cpu_min(block, w->n_tokens - t0),
+            .pos0 = w->pos0 + t0,
+            .scale = op->scale,
+            .soft_cap = op->soft_cap,
+            .window = op->window,
+            .scratch = w->scratch,
+        };
+        w->b->kernels.vector.attention(&args);
+    }
+}
+
+/* One channel over all tokens. past: B·V of the taps - 1 positions before the next token, width floats apart. */
+static void convolve_channel(const struct ew_cpu_worker *w, const struct ew_op *op, const float *taps, uint32_t channel,
+                             float *past) {
+    uint32_t n_past = (uint32_t)op->weights[0]->ne[0] - 1, width = op->width;
+    for (uint32_t t = 0; t < w->n_tokens; t++) {
+        const float *in = ew_cpu_row(w, op->src, t) + channel;
+        float now = in[0] * in[2 * width], sum = taps[n_past] * now;
+        for (uint32_t i = 0; i < n_past; i++) {
+            sum += taps[i] * past[i * width];
+            past[i * width] = i + 1 < n_past ? past[(i + 1) * width] : now;
+        }
+        ew_cpu_row(w, op->dst[0], t)[channel] = in[width] * sum;
+    }
+}
+
+/* Channels do not meet, so that each thread takes some of them through all tokens. A cache line each at least. */
+void ew_cpu_run_conv(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
+    ew_cpu_enter(w, EW_CPU_BY_HEAD);
+    const struct ew_op *op = bound->op;
+    uint32_t n_taps = (uint32_t)op->weights[0]->ne[0], lines = (op->width + 15) / 16;
+    uint32_t begin = (uint32_t)((uint64_t)lines * w->me->index / w->me->count) * 16;
+    uint32_t end = ew_cpu_min((uint32_t)((uint64_t)lines * (w->me->index + 1) / w->me->count) * 16, op->width);
+    for (uint32_t c = begin; c < end; c++) {
+        float *past = bound->state + c;
+        for (uint32_t i = 0; i + 1 < n_taps && w->pos0 == 0; i++) past[i * op->width] = 0;
+        convolve_channel(w, op, bound->vector + (size_t)c * n_taps, c, past);
+    }
+}
