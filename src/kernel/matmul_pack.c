@@ -58,3 +58,17 @@ void ew_matmul_pack_rows(const struct ew_weight *w, uint32_t row_begin, uint32_t
         for (size_t at = 0; at < row_bytes; at += traits->block_bytes) out = pack_block(fields, rows, at, out);
     }
 }
+
+void ew_matmul_fetch_block(const struct ew_weight *w, uint32_t row, size_t index, void *block) {
+    const struct ew_type_traits *traits = ew_type_traits(w->type);
+    size_t row_bytes = ew_type_row_bytes(w->type, w->n_in);
+    const uint8_t *data = w->data;
+    if (w->layout == EW_LAYOUT_ROWS) {
+        memcpy(block, data + row * row_bytes + index * traits->block_bytes, traits->block_bytes);
+        return;
+    }
+    const uint8_t *src = data + row / 16 * 16 * row_bytes + index * 16 * traits->block_bytes;
+    for (const struct ew_pack_field *f = ew_matmul_pack_fields(w->type); f->count; f++)
+        for (size_t u = 0; u < f->count; u++, src += 16 * f->unit)
+            memcpy((uint8_t *)block + f->offset + u * f->unit, src + row % 16 * f->unit, f->unit);
+}
