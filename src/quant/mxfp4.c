@@ -8,7 +8,9 @@ enum { MOST = 12, EXPONENT_MAX = 254 };
 
 /* 2^(e - 128): half of the format's scale, because the values are doubled. e = 255, which is no number, goes on as the
  * next power. */
-static float scale_of(int e) { return ldexpf(1.0f, e - 128); }
+static float scale_of(int e) {
+    return ew_float_of_bits(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23); /* below 2 they are subnormal */
+}
 
 /* The nibble of the value nearest to x. */
 static unsigned nearest(float x) {

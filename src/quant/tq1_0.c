@@ -34,13 +34,21 @@ void ew_quant_encode_tq1_0(const float *src, size_t n, void *dst) {
     }
 }
 
+/* One digit of n bytes, minus 1. */
+static inline void unpack_run(const uint8_t *bytes, size_t n, size_t digit, int8_t *q) {
+    for (size_t i = 0; i < n; i++) {
+        uint8_t rest = (uint8_t)(bytes[i] * power[digit]);
+        q[i] = (int8_t)((rest * 3 >> 8) - 1);
+    }
+}
+
 void ew_quant_unpack_tq1_0(const void *src, struct ew_levels *out) {
     struct ew_block_tq1_0 block;
     memcpy(&block, src, sizeof block);
     ew_levels_set_scale(out, EW_QK_SUPER, ew_f16_to_f32(block.d));
-    for (size_t i = 0; i < EW_QK_SUPER; i++) {
-        struct place at = place_of(i);
-        uint8_t rest = (uint8_t)(block.qs[at.byte] * power[at.digit]);
-        out->q[i] = (int8_t)((rest * 3 >> 8) - 1);
+    for (size_t digit = 0; digit < 5; digit++) {
+        unpack_run(block.qs, 32, digit, out->q + 32 * digit);
+        unpack_run(block.qs + 32, 16, digit, out->q + 160 + 16 * digit);
+        if (digit < 4) unpack_run(block.qs + 48, 4, digit, out->q + 240 + 4 * digit);
     }
 }

@@ -304,8 +304,11 @@ static void unpack_bias_16(const struct ew_weight *w, uint32_t row, uint32_t n_r
 #define R16_ENTRY(isa_, name_, type_, emit_, add_, tile_) [type_] = ENTRY(isa_, name_##_r16, tile_, true),
 #define LEVELS_ENTRY(isa_, name_, type_, bias_, tile_)                                                                 \
     [type_] = {.gemm_name = "gemm_" #name_ "_" #isa_,                                                                  \
+               .gemv_name = "gemv_" #name_ "_avx2",                                                                    \
                .act = EW_ACT_Q8,                                                                                       \
+               .gemv_tokens = EW_QUANT_GEMV_TOKENS,                                                                    \
                .panel_rows = PANEL_ROWS,                                                                               \
+               .gemv = ew_gemv_levels_avx2,                                                                            \
                .unpack = bias_ ? unpack_bias_16 : unpack_wide,                                                         \
                .tile = tile_},
 /* ...: entries of other types in the file's layout. */

@@ -27,4 +27,7 @@ EW_GEMV_DECLARE_ALL(avx2)
 EW_GEMV_DECLARE_ALL(avxvnni)
 EW_GEMV_DECLARE_ALL(avx512vnni)
 
+/* Types that none of those serves, in the file's layout. */
+void ew_gemv_levels_avx2(const struct ew_gemv_args *a);
+
 #endif
