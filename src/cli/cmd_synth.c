@@ -23,8 +23,9 @@ static const char doc[] =
     "Write a GGUF file in the shape of a well-known model, with random weights. Speed, memory and energy do not depend "
     "on the values, so a device can be judged before any download. The file is marked as synthetic."
     "\vExample:\n  edgewise synth llama-3.2-1b --type q4_0\n  edgewise bench synthetic-llama-3.2-1b-q4_0.gguf\n\n"
-    "Types: q4_0, q4_k_m, q5_k_m, q6_k, q8_0, f16, bf16, f32. Where a row is no multiple of 256, the K types give way "
-    "to Q8_0.";
+    "Types: q4_0, q4_k_m, q5_k_m, q6_k, q8_0, f16, bf16, f32; q2_k, q3_k_s, q3_k_m, q3_k_l, iq4_xs, iq4_nl, q4_k_s, "
+    "q4_1, q5_k_s, q5_0, q5_1. Where a row is no multiple of 256, types with blocks of 256 give way to those that "
+    "llama.cpp takes then (Q4_K to Q5_0, Q5_K to Q5_1, Q6_K to Q8_0, IQ4_XS to IQ4_NL, Q2_K and Q3_K to Q4_0).";
 
 static const struct argp_option arguments[] = {
     {"type", 't', "TYPE", 0, "Type of the weights (q4_0 by default)", 0},
@@ -157,7 +158,8 @@ static void print_result(const struct options *o, const struct ew_synth_params *
     printf("%s  %s %s, %.0f MiB, %" PRIu32 " tensors, random weights%s\n", path, params->shape->title, type,
            mib(s->file_bytes), s->n_tensors, o->dry_run ? " · not written (--dry-run)" : "");
     if (s->n_fallback > 0)
-        printf("  %" PRIu32 " of them in Q8_0 because their rows are no multiple of 256\n", s->n_fallback);
+        printf("  %" PRIu32 " of them in a type with smaller blocks, because their rows are no multiple of 256\n",
+               s->n_fallback);
     if (!ew_shape_runs(params->shape))
         printf("  architecture %s: this engine does not run it yet\n", params->shape->architecture);
 }
@@ -207,9 +209,7 @@ int ew_cmd_synth(int argc, char **argv) {
         return EW_EXIT_USAGE;
     }
     if (!find_type(o.type, &params.file_type)) {
-        fprintf(stderr,
-                "edgewise: type `%s` cannot be written (q4_0, q4_k_m, q5_k_m, q6_k, q8_0, f16, bf16, f32 can)\n",
-                o.type);
+        fprintf(stderr, "edgewise: type `%s` cannot be written; edgewise synth --help lists those that can\n", o.type);
         return EW_EXIT_USAGE;
     }
     char name[256];

@@ -90,6 +90,16 @@ static const struct {
     {"conformance/llama-256-q4_k_m.gguf", EW_TYPE_Q4_K, 0.0713523450984186},
     {"conformance/llama-256-q5_k_m.gguf", EW_TYPE_Q5_K, 0.0361193741079274},
     {"conformance/llama-256-q6_k.gguf", EW_TYPE_Q6_K, 0.017723854484941574},
+    {"conformance/llama-256-q4_1.gguf", EW_TYPE_Q4_1, 0.07806443503219661},
+    {"conformance/llama-256-q5_0.gguf", EW_TYPE_Q5_0, 0.04261988507215145},
+    {"conformance/llama-256-q5_1.gguf", EW_TYPE_Q5_1, 0.037779511154229665},
+    {"conformance/llama-256-q2_k.gguf", EW_TYPE_Q2_K, 0.2959016508063348},
+    {"conformance/llama-256-q2_k.gguf", EW_TYPE_Q3_K, 0.15052250334654507},
+    {"conformance/llama-256-q3_k_m.gguf", EW_TYPE_Q3_K, 0.15088625004809653},
+    {"conformance/llama-256-q3_k_m.gguf", EW_TYPE_Q4_K, 0.07121435542847476},
+    {"conformance/llama-256-q3_k_m.gguf", EW_TYPE_Q5_K, 0.03603740241792904},
+    {"conformance/llama-256-iq4_nl.gguf", EW_TYPE_IQ4_NL, 0.07614821247615206},
+    {"conformance/llama-256-iq4_xs.gguf", EW_TYPE_IQ4_XS, 0.07674092814179555},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
