@@ -180,6 +180,7 @@ enum ew_status ew_llama2c_read(const char *name, const uint8_t *data, size_t siz
 /* ---- tokenizer.bin ---- */
 
 enum { UNKNOWN_ID = 0, BOS_ID = 1, EOS_ID = 2, MAX_TEXT = 1 << 12 };
+enum { RANKS = 8 }; /* scores begin level and fall; so many that rise from the first on are no scores */
 
 /* Spaces are SentencePiece's marks; begin and end of text are written with line ends around them. */
 static enum ew_status add_token(const char *name, uint32_t id, const uint8_t *text, size_t size, float score,
@@ -220,13 +221,13 @@ static enum ew_status read_tokens(const char *name, struct ew_bytes *bytes, uint
             return ew_error_set(err, EW_ERR_FORMAT, "%s: token %u of %u is damaged or missing", name, id, n_vocab);
         n_rising += id > 0 && score > last;
         last = score;
+        if (n_rising == RANKS && id == RANKS)
+            return ew_error_set(
+                err, EW_ERR_UNSUPPORTED,
+                "%s: its scores are ranks of a byte-level vocabulary, whose merges the file does not have", name);
         enum ew_status status = add_token(name, id, text, size, score, v, err);
         if (status != EW_OK) return status;
     }
-    if (n_rising > n_vocab / 2)
-        return ew_error_set(err, EW_ERR_UNSUPPORTED,
-                            "%s: its scores are ranks of a byte-level vocabulary, whose merges the file does not have",
-                            name);
     if (bytes->pos != bytes->size)
         return ew_error_set(err, EW_ERR_FORMAT, "%s: has more than the model's %u tokens", name, n_vocab);
     return EW_OK;

@@ -34,10 +34,12 @@ static void find_role(const struct ew_token_role_files *files, const struct ew_v
     for (size_t i = 0; i < 2 && *out < 0; i++) *out = id_of(v, json_object_get(by_id[i], id_key));
 }
 
-static bool is_known_end(const struct ew_vocabulary *v, int64_t id) {
+/* 0: nothing but the list says that it ends a text; 1: GGUF has a key for it; 2: its name says so. */
+static int end_rank(const struct ew_vocabulary *v, int64_t id) {
+    if (strcmp(v->tokens[id].text, "<|eom_id|>") == 0) return 1;
     for (const char *const *name = ew_token_end_names; *name; name++)
-        if (strcmp(v->tokens[id].text, *name) == 0) return true;
-    return false;
+        if (strcmp(v->tokens[id].text, *name) == 0) return 2;
+    return 0;
 }
 
 static void take_end(struct ew_vocabulary *v, int64_t id) {
@@ -54,11 +56,11 @@ static void take_end(struct ew_vocabulary *v, int64_t id) {
 static void find_ends(const struct ew_token_role_files *files, struct ew_vocabulary *v) {
     const json_t *lists[] = {json_object_get(files->generation_config, "eos_token_id"),
                              json_object_get(files->config, "eos_token_id")};
-    for (int pass = 0; pass < 2; pass++)
+    for (int rank = 0; rank <= 2; rank++)
         for (size_t k = 0; k < 2; k++)
             for (size_t i = 0; i < (json_is_array(lists[k]) ? json_array_size(lists[k]) : 1); i++) {
                 int64_t id = id_of(v, json_is_array(lists[k]) ? json_array_get(lists[k], i) : lists[k]);
-                if (id >= 0 && v->tokens[id].text && is_known_end(v, id) == (pass == 1)) take_end(v, id);
+                if (id >= 0 && v->tokens[id].text && end_rank(v, id) == rank) take_end(v, id);
             }
 }
 
