@@ -1,11 +1,11 @@
 /* edgewise convert: a Hugging Face folder or a llama2.c checkpoint into one GGUF file. */
 #include "cli/command.h"
+#include "cli/write_progress.h"
 #include "convert/convert.h"
 
 #include <ctype.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,20 +67,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static const struct argp_child children[] = {{&ew_cli_common_argp, 0, 0, 0}, {0}};
 static const struct argp convert_argp = {arguments, parse, "FOLDER|FILE.bin", doc, children, 0, 0};
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number) {
-    (void)signal_number;
-    interrupted = 1;
-}
-
 static double mib(uint64_t bytes) { return (double)bytes / 1048576.0; }
-
-static bool show_progress(void *context, uint64_t done, uint64_t total) {
-    const bool *terminal = context;
-    if (*terminal) fprintf(stderr, "\r%5.0f of %.0f MiB ", mib(done), mib(total));
-    return !interrupted;
-}
 
 static void print_result(const struct options *o, const char *path, const struct ew_convert_summary *s) {
     if (o->common.json) {
@@ -108,12 +95,9 @@ static void print_result(const struct options *o, const char *path, const struct
 static int convert(const struct options *o, const struct ew_convert_params *params, const char *path) {
     struct ew_error err = {0};
     struct ew_convert_summary summary;
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit is reported like a full disk */
+    ew_cli_write_begin();
     enum ew_status status = ew_convert_write(params, path, &summary, &err);
-    if (*(const bool *)params->context) fputs("\r                                \r", stderr);
+    ew_cli_write_end(*(const bool *)params->context);
     if (status != EW_OK) return ew_cli_fail(&err);
     print_result(o, path, &summary);
     return EW_EXIT_OK;
@@ -138,7 +122,7 @@ int ew_cmd_convert(int argc, char **argv) {
                                        .type = o.type,
                                        .name = o.name,
                                        .pre = o.pre,
-                                       .progress = show_progress,
+                                       .progress = ew_cli_write_show,
                                        .context = &terminal};
     struct ew_error err = {0};
     struct ew_convert_summary summary;

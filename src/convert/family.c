@@ -69,23 +69,15 @@ enum ew_status ew_family_copy_f32(const struct ew_hf_config *config, const char 
 
 /* ---- scaling of positions ---- */
 
-static enum ew_status need_number(const struct ew_hf_config *c, const json_t *scaling, const char *name, double *out,
-                                  struct ew_error *err) {
-    const json_t *value = json_object_get(scaling, name);
-    *out = json_real_value(value);
-    if (json_is_real(value) && *out > 0 && isfinite(*out)) return EW_OK;
-    return ew_error_set(err, EW_ERR_FORMAT, "%s: rope_scaling: %s is missing or no number above 0", c->path, name);
-}
-
 static enum ew_status put_yarn(const struct ew_hf_config *c, const json_t *scaling, const char *arch,
                                struct ew_gguf_writer *writer, struct ew_error *err) {
     static const char *const optional[][2] = {{"attention_factor", "rope.scaling.attn_factor"},
                                               {"beta_fast", "rope.scaling.yarn_beta_fast"},
                                               {"beta_slow", "rope.scaling.yarn_beta_slow"}};
     double factor = 1, original = c->n_ctx;
-    enum ew_status status = need_number(c, scaling, "factor", &factor, err);
+    enum ew_status status = ew_hf_config_scaling_number(c, scaling, "factor", &factor, err);
     if (status == EW_OK && json_object_get(scaling, "original_max_position_embeddings"))
-        status = need_number(c, scaling, "original_max_position_embeddings", &original, err);
+        status = ew_hf_config_scaling_number(c, scaling, "original_max_position_embeddings", &original, err);
     if (status != EW_OK) return status;
     char buf[96];
     ew_gguf_put_string(writer, full_key(buf, arch, "rope.scaling.type"), "yarn");
@@ -112,7 +104,7 @@ static enum ew_status put_rope_scaling(const struct ew_family *family, const str
     } else if (strcmp(kind, "linear") == 0) {
         double factor = 1;
         char buf[96];
-        enum ew_status status = need_number(c, scaling, "factor", &factor, err);
+        enum ew_status status = ew_hf_config_scaling_number(c, scaling, "factor", &factor, err);
         if (status != EW_OK) return status;
         ew_gguf_put_string(writer, full_key(buf, family->arch, "rope.scaling.type"), "linear");
         ew_family_put_f32(writer, family->arch, "rope.scaling.factor", factor);

@@ -117,11 +117,17 @@ extern const struct ew_family ew_family_llama, ew_family_mixtral, ew_family_gran
 /* llama2.c's own files: the numbers of a header instead of a config.json. */
 extern const struct ew_family ew_family_llama2c;
 
-/* Rules that several families share: a gated feed-forward, and the four matrices of attention. */
+/* Rules that several families share: a gated feed-forward (under Meta's own names, too), and the four matrices of
+ * attention. */
 #define EW_RULES_GATED_FFN                                                                                             \
     {.from = "mlp.gate_proj", .to = "ffn_gate", .out = EW_FF, .in = EW_EMBD},                                          \
         {.from = "mlp.up_proj", .to = "ffn_up", .out = EW_FF, .in = EW_EMBD}, {                                        \
         .from = "mlp.down_proj", .to = "ffn_down", .out = EW_EMBD, .in = EW_FF                                         \
+    }
+#define EW_RULES_META_FFN                                                                                              \
+    {.from = "feed_forward.w1", .to = "ffn_gate", .out = EW_FF, .in = EW_EMBD},                                        \
+        {.from = "feed_forward.w3", .to = "ffn_up", .out = EW_FF, .in = EW_EMBD}, {                                    \
+        .from = "feed_forward.w2", .to = "ffn_down", .out = EW_EMBD, .in = EW_FF                                       \
     }
 #define EW_RULES_ATTENTION(row_order)                                                                                  \
     {.from = "self_attn.q_proj", .to = "attn_q", .out = EW_Q, .in = EW_EMBD, .order = (row_order)},                    \

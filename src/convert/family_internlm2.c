@@ -11,9 +11,7 @@ static const struct ew_tensor_rule internlm2[] = {
     {"attention.wqkv", "attn_v", EW_KV, EW_EMBD, EW_ROWS_GROUPED_V, 0, EW_NONE},
     {"attention.wo", "attn_output", EW_EMBD, EW_Q, EW_ROWS_STORED, 0, EW_NONE},
     {"ffn_norm", "ffn_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, 0, EW_NONE},
-    {"feed_forward.w1", "ffn_gate", EW_FF, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
-    {"feed_forward.w2", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0, EW_NONE},
-    {"feed_forward.w3", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
+    EW_RULES_META_FFN,
 };
 
 static const char *const ignored[] = {"*.rotary_emb.inv_freq", NULL};

@@ -110,9 +110,7 @@ static const struct ew_tensor_rule llama2c[] = {
     {"attention.wv", "attn_v", EW_KV, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
     {"attention.wo", "attn_output", EW_EMBD, EW_Q, EW_ROWS_STORED, 0, EW_NONE},
     {"ffn_norm", "ffn_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, 0, EW_NONE},
-    {"feed_forward.w1", "ffn_gate", EW_FF, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
-    {"feed_forward.w2", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0, EW_NONE},
-    {"feed_forward.w3", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
+    EW_RULES_META_FFN,
 };
 
 /* llama2.c's small models have odd widths (172), which blocks of 32 and fast kernels do not fit. */

@@ -86,24 +86,8 @@ static enum ew_status read_added(const struct files *f, struct ew_vocabulary *v,
         enum ew_status status = ew_vocabulary_set(v, f->folder, id, text, strlen(text), -1000, EW_TOKEN_CONTROL, err);
         if (status != EW_OK) return status;
     }
-    const json_t *added = json_object_get(f->tokenizer, "added_tokens");
-    for (size_t i = 0; f->sentencepiece.size > 0 && i < json_array_size(added); i++) {
-        const json_t *entry = json_array_get(added, i);
-        const char *content = json_string_value(json_object_get(entry, "content"));
-        uint64_t id;
-        if (!content || !ew_folder_json_whole(json_object_get(entry, "id"), 0, 0x1p31, &id)) continue;
-        float score = id < v->n_tokens ? v->tokens[id].score : -1000;
-        bool special = json_is_true(json_object_get(entry, "special"));
-        enum ew_status status = ew_vocabulary_set(v, f->folder, id, content, strlen(content), score,
-                                                  special ? EW_TOKEN_CONTROL : EW_TOKEN_USER_DEFINED, err);
-        if (status != EW_OK) return status;
-    }
-    return EW_OK;
-}
-
-static bool is_byte_level(const json_t *tokenizer) {
-    const char *decoder = json_string_value(json_object_get(json_object_get(tokenizer, "decoder"), "type"));
-    return decoder && strcmp(decoder, "ByteLevel") == 0;
+    if (f->sentencepiece.size == 0) return EW_OK;
+    return ew_tokenizer_json_read_added(f->folder, f->tokenizer, v, err);
 }
 
 static enum ew_status read_vocabulary(const struct files *f, const char *pre, struct ew_vocabulary *v,
@@ -111,7 +95,7 @@ static enum ew_status read_vocabulary(const struct files *f, const char *pre, st
     char *path = ew_folder_path(f->folder, f->sentencepiece.size > 0 ? "tokenizer.model" : "tokenizer.json");
     enum ew_status status;
     if (!path) return ew_error_set(err, EW_ERR_MEMORY, "%s: no memory for a name", f->folder);
-    if (f->tokenizer && (f->sentencepiece.size == 0 || is_byte_level(f->tokenizer)))
+    if (f->tokenizer && (f->sentencepiece.size == 0 || ew_tokenizer_json_is_byte_level(f->tokenizer)))
         status = ew_tokenizer_json_read(path, f->tokenizer, pre, v, err);
     else if (f->sentencepiece.size > 0)
         status = ew_sentencepiece_model_read(path, f->sentencepiece.data, f->sentencepiece.size, v, err);
@@ -145,10 +129,9 @@ enum ew_status ew_folder_tokenizer_read(const char *folder, const json_t *config
     enum ew_status status = open_files(&files, err);
     if (status == EW_OK) status = read_vocabulary(&files, pre, &v, err);
     if (status == EW_OK) status = read_added(&files, &v, err);
-    if (status == EW_OK) status = ew_vocabulary_fit(&v, folder, n_vocab, err);
     const struct ew_token_role_files roles = {files.tokenizer_config, files.special_tokens_map, files.generation_config,
                                               config};
-    if (status == EW_OK) status = ew_token_roles_read(folder, &roles, &v, err);
+    if (status == EW_OK) status = ew_token_roles_read(folder, &roles, n_vocab, &v, err);
     if (status == EW_OK) status = read_chat_template(&files, &v, err);
     close_files(&files);
     if (status == EW_OK)

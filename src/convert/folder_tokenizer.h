@@ -16,9 +16,9 @@ enum ew_status ew_folder_tokenizer_read(const char *folder, const json_t *config
 struct ew_token_role_files {
     const json_t *tokenizer_config, *special_tokens_map, *generation_config, *config;
 };
-/* Marks added tokens of tokenizer_config.json, finds begin, end, unknown and padding tokens, and whether they are added
- * to a text. Errors: FORMAT, MEMORY. */
-enum ew_status ew_token_roles_read(const char *folder, const struct ew_token_role_files *files,
+/* Marks added tokens of tokenizer_config.json, makes the vocabulary n_vocab tokens long, finds begin, end, unknown and
+ * padding tokens, and whether they are added to a text. Errors: FORMAT, MEMORY. */
+enum ew_status ew_token_roles_read(const char *folder, const struct ew_token_role_files *files, uint32_t n_vocab,
                                    struct ew_vocabulary *vocabulary, struct ew_error *err);
 
 #endif

@@ -71,6 +71,14 @@ const json_t *ew_hf_config_rope_scaling(const struct ew_hf_config *config, const
     return scaling;
 }
 
+enum ew_status ew_hf_config_scaling_number(const struct ew_hf_config *config, const json_t *scaling, const char *name,
+                                           double *out, struct ew_error *err) {
+    const json_t *value = json_object_get(scaling, name);
+    *out = json_real_value(value);
+    if (json_is_real(value) && *out > 0 && isfinite(*out)) return EW_OK;
+    return ew_error_set(err, EW_ERR_FORMAT, "%s: rope_scaling: %s is missing or no number above 0", config->path, name);
+}
+
 static void read_rope(struct reader *r, const struct ew_hf_defaults *d, struct ew_hf_config *c) {
     const json_t *parameters = rope_parameters(r->root);
     bool inside = ew_folder_json_find(parameters, "rope_theta") != NULL;

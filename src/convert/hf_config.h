@@ -41,5 +41,8 @@ enum ew_status ew_hf_config_number(const struct ew_hf_config *config, const char
 /* The object that describes the scaling of positions, NULL when there is none; its kind in *kind ("default", "linear",
  * "llama3" …). */
 const json_t *ew_hf_config_rope_scaling(const struct ew_hf_config *config, const char **kind);
+/* A number above 0 of that object. FORMAT where it is none or missing. */
+enum ew_status ew_hf_config_scaling_number(const struct ew_hf_config *config, const json_t *scaling, const char *name,
+                                           double *out, struct ew_error *err);
 
 #endif

@@ -8,22 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum ew_status number(const struct ew_hf_config *c, const json_t *scaling, const char *name, double *out,
-                             struct ew_error *err) {
-    const json_t *value = json_object_get(scaling, name);
-    *out = json_real_value(value);
-    if (json_is_real(value) && *out > 0 && isfinite(*out)) return EW_OK;
-    return ew_error_set(err, EW_ERR_FORMAT, "%s: rope_scaling: %s is missing or no number above 0", c->path, name);
-}
-
 /* Waves longer than original/low are stretched by the whole factor, shorter than original/high not at all, and those
  * between by a blend of the two. */
 static enum ew_status llama3(const struct ew_hf_config *c, const json_t *scaling, float *out, struct ew_error *err) {
     double factor = 1, low = 1, high = 4, original = 8192;
-    enum ew_status status = number(c, scaling, "factor", &factor, err);
-    if (status == EW_OK) status = number(c, scaling, "low_freq_factor", &low, err);
-    if (status == EW_OK) status = number(c, scaling, "high_freq_factor", &high, err);
-    if (status == EW_OK) status = number(c, scaling, "original_max_position_embeddings", &original, err);
+    enum ew_status status = ew_hf_config_scaling_number(c, scaling, "factor", &factor, err);
+    if (status == EW_OK) status = ew_hf_config_scaling_number(c, scaling, "low_freq_factor", &low, err);
+    if (status == EW_OK) status = ew_hf_config_scaling_number(c, scaling, "high_freq_factor", &high, err);
+    if (status == EW_OK)
+        status = ew_hf_config_scaling_number(c, scaling, "original_max_position_embeddings", &original, err);
     if (status != EW_OK) return status;
     if (low >= high)
         return ew_error_set(err, EW_ERR_FORMAT, "%s: rope_scaling: low_freq_factor %g is not below high_freq_factor %g",

@@ -70,7 +70,7 @@ static void read_flag(const json_t *config, const char *name, enum ew_said missi
     if (*out == EW_UNSAID) *out = missing;
 }
 
-static enum ew_status read_added(const char *folder, const json_t *config, struct ew_vocabulary *v,
+static enum ew_status read_added(const char *folder, const json_t *config, uint32_t n_vocab, struct ew_vocabulary *v,
                                  struct ew_error *err) {
     const json_t *added = json_object_get(config, "added_tokens_decoder");
     const char *key;
@@ -83,11 +83,11 @@ static enum ew_status read_added(const char *folder, const json_t *config, struc
             return ew_error_set(err, EW_ERR_FORMAT, "%s/tokenizer_config.json: added_tokens_decoder: %.40s: no token",
                                 folder, key);
         /* Some folders list tokens that neither the tokenizer nor the embedding knows. */
-        if (id >= v->n_tokens) continue;
-        struct ew_vocabulary_token *token = &v->tokens[id];
+        if (id >= n_vocab) continue;
+        float score = id < v->n_tokens ? v->tokens[id].score : -1000.0f;
         enum ew_token_type type =
             json_is_true(json_object_get(entry, "special")) ? EW_TOKEN_CONTROL : EW_TOKEN_USER_DEFINED;
-        enum ew_status status = ew_vocabulary_set(v, folder, id, text, strlen(text), token->score, type, err);
+        enum ew_status status = ew_vocabulary_set(v, folder, id, text, strlen(text), score, type, err);
         if (status != EW_OK) return status;
     }
     return EW_OK;
@@ -105,9 +105,10 @@ static enum ew_status read_templates(const json_t *config, struct ew_vocabulary 
     return status;
 }
 
-enum ew_status ew_token_roles_read(const char *folder, const struct ew_token_role_files *files, struct ew_vocabulary *v,
-                                   struct ew_error *err) {
-    enum ew_status status = read_added(folder, files->tokenizer_config, v, err);
+enum ew_status ew_token_roles_read(const char *folder, const struct ew_token_role_files *files, uint32_t n_vocab,
+                                   struct ew_vocabulary *v, struct ew_error *err) {
+    enum ew_status status = read_added(folder, files->tokenizer_config, n_vocab, v, err);
+    if (status == EW_OK) status = ew_vocabulary_fit(v, folder, n_vocab, err);
     if (status == EW_OK) status = read_templates(files->tokenizer_config, v, err);
     if (status != EW_OK) return status;
     bool spm = v->kind == EW_VOCABULARY_SPM;

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of tokens beside the vocabulary, which no merge gives. */
+static const float ADDED_SCORE = -1000.0f;
+
 static enum ew_status read_vocab(const char *name, const json_t *vocab, struct ew_vocabulary *v, struct ew_error *err) {
     const char *text;
     json_t *id;
@@ -133,7 +136,8 @@ static enum ew_said space_prefix(const json_t *root) {
 
 /* ---- what follows after the model ---- */
 
-static enum ew_status read_added(const char *name, const json_t *root, struct ew_vocabulary *v, struct ew_error *err) {
+enum ew_status ew_tokenizer_json_read_added(const char *name, const json_t *root, struct ew_vocabulary *v,
+                                            struct ew_error *err) {
     const json_t *added = json_object_get(root, "added_tokens");
     for (size_t i = 0; i < json_array_size(added); i++) {
         const json_t *entry = json_array_get(added, i);
@@ -142,7 +146,8 @@ static enum ew_status read_added(const char *name, const json_t *root, struct ew
         if (!text || !ew_folder_json_whole(json_object_get(entry, "id"), 0, 0x1p31, &id))
             return ew_error_set(err, EW_ERR_FORMAT, "%s: added_tokens[%zu] has no content or no id", name, i);
         bool special = json_is_true(json_object_get(entry, "special"));
-        enum ew_status status = ew_vocabulary_set(v, name, id, text, strlen(text), 0.0f,
+        float score = id < v->n_tokens ? v->tokens[id].score : ADDED_SCORE;
+        enum ew_status status = ew_vocabulary_set(v, name, id, text, strlen(text), score,
                                                   special ? EW_TOKEN_CONTROL : EW_TOKEN_USER_DEFINED, err);
         if (status != EW_OK) return status;
     }
@@ -190,8 +195,7 @@ static enum ew_status read_model(const char *name, const json_t *root, const cha
     return EW_OK;
 }
 
-/* Byte-level BPE writes bytes as characters; the others spell what they do not know in byte tokens. */
-static bool is_byte_level(const json_t *root) {
+bool ew_tokenizer_json_is_byte_level(const json_t *root) {
     const char *decoder = json_string_value(json_object_get(json_object_get(root, "decoder"), "type"));
     return find_step(json_object_get(root, "pre_tokenizer"), "ByteLevel") ||
            (decoder && strcmp(decoder, "ByteLevel") == 0);
@@ -200,9 +204,9 @@ static bool is_byte_level(const json_t *root) {
 enum ew_status ew_tokenizer_json_read(const char *name, const json_t *root, const char *pre, struct ew_vocabulary *out,
                                       struct ew_error *err) {
     struct ew_vocabulary v;
-    ew_vocabulary_init(&v, is_byte_level(root) ? EW_VOCABULARY_BPE : EW_VOCABULARY_SPM);
+    ew_vocabulary_init(&v, ew_tokenizer_json_is_byte_level(root) ? EW_VOCABULARY_BPE : EW_VOCABULARY_SPM);
     enum ew_status status = read_model(name, root, pre, &v, err);
-    if (status == EW_OK) status = read_added(name, root, &v, err);
+    if (status == EW_OK) status = ew_tokenizer_json_read_added(name, root, &v, err);
     if (status == EW_OK) {
         const char *unknown = json_string_value(json_object_get(json_object_get(root, "model"), "unk_token"));
         if (unknown) v.unknown = ew_vocabulary_find(&v, unknown);

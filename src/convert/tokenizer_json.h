@@ -16,6 +16,13 @@ enum ew_status ew_tokenizer_json_read(const char *name, const json_t *root, cons
 enum ew_status ew_vocab_json_read(const char *name, const json_t *vocab, const char *merges, size_t n_merges,
                                   const char *pre, struct ew_vocabulary *out, struct ew_error *err);
 
+/* Whether it is byte-level BPE, which writes bytes as characters; the others spell unknown ones in byte tokens. */
+bool ew_tokenizer_json_is_byte_level(const json_t *root);
+
+/* Sets the tokens in its list added_tokens, which keep the score they have. FORMAT, MEMORY. */
+enum ew_status ew_tokenizer_json_read_added(const char *name, const json_t *root, struct ew_vocabulary *vocabulary,
+                                            struct ew_error *err);
+
 /* The name in tokenizer.ggml.pre for the pre_tokenizer of a tokenizer.json; NULL for patterns not known. */
 const char *ew_tokenizer_json_pre(const json_t *root);
 
