@@ -31,6 +31,11 @@ const struct ew_family ew_family_llama = {
     .defaults = {.n_ctx = 2048, .norm_eps = 1e-6, .rope_base = 10000},
 };
 
+static enum ew_status check_mixtral(struct ew_hf_config *c, struct ew_error *err) {
+    if (c->n_expert > 0) return EW_OK;
+    return ew_error_set(err, EW_ERR_NOT_FOUND, "%s: num_local_experts is missing", c->path);
+}
+
 const struct ew_family ew_family_mixtral = {
     .arch = "llama",
     .model_types = "mixtral ",
@@ -40,6 +45,7 @@ const struct ew_family ew_family_mixtral = {
     EW_RULES(mixture),
     .ignored = ignored,
     .defaults = {.n_ctx = 131072, .norm_eps = 1e-5, .rope_base = 1e6},
+    .check = check_mixtral,
 };
 
 /* ---- Granite: four factors ---- */

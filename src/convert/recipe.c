@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "gguf/tensor_type.h"
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,7 @@ static struct ew_stored_tensor *find_output(const struct build *b) {
 static enum ew_status collect(struct build *b, const struct ew_tensor_rule *rule, int32_t layer, const char *suffix,
                               uint32_t *n_missing, char *missing, size_t capacity) {
     uint64_t many = ew_extent_value(b->config, rule->many);
+    assert(many > 0); /* families with experts check that there are some */
     for (const char *at = rule->from; *at;) {
         size_t n = strcspn(at, "|");
         for (uint64_t i = 0; i < many; i++) {
@@ -259,8 +261,6 @@ static enum ew_status add_output(struct build *b, const struct ew_tensor_rule *r
         b->recipe->n_tensors--;
         return EW_OK;
     }
-    if (t->n_parts == 0 && n_missing == 0)
-        return ew_error_set(b->err, EW_ERR_NOT_FOUND, "%s: the configuration states no number of experts", b->source);
     if (n_missing > 0) return ew_error_set(b->err, EW_ERR_NOT_FOUND, "%s: tensor %s is missing", b->source, missing);
     bool vector = bias || rule->in == EW_NONE;
     if (layer < 0)
