@@ -71,12 +71,13 @@ static double mib(uint64_t bytes) { return (double)bytes / 1048576.0; }
 
 static void print_result(const struct options *o, const char *path, const struct ew_convert_summary *s) {
     if (o->common.json) {
-        json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "path", path,
-                                   "name", s->name, "architecture", s->architecture, "file_type", s->file_type, "pre",
-                                   s->pre, "file_bytes", (json_int_t)s->file_bytes, "n_params", (json_int_t)s->n_params,
-                                   "n_tensors", (json_int_t)s->n_tensors, "n_vocab", (json_int_t)s->n_vocab,
-                                   "n_fallback", (json_int_t)s->n_fallback, "n_ignored", (json_int_t)s->n_ignored,
-                                   "n_padded", (json_int_t)s->n_padded, "written", (int)!o->dry_run);
+        json_t *object =
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "path", path, "name",
+                      s->name, "architecture", s->architecture, "file_type", s->file_type, "pre", s->pre, "file_bytes",
+                      (json_int_t)s->file_bytes, "n_params", (json_int_t)s->n_params, "n_tensors",
+                      (json_int_t)s->n_tensors, "n_vocab", (json_int_t)s->n_vocab, "n_fallback",
+                      (json_int_t)s->n_fallback, "n_ignored", (json_int_t)s->n_ignored, "n_padded",
+                      (json_int_t)s->n_padded, "n_dropped", (json_int_t)s->n_dropped, "written", (int)!o->dry_run);
         json_dumpf(object, stdout, JSON_INDENT(1));
         putchar('\n');
         json_decref(object);
@@ -89,6 +90,8 @@ static void print_result(const struct options *o, const char *path, const struct
         printf("  %" PRIu32 " of them in F16 because their rows are no multiple of 32\n", s->n_fallback);
     if (s->n_ignored > 0)
         printf("  %" PRIu32 " stored tensors left out: they carry nothing of the text model's weights\n", s->n_ignored);
+    if (s->n_dropped > 0)
+        printf("  %" PRIu32 " added tokens have no row of the embedding and are left out\n", s->n_dropped);
     if (s->n_padded > 0) printf("  %" PRIu32 " rows of the embedding have no token\n", s->n_padded);
 }
 

@@ -214,7 +214,8 @@ static void summarise(const struct conversion *c, struct ew_convert_summary *out
                                        .n_vocab = c->vocabulary.n_tokens,
                                        .n_fallback = c->recipe.n_fallback,
                                        .n_ignored = c->recipe.n_ignored,
-                                       .n_padded = c->vocabulary.n_padded};
+                                       .n_padded = c->vocabulary.n_padded,
+                                       .n_dropped = c->vocabulary.n_dropped};
     for (uint32_t i = 0; i < c->recipe.n_tensors; i++)
         if (!c->recipe.tensors[i].values)
             out->n_params += c->recipe.tensors[i].n_stored * c->recipe.tensors[i].stored_len;

@@ -25,6 +25,7 @@ struct ew_convert_summary {
     uint32_t n_fallback; /* matrices in F16 because their rows are no multiple of the type's block */
     uint32_t n_ignored;  /* stored tensors that carry nothing of the model: masks, vision towers … */
     uint32_t n_padded;   /* rows of the embedding that no token has */
+    uint32_t n_dropped;  /* added tokens that have no row of the embedding */
 };
 
 /* Whether type is one of the names above, any case. */

@@ -86,6 +86,9 @@ const struct ew_family ew_family_gemma2 = {
 /* GGUF's gemma3 stands for five layers with a window, then one without, whose window layers rotate with base 10000. */
 static enum ew_status check_gemma3(struct ew_hf_config *c, struct ew_error *err) {
     double pattern = 6, base = 10000;
+    if (json_is_true(json_object_get(c->root, "use_bidirectional_attention")))
+        return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: use_bidirectional_attention: GGUF's gemma3 looks back only",
+                            c->path);
     const json_t *parameters = json_object_get(c->root, "rope_parameters");
     const json_t *sliding = json_object_get(json_object_get(parameters, "sliding_attention"), "rope_theta");
     enum ew_status status = ew_hf_config_number(c, "sliding_window_pattern|_sliding_window_pattern", 6, &pattern, err);

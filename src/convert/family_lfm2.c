@@ -66,6 +66,8 @@ static enum ew_status check(struct ew_hf_config *c, struct ew_error *err) {
         return ew_error_set(err, EW_ERR_FORMAT,
                             "%s: conv_L_cache %g, block_multiple_of %g, block_ffn_dim_multiplier %g make no sense",
                             c->path, taps, multiple, factor);
+    if (json_is_true(json_object_get(c->root, "conv_bias")))
+        return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: conv_bias: GGUF's lfm2 has convolutions without", c->path);
     c->n_conv_taps = (uint32_t)taps;
     if (json_is_false(json_object_get(c->root, "block_auto_adjust_ff_dim"))) return EW_OK;
     double width = floor(factor * floor(2.0 * c->n_ff / 3.0));

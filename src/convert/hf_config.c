@@ -119,7 +119,7 @@ enum ew_status ew_hf_config_read(const char *path, const json_t *root, const str
     c.n_head_kv = read_u32(&r, "num_key_value_heads", defaults->n_head_kv ? defaults->n_head_kv : c.n_head, MAX_HEADS);
     uint32_t usual = c.n_embd / c.n_head;
     c.head_dim = read_u32(&r, "head_dim", defaults->head_dim ? defaults->head_dim : usual ? usual : 1, MAX_WIDTH);
-    c.n_ff = read_u32(&r, "intermediate_size|n_inner|block_ff_dim", 4 * c.n_embd, MAX_WIDTH);
+    c.n_ff = read_u32(&r, "block_ff_dim|intermediate_size|n_inner", 4 * c.n_embd, MAX_WIDTH);
     c.n_vocab = read_u32(&r, "vocab_size", defaults->n_vocab, MAX_VOCAB);
     c.n_ctx = read_u32(&r, "max_position_embeddings|n_positions", defaults->n_ctx, MAX_CONTEXT);
     c.norm_eps =

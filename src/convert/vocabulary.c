@@ -120,9 +120,14 @@ int64_t ew_vocabulary_find(const struct ew_vocabulary *v, const char *text) {
 }
 
 enum ew_status ew_vocabulary_fit(struct ew_vocabulary *v, const char *source, uint32_t n_vocab, struct ew_error *err) {
-    if (v->n_tokens > n_vocab)
-        return ew_error_set(err, EW_ERR_FORMAT, "%s: token ids up to %u, but the model has an embedding for %u", source,
-                            v->n_tokens - 1, n_vocab);
+    for (; v->n_tokens > n_vocab; v->n_tokens--) {
+        struct ew_vocabulary_token *last = &v->tokens[v->n_tokens - 1];
+        if (last->text && last->type != EW_TOKEN_CONTROL && last->type != EW_TOKEN_USER_DEFINED)
+            return ew_error_set(err, EW_ERR_FORMAT, "%s: token ids up to %u, but the model has an embedding for %u",
+                                source, v->n_tokens - 1, n_vocab);
+        v->n_dropped += last->text != NULL;
+        free(last->text);
+    }
     for (uint32_t id = 0; id < n_vocab; id++) {
         char text[24];
         if (id < v->n_tokens && v->tokens[id].text) continue;

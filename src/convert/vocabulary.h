@@ -35,7 +35,8 @@ struct ew_vocabulary {
     enum ew_said add_bos, add_eos, add_space_prefix;
     struct ew_chat_template *templates;
     uint32_t n_templates;
-    uint32_t n_padded; /* rows of the embedding without a token of their own */
+    uint32_t n_padded;  /* rows of the embedding without a token of their own */
+    uint32_t n_dropped; /* added tokens beyond the embedding */
 };
 
 /* Starts empty. */
@@ -56,7 +57,8 @@ enum ew_status ew_vocabulary_add_template(struct ew_vocabulary *vocabulary, cons
 /* The id of a text, -1 when there is none. Special tokens are found before others of the same text. */
 int64_t ew_vocabulary_find(const struct ew_vocabulary *vocabulary, const char *text);
 
-/* Makes the vocabulary n_vocab tokens long: ids without a token get "[PADid]". FORMAT where it is longer. */
+/* Makes the vocabulary n_vocab tokens long: ids without a token get "[PADid]", and added tokens beyond are dropped
+ * (Gemma 3 1B lists one for images). FORMAT where other tokens are beyond. */
 enum ew_status ew_vocabulary_fit(struct ew_vocabulary *vocabulary, const char *source, uint32_t n_vocab,
                                  struct ew_error *err);
 

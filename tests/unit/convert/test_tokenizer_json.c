@@ -90,11 +90,28 @@ static void a_byte_level_file_is_read(void **state) {
     assert_string_equal(v.tokens[4].text, "[PAD4]");
     assert_int_equal(v.tokens[6].type, EW_TOKEN_UNUSED);
     assert_int_equal(v.n_padded, 2);
-    assert_int_equal(ew_vocabulary_fit(&v, "t", 5, &err), EW_ERR_FORMAT);
+    assert_int_equal(ew_vocabulary_fit(&v, "t", 6, &err), EW_ERR_FORMAT); /* [PAD6] is no added token */
     assert_int_equal(ew_vocabulary_find(&v, "<tool>"), 5);
     assert_int_equal(ew_vocabulary_find(&v, "nothing"), -1);
     ew_vocabulary_free(&v);
     json_decref(root);
+}
+
+/* Gemma 3 1B lists a token for images that its embedding has no row for. */
+static void added_tokens_beyond_the_embedding_are_dropped(void **state) {
+    (void)state;
+    struct ew_vocabulary v;
+    struct ew_error err = {0};
+    ew_vocabulary_init(&v, EW_VOCABULARY_SPM);
+    assert_int_equal(ew_vocabulary_set(&v, "t", 0, "a", 1, 0, EW_TOKEN_NORMAL, &err), EW_OK);
+    assert_int_equal(ew_vocabulary_set(&v, "t", 1, "b", 1, 0, EW_TOKEN_NORMAL, &err), EW_OK);
+    assert_int_equal(ew_vocabulary_set(&v, "t", 3, "<image>", 7, 0, EW_TOKEN_CONTROL, &err), EW_OK);
+    assert_int_equal(ew_vocabulary_fit(&v, "t", 2, &err), EW_OK);
+    assert_int_equal(v.n_tokens, 2);
+    assert_int_equal(v.n_dropped, 1);
+    assert_int_equal(ew_vocabulary_fit(&v, "t", 1, &err), EW_ERR_FORMAT);
+    assert_non_null(strstr(err.message, "embedding for 1"));
+    ew_vocabulary_free(&v);
 }
 
 /* "ab" is the first result, "abc" the second though a third merge gives it again, "bc" the third. */
@@ -150,8 +167,11 @@ static void what_does_not_fit_is_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(patterns_have_names),        cmocka_unit_test(other_patterns_have_none),
-        cmocka_unit_test(a_byte_level_file_is_read),  cmocka_unit_test(scores_follow_from_the_merges),
+        cmocka_unit_test(patterns_have_names),
+        cmocka_unit_test(other_patterns_have_none),
+        cmocka_unit_test(added_tokens_beyond_the_embedding_are_dropped),
+        cmocka_unit_test(a_byte_level_file_is_read),
+        cmocka_unit_test(scores_follow_from_the_merges),
         cmocka_unit_test(what_does_not_fit_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
