@@ -67,7 +67,10 @@ static void parse_with(const struct argp *argp, int argc, char **argv, unsigned 
                        void *input) {
     *common = (struct ew_cli_common){.cpu_mask = ew_cpu_features(), .root = ""};
     argp_err_exit_status = EW_EXIT_USAGE;
-    argp_parse(argp, argc, argv, flags, NULL, input);
+    int failed = argp_parse(argp, argc, argv, flags, NULL, input);
+    if (!failed) return;
+    fprintf(stderr, "edgewise: cannot read the command line: %s\n", strerror(failed));
+    exit(EW_EXIT_FAILED);
 }
 
 void ew_cli_parse(const struct argp *argp, int argc, char **argv, struct ew_cli_common *common, void *input) {

@@ -20,9 +20,8 @@ enum ew_status ew_folder_json_parse(const char *name, const void *data, size_t s
     json_error_t where = {0};
     json_t *root = size > 0 ? json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &where) : NULL;
     if (!root && size == 0) return ew_error_set(err, EW_ERR_FORMAT, "%s: is empty", name);
-    if (!root)
-        return ew_error_set(err, json_error_code(&where) == json_error_out_of_memory ? EW_ERR_MEMORY : EW_ERR_FORMAT,
-                            "%s: line %d: %s", name, where.line, where.text);
+    if (!root && where.line < 0) return ew_error_set(err, EW_ERR_MEMORY, "%s: no memory to read it", name);
+    if (!root) return ew_error_set(err, EW_ERR_FORMAT, "%s: line %d: %s", name, where.line, where.text);
     if (!json_is_object(root)) {
         json_decref(root);
         return ew_error_set(err, EW_ERR_FORMAT, "%s: is not a JSON object", name);

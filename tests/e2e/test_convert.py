@@ -177,18 +177,17 @@ class Types(ConvertCase):
         self.assertEqual(gguf.keys["phi3.rope.scaling.original_context_length"], 64)
         self.assertEqual(gguf.keys["phi3.attention.sliding_window"], 2047)
 
-    def test_memory_does_not_grow_with_the_model(self):
-        if is_instrumented():
-            self.skipTest("skipped: sanitizers take memory of their own")
+    def make_wide(self):
+        """A folder with 192 MiB of zeros: three matrices of 64 MiB, which take no room on the disk."""
         theirs = Gguf(os.path.join(SHARED, "conformance", "llama-64-f32.gguf"))
         config, weights = hf_folder.folder_of(theirs)
         os.mkdir(self.path("m"))
         hf_folder.write_tokenizer(self.path("m"), theirs)
-        wide = 1 << 18  # 64 x 262144 three times: 192 MiB of zeros
+        wide = 1 << 18
         config["intermediate_size"], config["num_hidden_layers"] = wide, 1
         self.write("m/config.json", json.dumps(config))
         table, at = {}, 0
-        for name, (shape, rows) in weights.items():
+        for name, (shape, _) in weights.items():
             if "layers.1" in name:
                 continue
             shape = [wide if s == 160 else s for s in shape]
@@ -199,13 +198,30 @@ class Types(ConvertCase):
         with open(self.path("m/model.safetensors"), "wb") as f:
             f.write(struct.pack("<Q", len(text)) + text)
             f.truncate(8 + len(text) + at)
-        child = subprocess.Popen([PROGRAM, "convert", self.path("m"), "-t", "q8_0", "-o", self.path("m.gguf")],
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def start(self):
+        self.make_wide()
+        return subprocess.Popen([PROGRAM, "convert", self.path("m"), "-t", "q8_0", "-o", self.path("m.gguf")],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    @unittest.skipIf(is_instrumented(), "skipped: sanitizers take memory of their own")
+    def test_memory_does_not_grow_with_the_model(self):
+        child = self.start()
         _, status, usage = os.wait4(child.pid, 0)
         child.stderr.close()
         child.returncode = os.waitstatus_to_exitcode(status)
         self.assertEqual(child.returncode, 0)
         self.assertLess(usage.ru_maxrss, 48 << 10)  # KiB; one matrix alone is 64 MiB
+
+    def test_interrupted_it_leaves_nothing(self):
+        child = self.start()
+        while child.poll() is None and not [n for n in os.listdir(self.folder) if n.endswith(".partial")]:
+            time.sleep(0.002)
+        child.send_signal(signal.SIGINT)
+        _, message = child.communicate()
+        self.assertEqual(child.returncode, 1, message)
+        self.assertIn("stopped", message)
+        self.assertEqual(os.listdir(self.folder), ["m"])
 
 
 @needs_models
