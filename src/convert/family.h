@@ -117,45 +117,34 @@ extern const struct ew_family ew_family_llama, ew_family_mixtral, ew_family_gran
 /* llama2.c's own files: the numbers of a header instead of a config.json. */
 extern const struct ew_family ew_family_llama2c;
 
-/* Rules that several families share: a gated feed-forward (under Meta's own names, too), and the four matrices of
- * attention. */
-#define EW_RULES_GATED_FFN                                                                                             \
-    {.from = "mlp.gate_proj", .to = "ffn_gate", .out = EW_FF, .in = EW_EMBD},                                          \
-        {.from = "mlp.up_proj", .to = "ffn_up", .out = EW_FF, .in = EW_EMBD}, {                                        \
-        .from = "mlp.down_proj", .to = "ffn_down", .out = EW_EMBD, .in = EW_FF                                         \
-    }
-#define EW_RULES_META_FFN                                                                                              \
-    {.from = "feed_forward.w1", .to = "ffn_gate", .out = EW_FF, .in = EW_EMBD},                                        \
-        {.from = "feed_forward.w3", .to = "ffn_up", .out = EW_FF, .in = EW_EMBD}, {                                    \
-        .from = "feed_forward.w2", .to = "ffn_down", .out = EW_EMBD, .in = EW_FF                                       \
-    }
-#define EW_RULES_ATTENTION(row_order)                                                                                  \
-    {.from = "self_attn.q_proj", .to = "attn_q", .out = EW_Q, .in = EW_EMBD, .order = (row_order)},                    \
-        {.from = "self_attn.k_proj", .to = "attn_k", .out = EW_KV, .in = EW_EMBD, .order = (row_order)},               \
-        {.from = "self_attn.v_proj", .to = "attn_v", .out = EW_KV, .in = EW_EMBD}, {                                   \
-        .from = "self_attn.o_proj", .to = "attn_output", .out = EW_EMBD, .in = EW_Q                                    \
-    }
-#define EW_RULES_NORM_BEFORE                                                                                           \
-    {.from = "input_layernorm", .to = "attn_norm", .out = EW_EMBD}, {                                                  \
-        .from = "post_attention_layernorm", .to = "ffn_norm", .out = EW_EMBD                                           \
-    }
-#define EW_RULES_ENDS(norm)                                                                                            \
-    {.from = "embed_tokens",                                                                                           \
-     .to = "token_embd",                                                                                               \
-     .out = EW_VOCAB,                                                                                                  \
-     .in = EW_EMBD,                                                                                                    \
-     .flags = EW_RULE_MODEL | EW_RULE_EMBEDDING},                                                                      \
-        {.from = (norm), .to = "output_norm", .out = EW_EMBD, .flags = EW_RULE_MODEL}, {                               \
-        .from = "lm_head", .to = "output", .out = EW_VOCAB, .in = EW_EMBD, .flags = EW_RULE_OUTPUT                     \
-    }
-#define EW_QK_NORM(from_q, from_k, width_q, width_k)                                                                   \
-    {.from = (from_q), .to = "attn_q_norm", .out = (width_q)}, {                                                       \
-        .from = (from_k), .to = "attn_k_norm", .out = (width_k)                                                        \
-    }
-#define EW_RULES(list) .rules = (list), .n_rules = sizeof(list) / sizeof *(list)
-#define EW_ROOTS_HF                                                                                                    \
+/* Rules in short, and those that several families share: attention's four matrices, a gated feed-forward (under Meta's
+ * own names, too), the two ends of a model. */
+#define EW_MATRIX(from_name, to_name, rows, columns, row_order, rule_flags)                                            \
     {                                                                                                                  \
-        { "model.", "" }                                                                                               \
+        .from = (from_name), .to = (to_name), .out = (rows), .in = (columns), .order = (row_order),                    \
+        .flags = (rule_flags)                                                                                          \
     }
+#define EW_VECTOR(from_name, to_name, rows, rule_flags)                                                                \
+    { .from = (from_name), .to = (to_name), .out = (rows), .flags = (rule_flags) }
+#define EW_RULES_GATED_FFN                                                                                             \
+    EW_MATRIX("mlp.gate_proj", "ffn_gate", EW_FF, EW_EMBD, EW_ROWS_STORED, 0),                                         \
+        EW_MATRIX("mlp.up_proj", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_STORED, 0),                                         \
+        EW_MATRIX("mlp.down_proj", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0)
+#define EW_RULES_META_FFN                                                                                              \
+    EW_MATRIX("feed_forward.w1", "ffn_gate", EW_FF, EW_EMBD, EW_ROWS_STORED, 0),                                       \
+        EW_MATRIX("feed_forward.w3", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_STORED, 0),                                     \
+        EW_MATRIX("feed_forward.w2", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0)
+#define EW_RULES_ATTENTION(row_order)                                                                                  \
+    EW_MATRIX("self_attn.q_proj", "attn_q", EW_Q, EW_EMBD, row_order, 0),                                              \
+        EW_MATRIX("self_attn.k_proj", "attn_k", EW_KV, EW_EMBD, row_order, 0),                                         \
+        EW_MATRIX("self_attn.v_proj", "attn_v", EW_KV, EW_EMBD, EW_ROWS_STORED, 0),                                    \
+        EW_MATRIX("self_attn.o_proj", "attn_output", EW_EMBD, EW_Q, EW_ROWS_STORED, 0)
+#define EW_RULES_NORM_BEFORE                                                                                           \
+    EW_VECTOR("input_layernorm", "attn_norm", EW_EMBD, 0), EW_VECTOR("post_attention_layernorm", "ffn_norm", EW_EMBD, 0)
+#define EW_RULES_ENDS(norm, norm_flags)                                                                                \
+    EW_MATRIX("embed_tokens", "token_embd", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_MODEL | EW_RULE_EMBEDDING),     \
+        EW_VECTOR(norm, "output_norm", EW_EMBD, EW_RULE_MODEL | (norm_flags)),                                         \
+        EW_MATRIX("lm_head", "output", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_OUTPUT)
+#define EW_RULES(list) .rules = (list), .n_rules = sizeof(list) / sizeof *(list)
 
 #endif

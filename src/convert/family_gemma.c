@@ -5,41 +5,33 @@
 #include "base/error.h"
 #include <math.h>
 
-#define NORM(from_name, to_name, width)                                                                                \
-    { .from = (from_name), .to = (to_name), .out = (width), .flags = EW_RULE_ADD_ONE }
-#define ENDS                                                                                                           \
-    {.from = "embed_tokens",                                                                                           \
-     .to = "token_embd",                                                                                               \
-     .out = EW_VOCAB,                                                                                                  \
-     .in = EW_EMBD,                                                                                                    \
-     .flags = EW_RULE_MODEL | EW_RULE_EMBEDDING},                                                                      \
-        {.from = "norm", .to = "output_norm", .out = EW_EMBD, .flags = EW_RULE_MODEL | EW_RULE_ADD_ONE}, {             \
-        .from = "lm_head", .to = "output", .out = EW_VOCAB, .in = EW_EMBD, .flags = EW_RULE_OUTPUT                     \
-    }
 #define NORMS_AROUND                                                                                                   \
-    NORM("input_layernorm", "attn_norm", EW_EMBD), NORM("post_attention_layernorm", "post_attention_norm", EW_EMBD),   \
-        NORM("pre_feedforward_layernorm", "ffn_norm", EW_EMBD),                                                        \
-        NORM("post_feedforward_layernorm", "post_ffw_norm", EW_EMBD)
+    EW_VECTOR("input_layernorm", "attn_norm", EW_EMBD, EW_RULE_ADD_ONE),                                               \
+        EW_VECTOR("post_attention_layernorm", "post_attention_norm", EW_EMBD, EW_RULE_ADD_ONE),                        \
+        EW_VECTOR("pre_feedforward_layernorm", "ffn_norm", EW_EMBD, EW_RULE_ADD_ONE),                                  \
+        EW_VECTOR("post_feedforward_layernorm", "post_ffw_norm", EW_EMBD, EW_RULE_ADD_ONE)
 
-static const struct ew_tensor_rule gemma[] = {ENDS, NORM("input_layernorm", "attn_norm", EW_EMBD),
-                                              NORM("post_attention_layernorm", "ffn_norm", EW_EMBD),
-                                              EW_RULES_ATTENTION(EW_ROWS_STORED), EW_RULES_GATED_FFN};
+static const struct ew_tensor_rule gemma[] = {
+    EW_RULES_ENDS("norm", EW_RULE_ADD_ONE), EW_VECTOR("input_layernorm", "attn_norm", EW_EMBD, EW_RULE_ADD_ONE),
+    EW_VECTOR("post_attention_layernorm", "ffn_norm", EW_EMBD, EW_RULE_ADD_ONE), EW_RULES_ATTENTION(EW_ROWS_STORED),
+    EW_RULES_GATED_FFN};
 
-static const struct ew_tensor_rule gemma2[] = {ENDS, NORMS_AROUND, EW_RULES_ATTENTION(EW_ROWS_STORED),
-                                               EW_RULES_GATED_FFN};
+static const struct ew_tensor_rule gemma2[] = {EW_RULES_ENDS("norm", EW_RULE_ADD_ONE), NORMS_AROUND,
+                                               EW_RULES_ATTENTION(EW_ROWS_STORED), EW_RULES_GATED_FFN};
 
-static const struct ew_tensor_rule gemma3[] = {ENDS,
-                                               NORMS_AROUND,
-                                               EW_RULES_ATTENTION(EW_ROWS_STORED),
-                                               NORM("self_attn.q_norm", "attn_q_norm", EW_HEAD_DIM),
-                                               NORM("self_attn.k_norm", "attn_k_norm", EW_HEAD_DIM),
-                                               EW_RULES_GATED_FFN};
+static const struct ew_tensor_rule gemma3[] = {
+    EW_RULES_ENDS("norm", EW_RULE_ADD_ONE),
+    NORMS_AROUND,
+    EW_RULES_ATTENTION(EW_ROWS_STORED),
+    EW_VECTOR("self_attn.q_norm", "attn_q_norm", EW_HEAD_DIM, EW_RULE_ADD_ONE),
+    EW_VECTOR("self_attn.k_norm", "attn_k_norm", EW_HEAD_DIM, EW_RULE_ADD_ONE),
+    EW_RULES_GATED_FFN};
 
 const struct ew_family ew_family_gemma = {
     .arch = "gemma",
     .model_types = "gemma ",
     .activations = "gelu gelu_pytorch_tanh ", /* files say gelu; the model was trained with the tanh form */
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(gemma),
     .defaults = {.head_dim = 256, .n_ctx = 8192, .n_vocab = 256000, .norm_eps = 1e-6, .rope_base = 10000},
@@ -57,9 +49,13 @@ static enum ew_status put_scale(const struct ew_hf_config *c, const char *arch, 
 }
 
 static enum ew_status put_gemma2(const struct ew_hf_config *c, struct ew_gguf_writer *writer, struct ew_error *err) {
+    static const char *const caps[] = {"attn_logit_softcapping", "final_logit_softcapping"};
     double attention = 50, final = 30, window = 4096;
-    enum ew_status status = ew_hf_config_number(c, "attn_logit_softcapping", attention, &attention, err);
-    if (status == EW_OK) status = ew_hf_config_number(c, "final_logit_softcapping", final, &final, err);
+    for (size_t i = 0; i < 2; i++) /* null takes the cap away; missing is the default */
+        if (json_is_null(json_object_get(c->root, caps[i])))
+            return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: %s: null; GGUF's gemma2 has that cap", c->path, caps[i]);
+    enum ew_status status = ew_hf_config_number(c, caps[0], attention, &attention, err);
+    if (status == EW_OK) status = ew_hf_config_number(c, caps[1], final, &final, err);
     if (status == EW_OK) status = ew_hf_config_number(c, "sliding_window", window, &window, err);
     if (status != EW_OK) return status;
     if (!(window >= 1 && window <= UINT32_MAX))
@@ -74,7 +70,7 @@ const struct ew_family ew_family_gemma2 = {
     .arch = "gemma2",
     .model_types = "gemma2 ",
     .activations = "gelu gelu_pytorch_tanh ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(gemma2),
     .defaults = {.head_dim = 256, .n_ctx = 8192, .n_vocab = 256000, .norm_eps = 1e-6, .rope_base = 10000},

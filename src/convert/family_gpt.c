@@ -5,16 +5,16 @@
 #include "base/error.h"
 
 static const struct ew_tensor_rule gpt2[] = {
-    {"wte", "token_embd", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_MODEL | EW_RULE_EMBEDDING, EW_NONE},
-    {"wpe", "position_embd", EW_CONTEXT, EW_EMBD, EW_ROWS_STORED, EW_RULE_MODEL | EW_RULE_KEEP_F32, EW_NONE},
-    {"ln_f", "output_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, EW_RULE_MODEL, EW_NONE},
-    {"lm_head", "output", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_OUTPUT, EW_NONE},
-    {"ln_1", "attn_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, 0, EW_NONE},
-    {"attn.c_attn", "attn_qkv", EW_QKV, EW_EMBD, EW_ROWS_COLUMNS, 0, EW_NONE},
-    {"attn.c_proj", "attn_output", EW_EMBD, EW_Q, EW_ROWS_COLUMNS, 0, EW_NONE},
-    {"ln_2", "ffn_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, 0, EW_NONE},
-    {"mlp.c_fc", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_COLUMNS, 0, EW_NONE},
-    {"mlp.c_proj", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_COLUMNS, 0, EW_NONE},
+    EW_MATRIX("wte", "token_embd", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_MODEL | EW_RULE_EMBEDDING),
+    EW_MATRIX("wpe", "position_embd", EW_CONTEXT, EW_EMBD, EW_ROWS_STORED, EW_RULE_MODEL | EW_RULE_KEEP_F32),
+    EW_VECTOR("ln_f", "output_norm", EW_EMBD, EW_RULE_MODEL),
+    EW_MATRIX("lm_head", "output", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_OUTPUT),
+    EW_VECTOR("ln_1", "attn_norm", EW_EMBD, 0),
+    EW_MATRIX("attn.c_attn", "attn_qkv", EW_QKV, EW_EMBD, EW_ROWS_COLUMNS, 0),
+    EW_MATRIX("attn.c_proj", "attn_output", EW_EMBD, EW_Q, EW_ROWS_COLUMNS, 0),
+    EW_VECTOR("ln_2", "ffn_norm", EW_EMBD, 0),
+    EW_MATRIX("mlp.c_fc", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_COLUMNS, 0),
+    EW_MATRIX("mlp.c_proj", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_COLUMNS, 0),
 };
 
 static const char *const masks[] = {
@@ -44,14 +44,14 @@ const struct ew_family ew_family_gpt2 = {
 /* ---- GPT-NeoX ---- */
 
 static const struct ew_tensor_rule gptneox[] = {
-    {"embed_in", "token_embd", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_MODEL, EW_NONE},
-    {"final_layer_norm", "output_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, EW_RULE_MODEL, EW_NONE},
-    {"embed_out", "output", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_OUTPUT, EW_NONE},
+    EW_MATRIX("embed_in", "token_embd", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_MODEL),
+    EW_VECTOR("final_layer_norm", "output_norm", EW_EMBD, EW_RULE_MODEL),
+    EW_MATRIX("embed_out", "output", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_OUTPUT),
     EW_RULES_NORM_BEFORE,
-    {"attention.query_key_value", "attn_qkv", EW_QKV, EW_EMBD, EW_ROWS_NEOX_QKV, 0, EW_NONE},
-    {"attention.dense", "attn_output", EW_EMBD, EW_Q, EW_ROWS_STORED, 0, EW_NONE},
-    {"mlp.dense_h_to_4h", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
-    {"mlp.dense_4h_to_h", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0, EW_NONE},
+    EW_MATRIX("attention.query_key_value", "attn_qkv", EW_QKV, EW_EMBD, EW_ROWS_NEOX_QKV, 0),
+    EW_MATRIX("attention.dense", "attn_output", EW_EMBD, EW_Q, EW_ROWS_STORED, 0),
+    EW_MATRIX("mlp.dense_h_to_4h", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_STORED, 0),
+    EW_MATRIX("mlp.dense_4h_to_h", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0),
 };
 
 static enum ew_status put_gptneox(const struct ew_hf_config *c, struct ew_gguf_writer *writer, struct ew_error *err) {
@@ -77,18 +77,18 @@ const struct ew_family ew_family_gptneox = {
 /* ---- StarCoder2 ---- */
 
 static const struct ew_tensor_rule starcoder2[] = {
-    EW_RULES_ENDS("norm"),
+    EW_RULES_ENDS("norm", 0),
     EW_RULES_NORM_BEFORE,
     EW_RULES_ATTENTION(EW_ROWS_STORED),
-    {"mlp.c_fc", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
-    {"mlp.c_proj", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0, EW_NONE},
+    EW_MATRIX("mlp.c_fc", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_STORED, 0),
+    EW_MATRIX("mlp.c_proj", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0),
 };
 
 const struct ew_family ew_family_starcoder2 = {
     .arch = "starcoder2",
     .model_types = "starcoder2 ",
     .activations = "gelu_new gelu_pytorch_tanh ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(starcoder2),
     .defaults = {.n_head_kv = 2, .n_ctx = 4096, .norm_eps = 1e-5, .rope_base = 10000},

@@ -7,14 +7,14 @@
 
 static const char *const ignored[] = {"*.rotary_emb.inv_freq", NULL};
 
-static const struct ew_tensor_rule dense[] = {EW_RULES_ENDS("norm"), EW_RULES_NORM_BEFORE,
+static const struct ew_tensor_rule dense[] = {EW_RULES_ENDS("norm", 0), EW_RULES_NORM_BEFORE,
                                               EW_RULES_ATTENTION(EW_ROWS_PAIRED), EW_RULES_GATED_FFN};
 
 static const struct ew_tensor_rule mixture[] = {
-    EW_RULES_ENDS("norm"),
+    EW_RULES_ENDS("norm", 0),
     EW_RULES_NORM_BEFORE,
     EW_RULES_ATTENTION(EW_ROWS_PAIRED),
-    {"block_sparse_moe.gate", "ffn_gate_inp", EW_EXPERT, EW_EMBD, EW_ROWS_STORED, EW_RULE_KEEP_F32, EW_NONE},
+    EW_MATRIX("block_sparse_moe.gate", "ffn_gate_inp", EW_EXPERT, EW_EMBD, EW_ROWS_STORED, EW_RULE_KEEP_F32),
     {"block_sparse_moe.experts.%.w1", "ffn_gate_exps", EW_FF, EW_EMBD, EW_ROWS_STORED, 0, EW_EXPERT},
     {"block_sparse_moe.experts.%.w2", "ffn_down_exps", EW_EMBD, EW_FF, EW_ROWS_STORED, 0, EW_EXPERT},
     {"block_sparse_moe.experts.%.w3", "ffn_up_exps", EW_FF, EW_EMBD, EW_ROWS_STORED, 0, EW_EXPERT},
@@ -24,7 +24,7 @@ const struct ew_family ew_family_llama = {
     .arch = "llama",
     .model_types = "llama mistral ",
     .activations = "silu ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(dense),
     .ignored = ignored,
@@ -40,7 +40,7 @@ const struct ew_family ew_family_mixtral = {
     .arch = "llama",
     .model_types = "mixtral ",
     .activations = "silu ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(mixture),
     .ignored = ignored,
@@ -65,7 +65,7 @@ const struct ew_family ew_family_granite = {
     .arch = "granite",
     .model_types = "granite ",
     .activations = "silu ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(dense),
     .ignored = ignored,
@@ -96,7 +96,7 @@ const struct ew_family ew_family_smollm3 = {
     .arch = "smollm3",
     .model_types = "smollm3 ",
     .activations = "silu ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(dense),
     .ignored = ignored,
@@ -107,15 +107,15 @@ const struct ew_family ew_family_smollm3 = {
 /* ---- llama2.c: Meta's names, pairs adjacent as they are ---- */
 
 static const struct ew_tensor_rule llama2c[] = {
-    {"tok_embeddings", "token_embd", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_MODEL, EW_NONE},
-    {"norm", "output_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, EW_RULE_MODEL, EW_NONE},
-    {"output", "output", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_OUTPUT, EW_NONE},
-    {"attention_norm", "attn_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, 0, EW_NONE},
-    {"attention.wq", "attn_q", EW_Q, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
-    {"attention.wk", "attn_k", EW_KV, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
-    {"attention.wv", "attn_v", EW_KV, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
-    {"attention.wo", "attn_output", EW_EMBD, EW_Q, EW_ROWS_STORED, 0, EW_NONE},
-    {"ffn_norm", "ffn_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, 0, EW_NONE},
+    EW_MATRIX("tok_embeddings", "token_embd", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_MODEL),
+    EW_VECTOR("norm", "output_norm", EW_EMBD, EW_RULE_MODEL),
+    EW_MATRIX("output", "output", EW_VOCAB, EW_EMBD, EW_ROWS_STORED, EW_RULE_OUTPUT),
+    EW_VECTOR("attention_norm", "attn_norm", EW_EMBD, 0),
+    EW_MATRIX("attention.wq", "attn_q", EW_Q, EW_EMBD, EW_ROWS_STORED, 0),
+    EW_MATRIX("attention.wk", "attn_k", EW_KV, EW_EMBD, EW_ROWS_STORED, 0),
+    EW_MATRIX("attention.wv", "attn_v", EW_KV, EW_EMBD, EW_ROWS_STORED, 0),
+    EW_MATRIX("attention.wo", "attn_output", EW_EMBD, EW_Q, EW_ROWS_STORED, 0),
+    EW_VECTOR("ffn_norm", "ffn_norm", EW_EMBD, 0),
     EW_RULES_META_FFN,
 };
 

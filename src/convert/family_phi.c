@@ -8,12 +8,12 @@
 #include <string.h>
 
 static const struct ew_tensor_rule phi2[] = {
-    EW_RULES_ENDS("final_layernorm"),
-    {"input_layernorm", "attn_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, 0, EW_NONE},
-    {"self_attn.q_proj|self_attn.k_proj|self_attn.v_proj", "attn_qkv", EW_QKV, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
-    {"self_attn.dense", "attn_output", EW_EMBD, EW_Q, EW_ROWS_STORED, 0, EW_NONE},
-    {"mlp.fc1", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
-    {"mlp.fc2", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0, EW_NONE},
+    EW_RULES_ENDS("final_layernorm", 0),
+    EW_VECTOR("input_layernorm", "attn_norm", EW_EMBD, 0),
+    EW_MATRIX("self_attn.q_proj|self_attn.k_proj|self_attn.v_proj", "attn_qkv", EW_QKV, EW_EMBD, EW_ROWS_STORED, 0),
+    EW_MATRIX("self_attn.dense", "attn_output", EW_EMBD, EW_Q, EW_ROWS_STORED, 0),
+    EW_MATRIX("mlp.fc1", "ffn_up", EW_FF, EW_EMBD, EW_ROWS_STORED, 0),
+    EW_MATRIX("mlp.fc2", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0),
 };
 
 static enum ew_status check_phi2(struct ew_hf_config *c, struct ew_error *err) {
@@ -25,7 +25,7 @@ const struct ew_family ew_family_phi2 = {
     .arch = "phi2",
     .model_types = "phi ",
     .activations = "gelu_new gelu_pytorch_tanh ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(phi2),
     .defaults = {.n_ctx = 2048, .norm_eps = 1e-5, .rope_base = 10000, .rotary_share = 0.5},
@@ -36,12 +36,12 @@ const struct ew_family ew_family_phi2 = {
 /* ---- Phi-3 ---- */
 
 static const struct ew_tensor_rule phi3[] = {
-    EW_RULES_ENDS("norm"),
+    EW_RULES_ENDS("norm", 0),
     EW_RULES_NORM_BEFORE,
-    {"self_attn.qkv_proj", "attn_qkv", EW_QKV, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE},
-    {"self_attn.o_proj", "attn_output", EW_EMBD, EW_Q, EW_ROWS_STORED, 0, EW_NONE},
-    {"mlp.gate_up_proj", "ffn_up", EW_TWO_FF, EW_EMBD, EW_ROWS_STORED, 0, EW_NONE}, /* gate first, as GGUF wants it */
-    {"mlp.down_proj", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0, EW_NONE},
+    EW_MATRIX("self_attn.qkv_proj", "attn_qkv", EW_QKV, EW_EMBD, EW_ROWS_STORED, 0),
+    EW_MATRIX("self_attn.o_proj", "attn_output", EW_EMBD, EW_Q, EW_ROWS_STORED, 0),
+    EW_MATRIX("mlp.gate_up_proj", "ffn_up", EW_TWO_FF, EW_EMBD, EW_ROWS_STORED, 0), /* gate first, as GGUF wants it */
+    EW_MATRIX("mlp.down_proj", "ffn_down", EW_EMBD, EW_FF, EW_ROWS_STORED, 0),
 };
 
 /* Attention's factor for contexts longer than the original: sqrt(1 + ln(scale) / ln(original)).
@@ -72,7 +72,7 @@ const struct ew_family ew_family_phi3 = {
     .arch = "phi3",
     .model_types = "phi3 ",
     .activations = "silu ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(phi3),
     .defaults = {.n_ctx = 4096, .norm_eps = 1e-5, .rope_base = 10000},

@@ -6,19 +6,23 @@
 #include "base/error.h"
 #include "convert/folder_json.h"
 
-static const struct ew_tensor_rule qwen2[] = {EW_RULES_ENDS("norm"), EW_RULES_NORM_BEFORE,
+static const struct ew_tensor_rule qwen2[] = {EW_RULES_ENDS("norm", 0), EW_RULES_NORM_BEFORE,
                                               EW_RULES_ATTENTION(EW_ROWS_STORED), EW_RULES_GATED_FFN};
 
-static const struct ew_tensor_rule qwen3[] = {
-    EW_RULES_ENDS("norm"), EW_RULES_NORM_BEFORE, EW_RULES_ATTENTION(EW_ROWS_STORED),
-    EW_QK_NORM("self_attn.q_norm", "self_attn.k_norm", EW_HEAD_DIM, EW_HEAD_DIM), EW_RULES_GATED_FFN};
+static const struct ew_tensor_rule qwen3[] = {EW_RULES_ENDS("norm", 0),
+                                              EW_RULES_NORM_BEFORE,
+                                              EW_RULES_ATTENTION(EW_ROWS_STORED),
+                                              EW_VECTOR("self_attn.q_norm", "attn_q_norm", EW_HEAD_DIM, 0),
+                                              EW_VECTOR("self_attn.k_norm", "attn_k_norm", EW_HEAD_DIM, 0),
+                                              EW_RULES_GATED_FFN};
 
 static const struct ew_tensor_rule qwen3moe[] = {
-    EW_RULES_ENDS("norm"),
+    EW_RULES_ENDS("norm", 0),
     EW_RULES_NORM_BEFORE,
     EW_RULES_ATTENTION(EW_ROWS_STORED),
-    EW_QK_NORM("self_attn.q_norm", "self_attn.k_norm", EW_HEAD_DIM, EW_HEAD_DIM),
-    {"mlp.gate", "ffn_gate_inp", EW_EXPERT, EW_EMBD, EW_ROWS_STORED, EW_RULE_KEEP_F32, EW_NONE},
+    EW_VECTOR("self_attn.q_norm", "attn_q_norm", EW_HEAD_DIM, 0),
+    EW_VECTOR("self_attn.k_norm", "attn_k_norm", EW_HEAD_DIM, 0),
+    EW_MATRIX("mlp.gate", "ffn_gate_inp", EW_EXPERT, EW_EMBD, EW_ROWS_STORED, EW_RULE_KEEP_F32),
     {"mlp.experts.%.gate_proj", "ffn_gate_exps", EW_FF_EXPERT, EW_EMBD, EW_ROWS_STORED, 0, EW_EXPERT},
     {"mlp.experts.%.down_proj", "ffn_down_exps", EW_EMBD, EW_FF_EXPERT, EW_ROWS_STORED, 0, EW_EXPERT},
     {"mlp.experts.%.up_proj", "ffn_up_exps", EW_FF_EXPERT, EW_EMBD, EW_ROWS_STORED, 0, EW_EXPERT},
@@ -28,7 +32,7 @@ const struct ew_family ew_family_qwen2 = {
     .arch = "qwen2",
     .model_types = "qwen2 ",
     .activations = "silu ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(qwen2),
     .defaults = {.n_ctx = 32768, .norm_eps = 1e-6, .rope_base = 10000},
@@ -38,7 +42,7 @@ const struct ew_family ew_family_qwen3 = {
     .arch = "qwen3",
     .model_types = "qwen3 ",
     .activations = "silu ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(qwen3),
     .defaults = {.head_dim = 128, .n_ctx = 32768, .norm_eps = 1e-6, .rope_base = 10000},
@@ -68,7 +72,7 @@ const struct ew_family ew_family_qwen3moe = {
     .arch = "qwen3moe",
     .model_types = "qwen3_moe ",
     .activations = "silu ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(qwen3moe),
     .defaults = {.head_dim = 128, .n_ctx = 32768, .norm_eps = 1e-6, .rope_base = 10000},

@@ -3,9 +3,9 @@
 #include "convert/family.h"
 
 static const struct ew_tensor_rule stablelm[] = {
-    EW_RULES_ENDS("norm"),
-    {"input_layernorm", "attn_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, 0, EW_NONE},
-    {"post_attention_layernorm", "ffn_norm", EW_EMBD, EW_NONE, EW_ROWS_STORED, EW_RULE_OPTIONAL, EW_NONE},
+    EW_RULES_ENDS("norm", 0),
+    EW_VECTOR("input_layernorm", "attn_norm", EW_EMBD, 0),
+    EW_VECTOR("post_attention_layernorm", "ffn_norm", EW_EMBD, EW_RULE_OPTIONAL),
     EW_RULES_ATTENTION(EW_ROWS_STORED),
     {"self_attn.q_layernorm.norms.%", "attn_q_norm", EW_HEAD_DIM, EW_NONE, EW_ROWS_STORED,
      EW_RULE_OPTIONAL | EW_RULE_KEEP_F32, EW_HEAD},
@@ -27,7 +27,7 @@ const struct ew_family ew_family_stablelm = {
     .arch = "stablelm",
     .model_types = "stablelm stablelm_epoch ",
     .activations = "silu ",
-    .roots = EW_ROOTS_HF,
+    .roots = {{"model.", ""}},
     .layers = "layers.",
     EW_RULES(stablelm),
     .ignored = ignored,

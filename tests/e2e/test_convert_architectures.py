@@ -189,6 +189,9 @@ class Variants(ScratchCase):
         self.refuse(self.make("mixtral", num_local_experts=5), "gate.weight", "4 x 64", "5 x 64")
         self.refuse(self.make("mixtral", lambda w: {k: v for k, v in w.items() if "0.block_sparse_moe.experts.2.w3" not in k}),
                     "experts.2.w3", "is missing")
+        self.refuse(self.make("gemma2", attn_logit_softcapping=None), "attn_logit_softcapping")
+        self.refuse(self.make("lfm2", conv_bias=True), "conv_bias")
+        self.refuse(self.make("gemma3", use_bidirectional_attention=True), "looks back")
         self.refuse(self.make("phi2", qk_layernorm=True), "qk_layernorm")
         self.refuse(self.make("llama", partial_rotary_factor=0.5), "rotates all")
         self.refuse(self.make("gptneox", num_key_value_heads=2), "KV heads")
