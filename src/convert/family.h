@@ -43,16 +43,17 @@ enum ew_row_order {
 
 enum ew_rule_flags {
     EW_RULE_MODEL = 1,    /* once in a model, not once a layer */
-    EW_RULE_OPTIONAL = 2, /* may be missing */
+    EW_RULE_SERIAL = 2,   /* not where the feed-forward runs beside attention */
     EW_RULE_ADD_ONE = 4,  /* stored less 1 */
     EW_RULE_KEEP_F32 = 8, /* small and sensitive: F32 whatever is asked for */
     EW_RULE_OUTPUT = 16,  /* the output matrix: stands outside the model's prefix, left out where it is the embedding */
     EW_RULE_EMBEDDING = 32, /* where tied, the file may hold it under the output matrix's name alone */
     EW_RULE_ATTENTION = 64, /* in layers with attention only */
-    EW_RULE_CONV = 128      /* in layers without */
+    EW_RULE_CONV = 128,     /* in layers without */
+    EW_RULE_QK_NORM = 256   /* where q and k are normed */
 };
 
-/* "NAME.weight", and "NAME.bias" where the file has it. */
+/* "NAME.weight", and "NAME.bias" where the file has it: in all layers or in none. */
 struct ew_tensor_rule {
     const char *from; /* within the model or a layer; several separated by '|' are put one after the other */
     const char *to;
@@ -87,9 +88,8 @@ struct ew_family {
     enum ew_status (*put)(const struct ew_hf_config *config, struct ew_gguf_writer *writer, struct ew_error *err);
 };
 
-/* The family of a model_type; NULL when none knows it. */
+/* The family of a model_type, NULL when none knows it; the i-th family, NULL at the end. */
 const struct ew_family *ew_family_find(const char *model_type);
-/* The i-th family, NULL at the end. */
 const struct ew_family *ew_family_at(size_t i);
 
 /* Width of the feed-forward in the output. */

@@ -18,6 +18,7 @@ struct ew_hf_config {
     uint32_t n_expert, n_expert_used, n_ff_expert; /* 0: dense */
     uint32_t n_conv_taps;                          /* 0: no convolutions */
     bool is_conv[EW_CONVERT_MAX_LAYERS];           /* layers without attention */
+    bool is_parallel, has_qk_norm;                 /* of StableLM, whose models differ in both */
     double norm_eps, rope_base;
     bool tied_said, tied; /* whether the output matrix is the embedding, where the file says so */
 };

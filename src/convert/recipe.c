@@ -58,6 +58,8 @@ static bool is_grouped(enum ew_row_order order) {
 
 /* ---- building ---- */
 
+enum { MAX_RULES = 32 };
+
 struct build {
     const char *source;
     const struct ew_family *family;
@@ -67,6 +69,7 @@ struct build {
     enum ew_convert_type type;
     struct ew_recipe *recipe;
     bool tied;
+    uint32_t n_of_rule[MAX_RULES][2]; /* outputs so far: weights, biases */
     struct ew_error *err;
 };
 
@@ -257,7 +260,7 @@ static enum ew_status add_output(struct build *b, const struct ew_tensor_rule *r
     enum ew_status status = collect(b, rule, layer, bias ? ".bias" : ".weight", &n_missing, missing, sizeof missing);
     if (status != EW_OK) return status;
     t->n_parts = b->recipe->n_parts - t->first_part;
-    if (t->n_parts == 0 && (bias || (rule->flags & EW_RULE_OPTIONAL))) {
+    if (t->n_parts == 0 && bias) {
         b->recipe->n_tensors--;
         return EW_OK;
     }
@@ -271,12 +274,15 @@ static enum ew_status add_output(struct build *b, const struct ew_tensor_rule *r
     t->add = rule->flags & EW_RULE_ADD_ONE ? 1.0f : 0.0f;
     if ((status = check_parts(b, rule, vector, t)) != EW_OK) return status;
     set_dims(b, rule, vector, t);
+    b->n_of_rule[rule - b->family->rules][bias]++;
     return EW_OK;
 }
 
 static enum ew_status add_rule(struct build *b, const struct ew_tensor_rule *rule, int32_t layer) {
     if (layer >= 0 && (rule->flags & EW_RULE_CONV) && !b->config->is_conv[layer]) return EW_OK;
     if (layer >= 0 && (rule->flags & EW_RULE_ATTENTION) && b->config->is_conv[layer]) return EW_OK;
+    if ((rule->flags & EW_RULE_SERIAL) && b->config->is_parallel) return EW_OK;
+    if ((rule->flags & EW_RULE_QK_NORM) && !b->config->has_qk_norm) return EW_OK;
     if ((rule->flags & EW_RULE_OUTPUT) && b->tied) {
         struct ew_stored_tensor *same = find_output(b);
         if (same) same->used = true;
@@ -330,6 +336,15 @@ static enum ew_status refuse_leftovers(struct build *b) {
     return EW_OK;
 }
 
+/* A bias that only some layers have is a damaged checkpoint, not a model. */
+static enum ew_status check_biases(const struct build *b) {
+    for (size_t i = 0; i < b->family->n_rules; i++)
+        if (b->n_of_rule[i][1] > 0 && b->n_of_rule[i][1] != b->n_of_rule[i][0])
+            return ew_error_set(b->err, EW_ERR_NOT_FOUND, "%s: %s.bias: %u of %u layers have it", b->source,
+                                b->family->rules[i].from, b->n_of_rule[i][1], b->n_of_rule[i][0]);
+    return EW_OK;
+}
+
 /* The layout whose first layer's names are there; the first layout where none is, for its message. */
 static const struct ew_name_root *find_root(const struct build *b) {
     for (size_t i = 0; i < sizeof b->family->roots / sizeof *b->family->roots && b->family->roots[i].model; i++) {
@@ -369,9 +384,11 @@ enum ew_status ew_recipe_build(const char *source, const struct ew_family *famil
                       .type = type,
                       .recipe = &recipe,
                       .err = err};
+    assert(family->n_rules <= MAX_RULES);
     b.root = find_root(&b);
     b.tied = config->tied_said ? config->tied : find_output(&b) == NULL;
     enum ew_status status = add_all(&b);
+    if (status == EW_OK) status = check_biases(&b);
     if (status == EW_OK) status = refuse_leftovers(&b);
     if (status == EW_OK)
         *out = recipe;

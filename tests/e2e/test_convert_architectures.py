@@ -168,7 +168,7 @@ class Variants(ScratchCase):
                     for i in range(2) for n in "qk" for h in range(4)}
             return rows | {k: v for k, v in weights.items() if "post_attention" not in k}
 
-        gguf, _ = self.convert(self.make("stablelm", change, use_parallel_residual=True))
+        gguf, _ = self.convert(self.make("stablelm", change, use_parallel_residual=True, qk_layernorm=True))
         dims, kind, data = gguf.tensors["blk.1.attn_k_norm.weight"]
         self.assertEqual((dims, kind), ([16, 4], 0))
         self.assertEqual(data, b"".join(bytes([1, h] * 32) for h in range(4)))
@@ -178,7 +178,10 @@ class Variants(ScratchCase):
         def without_one(weights):
             return {k: v for k, v in change(weights).items() if "k_layernorm.norms.2" not in k}
 
-        self.refuse(self.make("stablelm", without_one), "k_layernorm.norms.2", "is missing")
+        self.refuse(self.make("stablelm", without_one, use_parallel_residual=True, qk_layernorm=True),
+                    "k_layernorm.norms.2", "is missing")
+        self.refuse(self.make("stablelm", change, qk_layernorm=True), "post_attention_layernorm", "is missing")
+        self.refuse(self.make("stablelm", change, use_parallel_residual=True), "k_layernorm", "no place")
 
     def test_what_gguf_cannot_say_is_refused(self):
         self.refuse(self.make("smollm3", no_rope_layers=[1, 0, 1, 0]), "no_rope_layers[1]")
@@ -196,6 +199,10 @@ class Variants(ScratchCase):
         self.refuse(self.make("llama", partial_rotary_factor=0.5), "rotates all")
         self.refuse(self.make("gptneox", num_key_value_heads=2), "KV heads")
         self.refuse(self.make("gpt2", scale_attn_by_inverse_layer_idx=True), "scale_attn")
+
+    def test_a_bias_in_some_layers_only_is_refused(self):
+        self.refuse(self.make("qwen2", lambda w: {k: v for k, v in w.items() if "1.self_attn.k_proj.bias" not in k}),
+                    "self_attn.k_proj.bias", "1 of 2 layers")
 
     def test_layers_of_lfm2(self):
         """Width as transformers adjusts it: 2/3 of 143 is 95, rounded up to a multiple of 32 is 96."""
