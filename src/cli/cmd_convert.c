@@ -21,8 +21,7 @@ static const char doc[] =
     "Write a model as one GGUF file: from a Hugging Face folder (config.json, model.safetensors or its shards, "
     "tokenizer.json or tokenizer.model), or from a llama2.c checkpoint (.bin, with tokenizer.bin). Memory use does not "
     "depend on the model's size."
-    "\vExample:\n  edgewise convert SmolLM2-135M-Instruct --type q8_0\n  edgewise run -m "
-    "SmolLM2-135M-Instruct-q8_0.gguf "
+    "\vExample:\n  edgewise convert SmolLM2-135M-Instruct --type q8_0\n  edgewise run SmolLM2-135M-Instruct-q8_0.gguf "
     "-p \"Once upon a time\"\n\nTypes: auto (weights keep the 16-bit type they have), f32, f16, bf16, q8_0. Vectors "
     "and "
     "routers are F32 in all of them. What cannot be converted faithfully is refused, with the reason.";
