@@ -23,8 +23,7 @@ static const char doc[] =
     "depend on the model's size."
     "\vExample:\n  edgewise convert SmolLM2-135M-Instruct --type q8_0\n  edgewise run SmolLM2-135M-Instruct-q8_0.gguf "
     "-p \"Once upon a time\"\n\nTypes: auto (weights keep the 16-bit type they have), f32, f16, bf16, q8_0. Vectors "
-    "and "
-    "routers are F32 in all of them. What cannot be converted faithfully is refused, with the reason.";
+    "and routers are F32 in all of them. What cannot be converted faithfully is refused, with the reason.";
 
 static const struct argp_option arguments[] = {
     {"type", 't', "TYPE", 0, "Type of the weights: auto (default), f32, f16, bf16, q8_0", 0},
