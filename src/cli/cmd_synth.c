@@ -1,12 +1,12 @@
 /* edgewise synth: writes a model file of a well-known shape with random weights. */
 #include "cli/command.h"
+#include "cli/write_progress.h"
 #include "model/synth.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,19 +120,6 @@ static int list_table(void) {
 
 /* ---- writing ---- */
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number) {
-    (void)signal_number;
-    interrupted = 1;
-}
-
-static bool show_progress(void *context, uint64_t done, uint64_t total) {
-    const bool *terminal = context;
-    if (*terminal) fprintf(stderr, "\r%5.0f of %.0f MiB ", mib(done), mib(total));
-    return !interrupted;
-}
-
 /* A real model must not vanish under a synthetic one of the same name. */
 static enum ew_status check_target(const char *path, struct ew_error *err) {
     if (access(path, F_OK) != 0 || ew_synth_is_synthetic(path)) return EW_OK;
@@ -173,12 +160,9 @@ static int write_model(const struct options *o, const struct ew_synth_params *pa
         return EW_EXIT_OK;
     }
     if (check_target(path, &err) != EW_OK) return ew_cli_fail(&err);
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit is reported like a full disk */
+    ew_cli_write_begin();
     enum ew_status status = ew_synth_write(params, path, &summary, &err);
-    if (*(const bool *)params->context) fputs("\r                                \r", stderr);
+    ew_cli_write_end(*(const bool *)params->context);
     if (status != EW_OK) return ew_cli_fail(&err);
     print_result(o, params, path, &summary);
     return EW_EXIT_OK;
@@ -203,7 +187,7 @@ int ew_cmd_synth(int argc, char **argv) {
     if (o.list) return o.common.json ? list_json() : list_table();
     bool terminal = isatty(STDERR_FILENO) && !o.common.json;
     struct ew_synth_params params = {
-        .shape = ew_shape_find(o.shape), .seed = o.seed, .progress = show_progress, .context = &terminal};
+        .shape = ew_shape_find(o.shape), .seed = o.seed, .progress = ew_cli_write_show, .context = &terminal};
     if (!params.shape) {
         fprintf(stderr, "edgewise: shape `%s` is not known; edgewise synth --list shows those that are\n", o.shape);
         return EW_EXIT_USAGE;
