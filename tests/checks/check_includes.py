@@ -7,7 +7,7 @@ import re
 
 import source_tree
 
-ROOMS = ["base", "machine", "gguf", "quant", "token", "kernel", "plan", "model", "backend", "engine", "meter",
+ROOMS = ["base", "machine", "gguf", "quant", "token", "kernel", "plan", "model", "chat", "backend", "engine", "meter",
          "quality", "study", "store", "insight", "report", "serve", "cli"]
 INTERNALS = {"gguf", "quant", "kernel", "plan", "backend"}
 WALLS = [  # (rooms, what they must not include, rule)
