@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TEMPLATE_BYTES = 1 << 20, MAX_TOKEN_BYTES = 256, PROBE_STEPS = 1000000 };
+enum { MAX_TEMPLATE_BYTES = 1 << 20, MAX_TOKEN_BYTES = 256, PROBE_STEPS = 200000, PROBE_BYTES = 4 << 20 };
 
 static const char PLAIN[] =
     "{%- for message in messages %}"
@@ -149,7 +149,7 @@ static bool shows(const struct ew_chat_template *t, bool with_system, bool in_pa
         .n_messages = with_system ? 2 : 1,
         .add_generation_prompt = true,
         .variables = "{\"bos_token\": \"\", \"eos_token\": \"\"}",
-        .limits = {.steps = PROBE_STEPS},
+        .limits = {.steps = PROBE_STEPS, .memory_bytes = PROBE_BYTES},
     };
     struct rendering r = {.template = t, .request = &request, .wants_parts = in_parts};
     if (render(&r, NULL) != EW_OK) return false;

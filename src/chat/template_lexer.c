@@ -239,9 +239,8 @@ static void lex_string(struct lexer *x) {
         while (x->at < x->size && x->text[x->at] != quote && x->text[x->at] != '\\')
             x->line += x->text[x->at++] == '\n';
         ew_chat_write(&b, x->text + from, x->at - from);
-        if (x->size - x->at < 2 || x->text[x->at] != '\\') continue;
-        x->at++;
-        lex_escape(x, &b);
+        if (x->at == x->size || x->text[x->at] == quote) break;
+        if (++x->at < x->size) lex_escape(x, &b);
     }
     if (x->at >= x->size) ew_chat_fail(x->m, EW_ERR_FORMAT, "the string has no end (%c)", quote);
     x->at++;

@@ -131,6 +131,7 @@ static void errors_name_line_thing_and_rule(void **state) {
                  "t: line 1: the template refuses: roles must alternate");
     assert_fails("{% macro f(a) %}{{ 1 + a }}{% endmacro %}\n{{ f('x') }}", &request, EW_ERR_ARGUMENT,
                  "line 1: `+` does not take integer and string");
+    assert_fails("{{ 'abc\\", &request, EW_ERR_FORMAT, "the string has no end"); /* was an endless loop */
     assert_fails("{{ 9223372036854775807 + 1 }}", &request, EW_ERR_ARGUMENT, "does not fit 64 bits");
     assert_fails("{{ 'abc'.split('') }}", &request, EW_ERR_ARGUMENT, "split: the separator is empty");
 }
