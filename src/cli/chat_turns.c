@@ -1,13 +1,13 @@
 /* Owns the turns of a chat: what happens between what the user says and what the model answers. Commands:
- * chat_commands.c; the answer itself: answer.c; the prompt: conversation.c. */
+ * chat_commands.c; the answer itself: reply.c; the prompt: conversation.c. */
 #include "cli/chat_turns.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/interrupt.h"
 #include "cli/run_figures.h"
 #include "cli/terminal_style.h"
+#include "report/run_json.h"
 
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,16 +31,10 @@ void ew_chat_complain(struct ew_chat *chat, const struct ew_error *err) {
 
 /* ---- figures ---- */
 
-static json_t *json_text(const char *text, size_t n) {
-    json_t *whole = json_stringn(text, n); /* NULL when cut inside a character */
-    for (size_t cut = 1; !whole && cut < 4 && cut <= n; cut++) whole = json_stringn(text, n - cut);
-    return whole ? whole : json_null();
-}
-
-static void print_json(const struct ew_answer *a, const struct ew_energy *energy) {
+static void print_json(const struct ew_reply *a, const struct ew_energy *energy) {
     json_t *o = json_pack(
-        "{s:o, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "answer", json_text(a->text, a->n_text), "end",
-        ew_answer_end_name(a->end), "prompt_tokens", (json_int_t)a->n_prompt, "reused_tokens", (json_int_t)a->n_reused,
+        "{s:o, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "answer", ew_json_text(a->text), "end",
+        ew_reply_end_name(a->end), "prompt_tokens", (json_int_t)a->n_prompt, "reused_tokens", (json_int_t)a->n_reused,
         "tokens", (json_int_t)a->n_tokens, "prefill_s", ew_clock_seconds(a->prefill_ns), "ttft_s",
         ew_clock_seconds(a->first_token_ns), "decode_s", ew_clock_seconds(a->decode_ns), "decode_tokens_per_s",
         a->n_tokens > 1 ? ew_run_per_second(a->n_tokens - 1, a->decode_ns) : 0.0, "peak_rss_mib", ew_run_peak_mib());
@@ -52,7 +46,7 @@ static void print_json(const struct ew_answer *a, const struct ew_energy *energy
     json_decref(o);
 }
 
-static void print_line(const struct ew_chat *chat, const struct ew_answer *a, const struct ew_energy *energy) {
+static void print_line(const struct ew_chat *chat, const struct ew_reply *a, const struct ew_energy *energy) {
     char line[512];
     size_t n = 0;
 #define ADD(...) n += (size_t)snprintf(line + n, sizeof line - n, __VA_ARGS__)
@@ -64,8 +58,8 @@ static void print_line(const struct ew_chat *chat, const struct ew_answer *a, co
         ADD(" · %.3g J, %.3g J/tok (%s)", energy->energy_j, energy->energy_j / (double)a->n_tokens,
             ew_trust_grade_name(energy->grade));
     ADD(" · %.0f MiB", ew_run_peak_mib());
-    if (a->end == EW_ANSWER_INTERRUPTED) ADD(" · stopped");
-    if (a->end == EW_ANSWER_LENGTH) ADD(" · cut at --tokens");
+    if (a->end == EW_REPLY_INTERRUPTED) ADD(" · stopped");
+    if (a->end == EW_REPLY_LENGTH) ADD(" · cut at --tokens");
     if (ew_model_info(chat->model).synthetic) ADD(" · synthetic weights: the text means nothing");
 #undef ADD
     ew_chat_note(chat, "%s", line);
@@ -126,7 +120,7 @@ static enum ew_status fitting_prompt(struct ew_chat *chat, int32_t **ids, size_t
 
 /* After the answer: keeps what was said, or takes back the question when nothing was. */
 static enum ew_status conclude(struct ew_chat *chat, struct ew_error *err) {
-    const struct ew_answer *a = &chat->answer;
+    const struct ew_reply *a = &chat->answer;
     const char *text = a->text;
     size_t n = a->n_text;
     if (a->n_tokens == 0) {
@@ -136,7 +130,7 @@ static enum ew_status conclude(struct ew_chat *chat, struct ew_error *err) {
     }
     if (ew_conversation_stop(chat->conversation)) trim(&text, &n);
     enum ew_status status = ew_conversation_add(chat->conversation, "assistant", text, n, err);
-    if (a->end == EW_ANSWER_CONTEXT)
+    if (a->end == EW_REPLY_CONTEXT)
         ew_chat_note(chat, "context full: the answer is cut at %u tokens of context. /reset begins anew%s",
                      ew_session_params_of(chat->session).n_ctx,
                      chat->options->drop_oldest ? "" : ", --drop-oldest forgets old turns");
@@ -144,7 +138,7 @@ static enum ew_status conclude(struct ew_chat *chat, struct ew_error *err) {
 }
 
 static enum ew_status answer(struct ew_chat *chat, struct ew_error *err) {
-    struct ew_answer *a = &chat->answer;
+    struct ew_reply *a = &chat->answer;
     struct ew_energy energy;
     int32_t *ids = NULL;
     size_t n;
@@ -153,7 +147,7 @@ static enum ew_status answer(struct ew_chat *chat, struct ew_error *err) {
     ew_interrupt_clear();
     chat->text_begun = false;
     ew_chat_energy_begin(chat->energy);
-    status = ew_answer_prompt(&chat->answerer, ids, n, a, err);
+    status = ew_reply_prompt(&chat->replier, ids, n, a, err);
     bool measured = ew_chat_energy_end(chat->energy, a->begin_ns, a->end_ns, &energy);
     free(ids);
     if (status != EW_OK) return status;
@@ -187,7 +181,7 @@ enum ew_status ew_chat_renew_sampler(struct ew_chat *chat, struct ew_error *err)
     enum ew_status status = ew_sampler_open(&chat->options->sampler, n_vocab, &sampler, err);
     if (status != EW_OK) return status;
     ew_sampler_close(&chat->sampler);
-    chat->sampler = chat->answerer.sampler = sampler;
+    chat->sampler = chat->replier.sampler = sampler;
     return EW_OK;
 }
 
@@ -197,15 +191,15 @@ static enum ew_status open_chat(struct ew_chat *chat, const char *model_path, bo
     if (status == EW_OK) status = ew_conversation_open(chat->model, o, &chat->conversation, err);
     if (status == EW_OK) status = ew_session_open(chat->model, &o->session, &chat->session, err);
     if (status != EW_OK) return status;
-    chat->answerer = (struct ew_answerer){.model = chat->model,
-                                          .session = chat->session,
-                                          .conversation = chat->conversation,
-                                          .n_most = o->n_generate,
-                                          .ignore_end = o->ignore_end,
-                                          .held = calloc(ew_session_params_of(chat->session).n_ctx, sizeof(int32_t)),
-                                          .show = o->common.json ? NULL : show,
-                                          .context = chat};
-    if (!chat->answerer.held) return ew_error_set(err, EW_ERR_MEMORY, "chat: out of memory");
+    chat->replier = (struct ew_replier){.model = chat->model,
+                                        .session = chat->session,
+                                        .conversation = chat->conversation,
+                                        .n_most = o->n_generate,
+                                        .ignore_end = o->ignore_end,
+                                        .held = calloc(ew_session_params_of(chat->session).n_ctx, sizeof(int32_t)),
+                                        .show = o->common.json ? NULL : show,
+                                        .context = chat};
+    if (!chat->replier.held) return ew_error_set(err, EW_ERR_MEMORY, "chat: out of memory");
     status = ew_chat_renew_sampler(chat, err);
     if (status == EW_OK) status = ew_chat_energy_open(o, &chat->energy, err);
     if (status == EW_OK && !once) status = ew_chat_input_open(&chat->input, err);
@@ -219,7 +213,7 @@ static void close_chat(struct ew_chat *chat) {
     ew_sampler_close(&chat->sampler);
     ew_session_close(&chat->session);
     ew_model_close(&chat->model);
-    free(chat->answerer.held);
+    free(chat->replier.held);
     free(chat->answer.text);
 }
 

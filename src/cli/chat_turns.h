@@ -2,9 +2,9 @@
 #ifndef EW_CLI_CHAT_TURNS_H
 #define EW_CLI_CHAT_TURNS_H
 
-#include "cli/answer.h"
 #include "cli/chat_energy.h"
 #include "cli/chat_input.h"
+#include "cli/reply.h"
 
 struct ew_chat {
     const struct ew_run_options *options;
@@ -14,8 +14,8 @@ struct ew_chat {
     struct ew_conversation *conversation;
     struct ew_chat_energy *energy; /* NULL: no meter */
     struct ew_chat_input *input;   /* NULL: one turn only */
-    struct ew_answerer answerer;
-    struct ew_answer answer;
+    struct ew_replier replier;
+    struct ew_reply answer;
     bool text_begun; /* of the answer that is shown now */
     bool colour;     /* of notes, on standard error */
     int exit_status;

@@ -3,10 +3,10 @@
 #include "cli/conversation.h"
 #include "base/error.h"
 #include "base/file_map.h"
+#include "report/run_json.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -203,21 +203,16 @@ const char *ew_conversation_stop(const struct ew_conversation *c) { return ew_ch
 
 /* ---- saving ---- */
 
-/* Text of a model may end in half a character: JSON gets it without. */
-static json_t *json_text(const char *text) {
-    json_t *whole = json_string(text);
-    for (size_t n = strlen(text), cut = 1; !whole && cut < 4 && cut <= n; cut++) whole = json_stringn(text, n - cut);
-    return whole ? whole : json_string("");
+static json_t *json_message(const char *role, const char *content) {
+    return json_pack("{s:s, s:o}", "role", role, "content", ew_json_text(content));
 }
 
 enum ew_status ew_conversation_save(const struct ew_conversation *c, const char *path, struct ew_error *err) {
     json_t *messages = json_array();
-    if (c->system)
-        json_array_append_new(messages, json_pack("{s:s, s:o}", "role", "system", "content", json_text(c->system)));
+    if (c->system) json_array_append_new(messages, json_message("system", c->system));
     for (size_t i = 0; i < c->n; i++)
-        json_array_append_new(
-            messages, json_pack("{s:s, s:o}", "role", c->turns[i].role, "content", json_text(c->turns[i].content)));
-    json_t *all = json_pack("{s:o, s:o}", "model", json_text(ew_model_info(c->model).name), "messages", messages);
+        json_array_append_new(messages, json_message(c->turns[i].role, c->turns[i].content));
+    json_t *all = json_pack("{s:o, s:o}", "model", ew_json_text(ew_model_info(c->model).name), "messages", messages);
     if (!all) return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", path);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     enum ew_status status = EW_OK;

@@ -1,5 +1,5 @@
 /* Owns one answer: reuse of the context, prefill in steps that Ctrl-C can come between, and generation. */
-#include "cli/answer.h"
+#include "cli/reply.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/interrupt.h"
@@ -9,7 +9,7 @@
 
 enum { MOST_PIECE = 512 };
 
-const char *ew_answer_end_name(enum ew_answer_end end) {
+const char *ew_reply_end_name(enum ew_reply_end end) {
     static const char *const names[] = {"stop", "length", "context", "interrupted"};
     return names[end];
 }
@@ -18,7 +18,7 @@ const char *ew_answer_end_name(enum ew_answer_end end) {
 
 /* Keeps the tokens that context and prompt begin with, all but one of the prompt at most: the last must be evaluated
  * for its logits. A context that cannot go back begins anew. */
-static enum ew_status reuse(struct ew_answerer *a, const int32_t *ids, size_t n, size_t *n_reused,
+static enum ew_status reuse(struct ew_replier *a, const int32_t *ids, size_t n, size_t *n_reused,
                             struct ew_error *err) {
     size_t same = 0;
     while (same < a->n_held && same + 1 < n && a->held[same] == ids[same]) same++;
@@ -36,7 +36,7 @@ static enum ew_status reuse(struct ew_answerer *a, const int32_t *ids, size_t n,
 }
 
 /* Evaluates tokens and notes that the context holds them. */
-static enum ew_status evaluate(struct ew_answerer *a, const int32_t *ids, size_t n, struct ew_error *err) {
+static enum ew_status evaluate(struct ew_replier *a, const int32_t *ids, size_t n, struct ew_error *err) {
     enum ew_status status =
         n == 1 ? ew_session_decode(a->session, ids[0], err) : ew_session_prefill(a->session, ids, n, err);
     if (status != EW_OK) return status;
@@ -45,7 +45,7 @@ static enum ew_status evaluate(struct ew_answerer *a, const int32_t *ids, size_t
     return EW_OK;
 }
 
-static enum ew_status prefill(struct ew_answerer *a, const int32_t *ids, size_t n, struct ew_answer *answer,
+static enum ew_status prefill(struct ew_replier *a, const int32_t *ids, size_t n, struct ew_reply *answer,
                               struct ew_error *err) {
     const size_t step = ew_session_params_of(a->session).n_batch;
     enum ew_status status = reuse(a, ids, n, &answer->n_reused, err);
@@ -62,7 +62,7 @@ static enum ew_status prefill(struct ew_answerer *a, const int32_t *ids, size_t 
 /* ---- text ---- */
 
 /* How much of the text's end may be the beginning of the stop text; all of it when it is there: then *stopped. */
-static size_t withheld(const struct ew_answer *answer, const char *stop, bool *stopped) {
+static size_t withheld(const struct ew_reply *answer, const char *stop, bool *stopped) {
     size_t n_stop = stop ? strlen(stop) : 0;
     for (size_t n = n_stop < answer->n_text ? n_stop : answer->n_text; n > 0; n--)
         if (memcmp(answer->text + answer->n_text - n, stop, n) == 0) {
@@ -72,7 +72,7 @@ static size_t withheld(const struct ew_answer *answer, const char *stop, bool *s
     return 0;
 }
 
-static bool append(struct ew_answer *answer, const char *piece, size_t n) {
+static bool append(struct ew_reply *answer, const char *piece, size_t n) {
     if (answer->n_text + n >= answer->text_capacity) {
         size_t capacity = (answer->text_capacity + n) * 2 + 256;
         char *text = realloc(answer->text, capacity);
@@ -87,7 +87,7 @@ static bool append(struct ew_answer *answer, const char *piece, size_t n) {
 }
 
 /* Adds a token's bytes, one by one as far as a stop text allows, and shows what is certain. */
-static bool add_token(struct ew_answerer *a, struct ew_answer *answer, int32_t id, size_t *shown, bool *stopped) {
+static bool add_token(struct ew_replier *a, struct ew_reply *answer, int32_t id, size_t *shown, bool *stopped) {
     char piece[MOST_PIECE];
     const char *stop = ew_conversation_stop(a->conversation);
     size_t n = ew_model_token_bytes(a->model, id, false, piece, sizeof piece), held_back = 0;
@@ -106,14 +106,14 @@ static bool add_token(struct ew_answerer *a, struct ew_answer *answer, int32_t i
 
 /* ---- generation ---- */
 
-static enum ew_status generate(struct ew_answerer *a, struct ew_answer *answer, struct ew_error *err) {
+static enum ew_status generate(struct ew_replier *a, struct ew_reply *answer, struct ew_error *err) {
     const uint32_t n_ctx = ew_session_params_of(a->session).n_ctx;
     size_t shown = 0;
     int64_t first = 0;
     bool stopped = false;
     enum ew_status status = EW_OK;
     while (status == EW_OK) {
-        answer->end = EW_ANSWER_INTERRUPTED;
+        answer->end = EW_REPLY_INTERRUPTED;
         if (ew_interrupt_pending()) break;
         int32_t id = ew_sampler_sample(a->sampler, ew_session_logits(a->session));
         int64_t now = ew_clock_now_ns();
@@ -122,14 +122,14 @@ static enum ew_status generate(struct ew_answerer *a, struct ew_answer *answer, 
             answer->first_token_ns = now - answer->begin_ns;
         }
         answer->decode_ns = now - first;
-        answer->end = EW_ANSWER_ENDED;
+        answer->end = EW_REPLY_ENDED;
         if (ew_conversation_ends(a->conversation, id) && !a->ignore_end) break;
         if (!add_token(a, answer, id, &shown, &stopped))
             return ew_error_set(err, EW_ERR_MEMORY, "answer: out of memory");
         if (stopped) break;
-        answer->end = EW_ANSWER_LENGTH;
+        answer->end = EW_REPLY_LENGTH;
         if (answer->n_tokens == a->n_most) break;
-        answer->end = EW_ANSWER_CONTEXT;
+        answer->end = EW_REPLY_CONTEXT;
         if (a->n_held == n_ctx) break;
         status = evaluate(a, &id, 1, err);
     }
@@ -137,13 +137,13 @@ static enum ew_status generate(struct ew_answerer *a, struct ew_answer *answer, 
     return status;
 }
 
-enum ew_status ew_answer_prompt(struct ew_answerer *a, const int32_t *ids, size_t n, struct ew_answer *answer,
-                                struct ew_error *err) {
-    *answer = (struct ew_answer){.text = answer->text, .text_capacity = answer->text_capacity};
+enum ew_status ew_reply_prompt(struct ew_replier *a, const int32_t *ids, size_t n, struct ew_reply *answer,
+                               struct ew_error *err) {
+    *answer = (struct ew_reply){.text = answer->text, .text_capacity = answer->text_capacity};
     if (!append(answer, "", 0)) return ew_error_set(err, EW_ERR_MEMORY, "answer: out of memory");
     answer->n_prompt = n;
     answer->begin_ns = ew_clock_now_ns();
-    answer->end = EW_ANSWER_INTERRUPTED;
+    answer->end = EW_REPLY_INTERRUPTED;
     enum ew_status status = prefill(a, ids, n, answer, err);
     if (status == EW_OK && a->n_held == n) status = generate(a, answer, err);
     answer->end_ns = ew_clock_now_ns();
