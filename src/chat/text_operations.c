@@ -46,7 +46,9 @@ value ew_text_change_case(struct ew_chat_machine *m, value s, enum ew_text_case 
                      (how == EW_TEXT_TITLE && !in_word) || (how == EW_TEXT_SWAP && ew_unicode_upper(c) != c);
         uint32_t changed = upper ? ew_unicode_upper(c) : ew_unicode_lower(c);
         in_word = ew_unicode_is_alpha(c);
-        if (changed == c)
+        if (upper && c == 0xdf)
+            ew_chat_write_text(&b, how == EW_TEXT_UPPER ? "SS" : "Ss"); /* the one common letter that grows */
+        else if (changed == c)
             ew_chat_write(&b, s.text + at, n);
         else
             ew_chat_write_code(&b, changed);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 
 enum { HISTORY_LINES = 1000 };
 
@@ -34,7 +35,7 @@ static char *prompt(EditLine *editor) {
     return input->continued ? next : first;
 }
 
-static unsigned char take_back(EditLine *editor, int key) {
+static unsigned char take_back(EditLine *editor, wint_t key) {
     (void)key;
     struct ew_chat_input *input = NULL;
     el_get(editor, EL_CLIENTDATA, &input);
@@ -55,7 +56,8 @@ static enum ew_status open_editor(struct ew_chat_input *input, struct ew_error *
     el_set(input->editor, EL_PROMPT, prompt);
     el_set(input->editor, EL_EDITOR, "emacs");
     el_set(input->editor, EL_HIST, history, input->history);
-    el_set(input->editor, EL_ADDFN, "ew-take-back", "Forget the line", take_back);
+    /* By wide characters, as the other way leaks in libedit. */
+    el_wset(input->editor, EL_ADDFN, L"ew-take-back", L"Forget the line", take_back);
     el_set(input->editor, EL_BIND, "^C", "ew-take-back", NULL);
     el_set(input->editor, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_set(input->editor, EL_SETTY, "-d", "-isig", NULL);

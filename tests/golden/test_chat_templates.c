@@ -22,13 +22,16 @@ static struct ew_chat_value member(struct ew_chat_machine *m, struct ew_chat_val
     return found ? *found : ew_chat_string("", 0);
 }
 
-/* A file as a value; MISSING when it cannot be opened. The text is kept until the end of the program. */
+/* A file as a value; MISSING when it cannot be opened. */
 static struct ew_chat_value read_json(struct ew_chat_machine *m, const char *folder, const char *name) {
     char path[MAX_PATH];
     size_t size;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     char *text = golden_read(path, &size);
-    return text ? ew_chat_read_json(m, path, text, size) : (struct ew_chat_value){.kind = EW_CHAT_MISSING};
+    if (!text) return (struct ew_chat_value){.kind = EW_CHAT_MISSING};
+    char *copy = memcpy(ew_chat_alloc(m, size + 1, 1), text, size);
+    free(text);
+    return ew_chat_read_json(m, path, copy, size);
 }
 
 static enum ew_status render(const char *template, size_t size, const struct ew_chat_request *request, char **text,
