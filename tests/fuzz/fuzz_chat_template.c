@@ -1,5 +1,5 @@
 /* Fuzz target of the template interpreter: any bytes are either refused with a message or give a text within the
- * limits. The input is a template, and behind a NUL byte the variables in JSON. Under libFuzzer see docs/formats.md; in
+ * limits. The input is a template, and behind a NUL byte the variables in JSON. Under libFuzzer see docs/chat.md; in
  * the test run replay_corpus.c feeds it the corpus. */
 #include "edgewise/chat.h"
 
