@@ -2,7 +2,8 @@
  *
  * A template is a small program in the subset of Jinja that model files carry in tokenizer.chat_template; docs/chat.md
  * lists it. It is a stranger's program, so it runs in a sandbox: no files, no network, and limits on steps, depth,
- * memory and output. A template is immutable after opening and may be shared by threads. */
+ * memory and output. A template is immutable after opening and may be shared by threads; opening and rendering take up
+ * to 256 KiB of stack. */
 #ifndef EDGEWISE_CHAT_H
 #define EDGEWISE_CHAT_H
 

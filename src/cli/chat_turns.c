@@ -67,7 +67,8 @@ static void print_line(const struct ew_chat *chat, const struct ew_reply *a, con
 
 /* ---- the answer's text ---- */
 
-/* A model's text must not drive the terminal: of the control characters only line breaks and tabs pass. */
+/* A model's text must not drive the terminal: of the control characters only line breaks and tabs pass. Those of
+ * U+0080 to U+009F are two bytes, of which the first waits for the second. */
 static void show(const char *text, size_t n, void *context) {
     struct ew_chat *chat = context;
     bool plain = ew_conversation_stop(chat->conversation) != NULL;
@@ -75,7 +76,10 @@ static void show(const char *text, size_t n, void *context) {
         uint8_t c = (uint8_t)text[i];
         if (plain && !chat->text_begun && (c == ' ' || c == '\n')) continue;
         chat->text_begun = true;
-        if ((c >= 0x20 && c != 0x7f) || c == '\n' || c == '\t') putchar(c);
+        bool after_c2 = chat->held_c2, upper_control = after_c2 && c >= 0x80 && c < 0xa0;
+        chat->held_c2 = c == 0xc2;
+        if (after_c2 && !upper_control) putchar(0xc2);
+        if (!upper_control && !chat->held_c2 && ((c >= 0x20 && c != 0x7f) || c == '\n' || c == '\t')) putchar(c);
     }
     fflush(stdout);
 }
@@ -145,7 +149,7 @@ static enum ew_status answer(struct ew_chat *chat, struct ew_error *err) {
     enum ew_status status = fitting_prompt(chat, &ids, &n, err);
     if (status != EW_OK) return status;
     ew_interrupt_clear();
-    chat->text_begun = false;
+    chat->text_begun = chat->held_c2 = false;
     ew_chat_energy_begin(chat->energy);
     status = ew_reply_prompt(&chat->replier, ids, n, a, err);
     bool measured = ew_chat_energy_end(chat->energy, a->begin_ns, a->end_ns, &energy);

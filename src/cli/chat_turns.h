@@ -17,6 +17,7 @@ struct ew_chat {
     struct ew_replier replier;
     struct ew_reply answer;
     bool text_begun; /* of the answer that is shown now */
+    bool held_c2;    /* its last byte was 0xc2 and is not shown yet */
     bool colour;     /* of notes, on standard error */
     int exit_status;
 };
