@@ -2,6 +2,7 @@
 #ifndef EDGEWISE_EDGEWISE_H
 #define EDGEWISE_EDGEWISE_H
 
+#include "chat.h"
 #include "meter.h"
 #include "model.h"
 #include "quantize.h"

@@ -69,6 +69,10 @@ const float *ew_session_logits(const struct ew_session *session);
 uint32_t ew_session_n_past(const struct ew_session *session);
 void ew_session_reset(struct ew_session *session); /* empties the context */
 
+/* Keeps the first n_tokens of the context and forgets the rest, so that a prompt that begins as the last one did need
+ * not be evaluated again. No logits until the next evaluation. Errors: ARGUMENT (more than there are; nothing done). */
+enum ew_status ew_session_rewind(struct ew_session *session, uint32_t n_tokens, struct ew_error *err);
+
 /* Names of the kernels in use, e.g. "gemm_q4_0_avx512vnni gemv_q4_0_avx512vnni"; lives as long as the session. */
 const char *ew_session_kernels(const struct ew_session *session);
 

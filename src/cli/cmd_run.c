@@ -1,30 +1,22 @@
-/* edgewise run: complete a prompt in the terminal; afterwards one line of figures. */
+/* edgewise run: the options, and the completion of a prompt; afterwards one line of figures. The chat: chat_turns.c. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "cli/command.h"
-#include "edgewise/session.h"
+#include "cli/chat_turns.h"
+#include "cli/interrupt.h"
+#include "cli/run_figures.h"
+#include "cli/run_options.h"
 #include "edgewise/text_stream.h"
 #include "model/box.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-struct options {
-    struct ew_cli_common common;
-    const char *model, *prompt, *file;
-    uint32_t n_generate;
-    bool ignore_end, no_bos;
-    struct ew_session_params session;
-    struct ew_sampler_params sampler;
-};
-
+enum { DEFAULT_TOKENS = 128 };
 enum {
     KEY_THREADS_PREFILL = 2001,
     KEY_THREADS_DECODE,
@@ -36,13 +28,19 @@ enum {
     KEY_SEED,
     KEY_WEIGHTS,
     KEY_IGNORE_END,
-    KEY_NO_BOS
+    KEY_NO_BOS,
+    KEY_CHAT,
+    KEY_SYSTEM,
+    KEY_TEMPLATE,
+    KEY_NO_TEMPLATE,
+    KEY_DROP_OLDEST,
+    KEY_ENERGY
 };
 
 static const struct argp_option options[] = {
     {"prompt", 'p', "TEXT", 0, "What to continue", 1},
     {"file", 'f', "FILE", 0, "Read the prompt from a file (- for standard input)", 1},
-    {"tokens", 'n', "N", 0, "Most tokens to generate (128)", 1},
+    {"tokens", 'n', "N", 0, "Most tokens to generate (128; in a chat per answer, and as many as fit)", 1},
     {"ignore-end", KEY_IGNORE_END, 0, 0, "Go on after an end-of-text token", 1},
     {"no-bos", KEY_NO_BOS, 0, 0, "Add no begin-of-text token", 1},
     {"context", 'c', "N", 0, "Context length in tokens (the trained one, at most 4096)", 2},
@@ -57,10 +55,17 @@ static const struct argp_option options[] = {
     {"repeat-penalty", KEY_REPEAT, "X", 0, "Make recent tokens less likely (1 = off)", 3},
     {"repeat-last", KEY_REPEAT_LAST, "N", 0, "How many tokens count as recent (64)", 3},
     {"seed", KEY_SEED, "N", 0, "Seed of the sampler (0)", 3},
+    {0, 0, 0, 0, "Chat (docs/chat.md):", 4},
+    {"chat", KEY_CHAT, 0, 0, "Chat; with --prompt or --file: answer that one message", 4},
+    {"system", KEY_SYSTEM, "TEXT", 0, "System message", 4},
+    {"template", KEY_TEMPLATE, "FILE", 0, "Chat template, instead of the model's own", 4},
+    {"no-template", KEY_NO_TEMPLATE, 0, 0, "Plain User and Assistant, whatever template the model has", 4},
+    {"drop-oldest", KEY_DROP_OLDEST, 0, 0, "Drop the oldest turns when the context is full, instead of stopping", 4},
+    {"energy", KEY_ENERGY, "METER", 0, "Energy meter of a chat by name, auto or none (auto)", 4},
     {0},
 };
 
-static void parse_weights(struct argp_state *state, struct options *o, const char *arg) {
+static void parse_weights(struct argp_state *state, struct ew_run_options *o, const char *arg) {
     if (strcmp(arg, "auto") == 0)
         o->session.layout = EW_WEIGHTS_AUTO;
     else if (strcmp(arg, "mapped") == 0)
@@ -72,9 +77,12 @@ static void parse_weights(struct argp_state *state, struct options *o, const cha
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
-    struct options *o = state->input;
+    struct ew_run_options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->common;
+        state->child_inputs[1] = &o->meters;
+        return 0;
     case 'p': o->prompt = arg; return 0;
     case 'f': o->file = arg; return 0;
     case 'n': o->n_generate = ew_cli_u32(state, "--tokens", arg, 1, 1 << 20); return 0;
@@ -96,12 +104,21 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_SEED: o->sampler.seed = ew_cli_u32(state, "--seed", arg, 0, UINT32_MAX); return 0;
     case KEY_IGNORE_END: o->ignore_end = true; return 0;
     case KEY_NO_BOS: o->no_bos = true; return 0;
+    case KEY_CHAT: o->chat = true; return 0;
+    case KEY_SYSTEM: o->system = arg; return 0;
+    case KEY_TEMPLATE: o->template = arg; return 0;
+    case KEY_NO_TEMPLATE: o->no_template = true; return 0;
+    case KEY_DROP_OLDEST: o->drop_oldest = true; return 0;
+    case KEY_ENERGY: o->energy = arg; return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "%s: one model is enough", arg);
         o->model = arg;
         return 0;
     case ARGP_KEY_END:
         if (o->prompt && o->file) argp_error(state, "--prompt and --file exclude each other");
+        if (o->template && o->no_template) argp_error(state, "--template and --no-template exclude each other");
+        o->chat |= o->system || o->template || o->no_template || o->drop_oldest;
+        o->chat |= o->model && !o->prompt && !o->file;
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -109,19 +126,17 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 /* ---- prompt ---- */
 
-enum { MAX_PROMPT_BYTES = 64 << 20 };
-
 static enum ew_status read_all(FILE *f, const char *name, char **out, size_t *n, struct ew_error *err) {
     size_t used = 0, capacity = 1 << 16;
     char *text = malloc(capacity);
     while (text) {
         used += fread(text + used, 1, capacity - used, f);
         if (used < capacity) break;
-        char *larger = capacity < MAX_PROMPT_BYTES ? realloc(text, capacity *= 2) : NULL;
+        char *larger = capacity < EW_RUN_MAX_PROMPT_BYTES ? realloc(text, capacity *= 2) : NULL;
         if (!larger) free(text);
         text = larger;
     }
-    if (!text) return ew_error_set(err, EW_ERR_LIMIT, "%s: longer than %d MiB", name, MAX_PROMPT_BYTES >> 20);
+    if (!text) return ew_error_set(err, EW_ERR_LIMIT, "%s: longer than %d MiB", name, EW_RUN_MAX_PROMPT_BYTES >> 20);
     if (ferror(f)) {
         free(text);
         return ew_error_errno(err, EW_ERR_IO, errno, "%s: cannot read", name);
@@ -132,7 +147,7 @@ static enum ew_status read_all(FILE *f, const char *name, char **out, size_t *n,
 }
 
 /* The prompt's bytes into *out (the caller frees): -p, -f, standard input when that is piped, or a story's opening. */
-static enum ew_status get_prompt(const struct options *o, char **out, size_t *n, struct ew_error *err) {
+static enum ew_status get_prompt(const struct ew_run_options *o, char **out, size_t *n, struct ew_error *err) {
     const char *fixed = o->prompt ? o->prompt : !o->file && isatty(0) ? "Once upon a time" : NULL;
     if (fixed) {
         *out = strdup(fixed);
@@ -147,8 +162,8 @@ static enum ew_status get_prompt(const struct options *o, char **out, size_t *n,
     return status;
 }
 
-static enum ew_status tokenize(const struct ew_model *m, const struct options *o, const char *text, size_t n_bytes,
-                               int32_t **ids, size_t *n, struct ew_error *err) {
+static enum ew_status tokenize(const struct ew_model *m, const struct ew_run_options *o, const char *text,
+                               size_t n_bytes, int32_t **ids, size_t *n, struct ew_error *err) {
     size_t capacity = n_bytes + 8;
     int32_t *buf = malloc(capacity * sizeof *buf);
     if (!buf) return ew_error_set(err, EW_ERR_MEMORY, "prompt: out of memory");
@@ -167,7 +182,7 @@ static enum ew_status tokenize(const struct ew_model *m, const struct options *o
 /* ---- generation ---- */
 
 struct run {
-    const struct options *o;
+    const struct ew_run_options *o;
     struct ew_model *model;
     struct ew_session *session;
     struct ew_sampler *sampler;
@@ -178,12 +193,6 @@ struct run {
     char *text; /* generated, in whole characters */
     size_t n_text, text_capacity;
 };
-
-static volatile sig_atomic_t interrupted;
-static void on_interrupt(int sig) {
-    (void)sig;
-    interrupted = 1;
-}
 
 static bool put_text(struct run *r, const char *text, size_t n) {
     if (r->n_text + n > r->text_capacity) {
@@ -216,7 +225,7 @@ static enum ew_status generate(struct run *r, int64_t start, struct ew_error *er
     for (size_t i = 0; i < r->n_prompt; i++) ew_sampler_accept(r->sampler, r->prompt_ids[i]);
     struct ew_session_params p = ew_session_params_of(r->session);
     int64_t first = 0;
-    while (r->n_out < r->o->n_generate && !interrupted) {
+    while (r->n_out < r->o->n_generate && !ew_interrupt_pending()) {
         int32_t id = ew_sampler_sample(r->sampler, ew_session_logits(r->session));
         int64_t now = ew_clock_now_ns();
         if (r->n_out == 0) {
@@ -239,23 +248,15 @@ static enum ew_status generate(struct run *r, int64_t start, struct ew_error *er
 
 /* ---- figures ---- */
 
-static double per_second(size_t n, int64_t ns) { return ns > 0 ? (double)n / ew_clock_seconds(ns) : 0; }
-
-static double peak_mib(void) {
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)u.ru_maxrss / 1024.0;
-}
-
 static void print_line(const struct run *r) {
     bool colour = isatty(2) && !getenv("NO_COLOR");
     struct ew_model_info info = ew_model_info(r->model);
     fflush(stdout);
     fprintf(stderr, "\n%s%zu tok", colour ? "\033[2m" : "", r->n_out);
-    if (r->n_out > 1) fprintf(stderr, " · %.1f tok/s", per_second(r->n_out - 1, r->decode_ns));
+    if (r->n_out > 1) fprintf(stderr, " · %.1f tok/s", ew_run_per_second(r->n_out - 1, r->decode_ns));
     fprintf(stderr, " · first after %.2f s · prompt %zu tok, %.0f tok/s · load %.2f s · %.0f MiB",
-            ew_clock_seconds(r->first_token_ns), r->n_prompt, per_second(r->n_prompt, r->prefill_ns),
-            ew_clock_seconds(r->load_ns), peak_mib());
+            ew_clock_seconds(r->first_token_ns), r->n_prompt, ew_run_per_second(r->n_prompt, r->prefill_ns),
+            ew_clock_seconds(r->load_ns), ew_run_peak_mib());
     if (info.synthetic) fprintf(stderr, " · synthetic weights: the text means nothing");
     fprintf(stderr, "%s\n", colour ? "\033[0m" : "");
 }
@@ -270,14 +271,15 @@ static void print_json(const struct run *r) {
     struct ew_model_info info = ew_model_info(r->model);
     struct ew_session_params p = ew_session_params_of(r->session);
     json_t *text = json_stringn(r->text ? r->text : "", r->n_text);
-    json_t *o = json_pack(
-        "{s:s, s:s, s:b, s:o, s:o*, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:s}", "model", info.name, "file_type",
-        info.file_type, "synthetic", info.synthetic, "prompt_tokens", json_ids(r->prompt_ids, r->n_prompt), "text",
-        text, "tokens", json_ids(r->out_ids, r->n_out), "load_s", ew_clock_seconds(r->load_ns), "prefill_s",
-        ew_clock_seconds(r->prefill_ns), "ttft_s", ew_clock_seconds(r->first_token_ns), "prefill_tokens_per_s",
-        per_second(r->n_prompt, r->prefill_ns), "decode_tokens_per_s",
-        r->n_out > 1 ? per_second(r->n_out - 1, r->decode_ns) : 0.0, "peak_rss_mib", peak_mib(), "threads_prefill",
-        (int)p.threads_prefill, "threads_decode", (int)p.threads_decode, "kernels", ew_session_kernels(r->session));
+    json_t *o = json_pack("{s:s, s:s, s:b, s:o, s:o*, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:s}", "model",
+                          info.name, "file_type", info.file_type, "synthetic", info.synthetic, "prompt_tokens",
+                          json_ids(r->prompt_ids, r->n_prompt), "text", text, "tokens", json_ids(r->out_ids, r->n_out),
+                          "load_s", ew_clock_seconds(r->load_ns), "prefill_s", ew_clock_seconds(r->prefill_ns),
+                          "ttft_s", ew_clock_seconds(r->first_token_ns), "prefill_tokens_per_s",
+                          ew_run_per_second(r->n_prompt, r->prefill_ns), "decode_tokens_per_s",
+                          r->n_out > 1 ? ew_run_per_second(r->n_out - 1, r->decode_ns) : 0.0, "peak_rss_mib",
+                          ew_run_peak_mib(), "threads_prefill", (int)p.threads_prefill, "threads_decode",
+                          (int)p.threads_decode, "kernels", ew_session_kernels(r->session));
     json_dumpf(o, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(o);
@@ -292,17 +294,11 @@ static enum ew_status open_all(struct run *r, const char *path, struct ew_error 
     return status;
 }
 
-static enum ew_status execute(const struct options *o, struct ew_error *err) {
+static enum ew_status complete(const struct ew_run_options *o, const char *path, struct ew_error *err) {
     struct run r = {.o = o};
-    char box[PATH_MAX], *prompt = NULL;
-    const char *path = o->model;
+    char *prompt = NULL;
     size_t n_bytes = 0;
-    enum ew_status status = EW_OK;
-    if (!path) {
-        status = ew_model_box_path(box, sizeof box, err);
-        path = box;
-    }
-    if (status == EW_OK) status = get_prompt(o, &prompt, &n_bytes, err);
+    enum ew_status status = get_prompt(o, &prompt, &n_bytes, err);
     if (status == EW_OK) status = open_all(&r, path, err);
     r.out_ids = malloc(o->n_generate * sizeof *r.out_ids);
     if (status == EW_OK && !r.out_ids) status = ew_error_set(err, EW_ERR_MEMORY, "--tokens: out of memory");
@@ -310,7 +306,7 @@ static enum ew_status execute(const struct options *o, struct ew_error *err) {
 
     const char *note = ew_model_info(r.model).tokenizer_note;
     if (*note) fprintf(stderr, "edgewise: note: %s: %s\n", path, note);
-    signal(SIGINT, on_interrupt);
+    ew_interrupt_catch();
     if (!o->common.json && isatty(1)) {
         bool colour = !getenv("NO_COLOR");
         printf("%s%.*s%s", colour ? "\033[2m" : "", (int)(n_bytes < 4096 ? n_bytes : 4096), prompt,
@@ -335,21 +331,54 @@ done:
     return status;
 }
 
+/* A chat, or the answer to one message; the exit status. */
+static int chat(const struct ew_run_options *o, const char *path) {
+    struct ew_error err = {0};
+    char *message = NULL;
+    size_t n;
+    if (!o->prompt && !o->file) return ew_chat_run(o, path, NULL);
+    if (get_prompt(o, &message, &n, &err) != EW_OK) return ew_cli_fail(&err);
+    char *text = strndup(message, n); /* ends where a file has a NUL byte */
+    free(message);
+    if (!text) {
+        ew_error_set(&err, EW_ERR_MEMORY, "prompt: out of memory");
+        return ew_cli_fail(&err);
+    }
+    int status = ew_chat_run(o, path, text);
+    free(text);
+    return status;
+}
+
 int ew_cmd_run(int argc, char **argv) {
-    const struct argp_child children[] = {{&ew_cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {
+        {&ew_cli_common_argp, 0, NULL, 0}, {&ew_meter_options_argp, 0, "Meters of a chat:", 8}, {0}};
     const struct argp argp = {
         .options = options,
         .parser = parse,
         .args_doc = "[MODEL]",
         .doc =
-            "Continues a prompt with MODEL, a GGUF file; without one, with the small model that comes with Edgewise. "
+            "Chats with MODEL, a GGUF file, in the terminal, or line by line over a pipe. With --prompt or --file it "
+            "continues that text instead; without MODEL, a story with the small model that comes with Edgewise. "
             "The text goes to standard output, a line of figures to standard error.\v"
-            "Example:\n  edgewise run model.gguf -p \"Once upon a time\" -n 64 --temp 0.8 --seed 7\n",
+            "Examples:\n  edgewise run model.gguf --system \"Answer briefly.\" --temp 0.8\n"
+            "  edgewise run model.gguf -p \"Once upon a time\" -n 64 --temp 0.8 --seed 7\n"
+            "  edgewise run model.gguf --chat -p \"What is a kernel?\"\n",
         .children = children,
     };
-    struct options o = {.n_generate = 128, .sampler = ew_sampler_default_params()};
+    struct ew_run_options o = {.sampler = ew_sampler_default_params()};
     struct ew_error err = {0};
+    char box[PATH_MAX];
+    int exit_status = EW_EXIT_OK;
     ew_cli_parse(&argp, argc, argv, &o.common, &o);
     o.session.cpu_mask = o.common.cpu_mask;
-    return execute(&o, &err) == EW_OK ? EW_EXIT_OK : ew_cli_fail(&err);
+    if (!o.model && ew_model_box_path(box, sizeof box, &err) != EW_OK) {
+        exit_status = ew_cli_fail(&err);
+    } else if (o.chat) {
+        exit_status = chat(&o, o.model ? o.model : box);
+    } else {
+        if (!o.n_generate) o.n_generate = DEFAULT_TOKENS;
+        if (complete(&o, o.model ? o.model : box, &err) != EW_OK) exit_status = ew_cli_fail(&err);
+    }
+    ew_meter_options_close(&o.meters);
+    return exit_status;
 }

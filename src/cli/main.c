@@ -13,7 +13,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary; /* NULL: for other programs, not listed */
 } commands[] = {
-    {"run", ew_cmd_run, "complete a prompt in the terminal; afterwards speed and memory"},
+    {"run", ew_cmd_run, "chat or complete a prompt in the terminal; afterwards speed and memory"},
     {"bench", ew_cmd_bench, "load, prefill, decode, memory, energy: one table"},
     {"study", ew_cmd_study, "a whole sweep from a study file, resumable, into a store"},
     {"report", ew_cmd_report, "tables and one HTML page from a store"},

@@ -131,7 +131,7 @@ enum ew_status ew_folder_tokenizer_read(const char *folder, const json_t *config
     if (status == EW_OK) status = read_added(&files, &v, err);
     const struct ew_token_role_files roles = {files.tokenizer_config, files.special_tokens_map, files.generation_config,
                                               config};
-    if (status == EW_OK) status = ew_token_roles_read(folder, &roles, n_vocab, &v, err);
+    if (status == EW_OK) status = ew_folder_token_roles_read(folder, &roles, n_vocab, &v, err);
     if (status == EW_OK) status = read_chat_template(&files, &v, err);
     close_files(&files);
     if (status == EW_OK)

@@ -18,7 +18,7 @@ struct ew_token_role_files {
 };
 /* Marks added tokens of tokenizer_config.json, makes the vocabulary n_vocab tokens long, finds begin, end, unknown and
  * padding tokens, and whether they are added to a text. Errors: FORMAT, MEMORY. */
-enum ew_status ew_token_roles_read(const char *folder, const struct ew_token_role_files *files, uint32_t n_vocab,
+enum ew_status ew_folder_token_roles_read(const char *folder, const struct ew_token_role_files *files, uint32_t n_vocab,
                                    struct ew_vocabulary *vocabulary, struct ew_error *err);
 
 #endif

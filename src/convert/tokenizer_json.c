@@ -1,5 +1,5 @@
 /* Owns the reading of tokenizer.json. Refuses models other than BPE, and merges that name unknown tokens. How text is
- * cut into words: pre_tokenizer_name.c; what tokens are for: token_roles.c. */
+ * cut into words: pre_tokenizer_name.c; what tokens are for: folder_token_roles.c. */
 #include "convert/tokenizer_json.h"
 
 #include "base/error.h"

@@ -1,5 +1,5 @@
 /* A vocabulary on its way from a folder's tokenizer files to tokenizer.* keys of a GGUF file. Filled by one of the
- * readers (tokenizer_json.h, sentencepiece_model.h, llama2c.h), completed by token_roles.h, put by ew_vocabulary_put.
+ * readers (tokenizer_json.h, sentencepiece_model.h, llama2c.h), completed by folder_tokenizer.h, put by ew_vocabulary_put.
  */
 #ifndef EW_CONVERT_VOCABULARY_H
 #define EW_CONVERT_VOCABULARY_H

@@ -182,6 +182,14 @@ void ew_session_reset(struct ew_session *s) {
     s->has_logits = false;
 }
 
+enum ew_status ew_session_rewind(struct ew_session *s, uint32_t n_tokens, struct ew_error *err) {
+    if (n_tokens > s->n_past)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "context: cannot keep %u tokens of %u", n_tokens, s->n_past);
+    s->n_past = n_tokens;
+    s->has_logits = false;
+    return EW_OK;
+}
+
 const char *ew_session_kernels(const struct ew_session *s) { return s->interface->kernels(s->backend); }
 
 struct ew_session_params ew_session_params_of(const struct ew_session *s) {

@@ -33,6 +33,12 @@ static const char *const end_names[] = {
 };
 _Static_assert(sizeof end_names / sizeof *end_names == EW_TOKEN_END_NAMES, "the count in token_roles.h");
 
+bool ew_token_name_ends_text(const char *name) {
+    for (size_t i = 0; i < EW_TOKEN_END_NAMES; i++)
+        if (strcmp(name, end_names[i]) == 0) return true;
+    return false;
+}
+
 static const struct {
     const char *key, *older_key;
     const char *names[8];

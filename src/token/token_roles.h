@@ -29,4 +29,7 @@ enum ew_status ew_token_roles_read(const struct ew_gguf *gguf, uint32_t n_vocab,
 void ew_token_roles_apply(struct ew_token_roles *roles, struct ew_vocab *vocab);
 enum { EW_TOKEN_END_NAMES = 21 };
 
+/* Whether a token of this name ends a generation wherever it is a control token. */
+bool ew_token_name_ends_text(const char *name);
+
 #endif

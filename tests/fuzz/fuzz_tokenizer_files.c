@@ -19,7 +19,7 @@ static bool is_token(const struct ew_vocabulary *v, int64_t id) { return id >= -
 static void use(struct ew_vocabulary *v, const json_t *root) {
     struct ew_gguf_writer *writer = NULL;
     const struct ew_token_role_files files = {root, root, root, root};
-    if (v->n_tokens <= 4096 && ew_token_roles_read("fuzz", &files, v->n_tokens + 2, v, NULL) == EW_OK &&
+    if (v->n_tokens <= 4096 && ew_folder_token_roles_read("fuzz", &files, v->n_tokens + 2, v, NULL) == EW_OK &&
         ew_gguf_writer_open(&writer, NULL) == EW_OK) {
         must(is_token(v, v->bos) && is_token(v, v->eos) && is_token(v, v->unknown) && is_token(v, v->pad));
         must(is_token(v, v->eot) && is_token(v, v->eom));

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "convert/folder_json.h"
-#include "token/token_metadata.h"
+#include "token/token_roles.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,9 +37,7 @@ static void find_role(const struct ew_token_role_files *files, const struct ew_v
 /* 0: nothing but the list says that it ends a text; 1: GGUF has a key for it; 2: its name says so. */
 static int end_rank(const struct ew_vocabulary *v, int64_t id) {
     if (strcmp(v->tokens[id].text, "<|eom_id|>") == 0) return 1;
-    for (const char *const *name = ew_token_end_names; *name; name++)
-        if (strcmp(v->tokens[id].text, *name) == 0) return 2;
-    return 0;
+    return ew_token_name_ends_text(v->tokens[id].text) ? 2 : 0;
 }
 
 static void take_end(struct ew_vocabulary *v, int64_t id) {
@@ -105,7 +103,7 @@ static enum ew_status read_templates(const json_t *config, struct ew_vocabulary 
     return status;
 }
 
-enum ew_status ew_token_roles_read(const char *folder, const struct ew_token_role_files *files, uint32_t n_vocab,
+enum ew_status ew_folder_token_roles_read(const char *folder, const struct ew_token_role_files *files, uint32_t n_vocab,
                                    struct ew_vocabulary *v, struct ew_error *err) {
     enum ew_status status = read_added(folder, files->tokenizer_config, n_vocab, v, err);
     if (status == EW_OK) status = ew_vocabulary_fit(v, folder, n_vocab, err);

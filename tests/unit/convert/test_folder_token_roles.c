@@ -31,7 +31,7 @@ static void read_roles(enum ew_vocabulary_kind kind, const char *tokenizer_confi
         assert_int_equal(ew_vocabulary_set(v, "t", i, texts[i], strlen(texts[i]), 0, EW_TOKEN_NORMAL, NULL), EW_OK);
     const struct ew_token_role_files files = {parse(tokenizer_config), parse(map), parse(generation), parse(config)};
     struct ew_error err = {0};
-    if (ew_token_roles_read("t", &files, N_TEXTS, v, &err) != EW_OK) fail_msg("%s", err.message);
+    if (ew_folder_token_roles_read("t", &files, N_TEXTS, v, &err) != EW_OK) fail_msg("%s", err.message);
     json_decref((json_t *)(uintptr_t)files.tokenizer_config);
     json_decref((json_t *)(uintptr_t)files.special_tokens_map);
     json_decref((json_t *)(uintptr_t)files.generation_config);
@@ -126,7 +126,7 @@ static void broken_added_tokens_are_named(void **state) {
     ew_vocabulary_init(&v, EW_VOCABULARY_BPE);
     const struct ew_token_role_files files = {.tokenizer_config =
                                                   parse("{\"added_tokens_decoder\":{\"x1\":{\"content\":\"<s>\"}}}")};
-    assert_int_equal(ew_token_roles_read("t", &files, 4, &v, &err), EW_ERR_FORMAT);
+    assert_int_equal(ew_folder_token_roles_read("t", &files, 4, &v, &err), EW_ERR_FORMAT);
     assert_non_null(strstr(err.message, "x1"));
     json_decref((json_t *)(uintptr_t)files.tokenizer_config);
     ew_vocabulary_free(&v);
