@@ -39,8 +39,8 @@ const struct ew_gguf_tensor *ew_bind(struct ew_binder *b, int32_t layer, const c
     }
     const struct ew_type_traits *traits = ew_type_traits(t->type);
     if (!traits || !traits->decodable) {
-        b->status = ew_error_set(b->err, EW_ERR_UNSUPPORTED, "%s: tensor %s: type %s is not one that weights have", path,
-                                 full, traits ? traits->name : "?");
+        b->status = ew_error_set(b->err, EW_ERR_UNSUPPORTED, "%s: tensor %s: type %s is not one that weights have",
+                                 path, full, traits ? traits->name : "?");
         return &none;
     }
     uint64_t rows = n_out ? n_out : 1;
