@@ -168,7 +168,8 @@ static enum ew_status warn_flagged(struct ew_insight *insight, struct ew_error *
         [SWAPPED] = "memory was swapped: those speeds are of the disk or of the compressor, not of the engine",
         [STALLED] = "all tasks waited for memory (pressure): more of it would be faster",
         [LIMIT] = "the memory limit of a control group was hit: with a higher one the machine may do better",
-        [REREAD] = "files that had been dropped for want of memory were read again: the model does not fit well",
+        [REREAD] = "files that had been dropped for want of memory were read again: where the model was among "
+                   "them, its speed is that of the disk",
         [THROTTLED] = "the machine slowed itself down (heat or supply): a cooler or better fed one is faster",
         [LOST] = "the energy readings did not last to the end"};
     size_t counts[KINDS] = {0}, n = 0;
