@@ -83,7 +83,7 @@ struct ew_stored_tensor *ew_checkpoint_find(const struct ew_checkpoint *checkpoi
 
 static enum ew_status add_safetensors(struct ew_checkpoint *checkpoint, const char *folder, const char *file,
                                       struct ew_error *err) {
-    uint32_t index;
+    uint32_t index = 0;
     char *path = ew_folder_path(folder, file);
     if (!path) return ew_error_set(err, EW_ERR_MEMORY, "%s: no memory for its name", file);
     enum ew_status status = ew_checkpoint_add_file(checkpoint, path, &index, err);
