@@ -16,6 +16,9 @@ enum ew_weights_layout {
     EW_WEIGHTS_PACKED    /* re-order into the kernels' layout; the mapped pages are given back, no second copy */
 };
 
+/* How keys and values are kept. Q8_0 takes 8.5 bits instead of 16 and needs heads of a multiple of 32 values. */
+enum ew_kv_type { EW_KV_F16 = 0, EW_KV_Q8_0, EW_KV_F32 };
+
 struct ew_session_params {
     uint32_t n_ctx;           /* tokens the KV cache holds; 0 = the smaller of the trained context and 4096 */
     uint32_t n_batch;         /* most tokens evaluated at once while prefilling; 0 = 512 */
@@ -24,6 +27,7 @@ struct ew_session_params {
     enum ew_weights_layout layout;
     uint64_t cpu_mask; /* CPU features that kernels may use, see --cpu-mask; 0 = all, bit 62 alone = plain C */
     uint32_t spin_us;  /* how long an idle worker spins before it sleeps; 0 = default (200) */
+    enum ew_kv_type kv_k, kv_v;
 };
 
 /* Memory in bytes, predicted before anything is allocated. Every field is part of total. */
@@ -38,6 +42,11 @@ struct ew_memory_ledger {
     uint64_t total;
 };
 
+/* Types of the cache by name: "f16", "q8_0", "f32", or keys and values apart, "q8_0/f16". */
+const char *ew_kv_name(enum ew_kv_type k, enum ew_kv_type v);
+/* false: text is no such name, *k and *v are as before. */
+bool ew_kv_by_name(const char *text, enum ew_kv_type *k, enum ew_kv_type *v);
+
 struct ew_session;
 
 /* Default parameters: all zero. */
@@ -47,7 +56,8 @@ struct ew_session_params ew_session_default_params(void);
 enum ew_status ew_session_predict_memory(const struct ew_model *model, const struct ew_session_params *params,
                                          struct ew_memory_ledger *out, struct ew_error *err);
 
-/* params may be NULL (defaults). *out is owned by the caller: ew_session_close. Errors: ARGUMENT, MEMORY. */
+/* params may be NULL (defaults). *out is owned by the caller: ew_session_close. Errors: ARGUMENT, MEMORY; UNSUPPORTED
+ * where the model's heads do not fit the type of the KV cache. */
 enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_params *params, struct ew_session **out,
                                struct ew_error *err);
 void ew_session_close(struct ew_session **session);

@@ -50,17 +50,23 @@ static enum ew_status resolve(const struct ew_model *model, const struct ew_sess
                             EW_MAX_THREADS);
     if (p.layout > EW_WEIGHTS_PACKED)
         return ew_error_set(err, EW_ERR_ARGUMENT, "layout: %d is not known", (int)p.layout);
+    if (p.kv_k > EW_KV_F32 || p.kv_v > EW_KV_F32)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "KV types: %d/%d are not known", (int)p.kv_k, (int)p.kv_v);
     if (p.n_batch > p.n_ctx) p.n_batch = p.n_ctx;
     *out = p;
     return EW_OK;
 }
+
+static const enum ew_type kv_types[] = {
+    [EW_KV_F16] = EW_TYPE_F16, [EW_KV_Q8_0] = EW_TYPE_Q8_0, [EW_KV_F32] = EW_TYPE_F32};
 
 static struct ew_backend_params backend_params(const struct ew_session_params *p) {
     return (struct ew_backend_params){
         .request = {.n_ctx = p->n_ctx,
                     .n_batch = p->n_batch,
                     .max_threads = p->threads_prefill > p->threads_decode ? p->threads_prefill : p->threads_decode,
-                    .layout = p->layout},
+                    .layout = p->layout,
+                    .kv = {.k = kv_types[p->kv_k], .v = kv_types[p->kv_v]}},
         .threads_prefill = p->threads_prefill,
         .threads_decode = p->threads_decode,
         .cpu_features = p->cpu_mask & ~EW_CPU_MASK_NONE,
