@@ -56,6 +56,22 @@ struct ew_session_params ew_session_default_params(void);
 enum ew_status ew_session_predict_memory(const struct ew_model *model, const struct ew_session_params *params,
                                          struct ew_memory_ledger *out, struct ew_error *err);
 
+/* How long a context this machine has memory for now. */
+struct ew_context_choice {
+    uint32_t n_ctx, n_ctx_train;
+    bool by_memory;        /* false: n_ctx is what the model was trained for */
+    uint64_t needed_bytes; /* the ledger's total at n_ctx */
+    uint64_t free_bytes;   /* what the system can give without swapping, the cgroup's limits respected */
+    uint64_t spared_bytes; /* left to others: an eighth of free_bytes, 64 MiB at least and 1 GiB at most */
+};
+
+/* The longest context, at most the trained one, whose ledger fits into free_bytes - spared_bytes; in steps of 256
+ * tokens. params: what else the session is opened with; n_ctx is not read. root: where /proc and /sys are looked for,
+ * "" by default. Errors: LIMIT (not even one step fits), UNSUPPORTED (the system does not say what is free), and those
+ * of ew_session_predict_memory. */
+enum ew_status ew_session_choose_context(const struct ew_model *model, const struct ew_session_params *params,
+                                         const char *root, struct ew_context_choice *out, struct ew_error *err);
+
 /* params may be NULL (defaults). *out is owned by the caller: ew_session_close. Errors: ARGUMENT, MEMORY; UNSUPPORTED
  * where the model's heads do not fit the type of the KV cache. */
 enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_params *params, struct ew_session **out,
@@ -78,6 +94,12 @@ const float *ew_session_logits(const struct ew_session *session);
 
 uint32_t ew_session_n_past(const struct ew_session *session);
 void ew_session_reset(struct ew_session *session); /* empties the context */
+
+/* Makes room: forgets n_discard tokens behind the first n_keep. ids: the n_past tokens that the context holds. What
+ * stays behind the gap is evaluated again at its new positions, so the context is then what it were if it had never
+ * held more, whatever the model. Needs n_keep + n_discard < n_past. Errors: ARGUMENT, and those of prefill. */
+enum ew_status ew_session_shift(struct ew_session *session, const int32_t *ids, uint32_t n_keep, uint32_t n_discard,
+                                struct ew_error *err);
 
 /* Names of the kernels in use, e.g. "gemm_q4_0_avx512vnni gemv_q4_0_avx512vnni"; lives as long as the session. */
 const char *ew_session_kernels(const struct ew_session *session);

@@ -188,6 +188,22 @@ void ew_session_reset(struct ew_session *s) {
     s->has_logits = false;
 }
 
+enum ew_status ew_session_shift(struct ew_session *s, const int32_t *ids, uint32_t n_keep, uint32_t n_discard,
+                                struct ew_error *err) {
+    uint32_t n = s->n_past;
+    if (n_discard == 0 || n_keep >= n || n_discard >= n - n_keep)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "context: cannot forget %u tokens behind %u of %u", n_discard, n_keep,
+                            n);
+    /* Keys and values of the first tokens do not depend on what follows, but the state of a convolution has moved on.
+     */
+    uint32_t from = ew_plan_keeps_state(&s->model->plan) ? 0 : n_keep;
+    const int32_t *rest = ids + n_keep + n_discard;
+    enum ew_status status = EW_OK;
+    s->n_past = from;
+    if (n_keep > from) status = ew_session_prefill(s, ids, n_keep, err);
+    return status == EW_OK ? ew_session_prefill(s, rest, n - n_keep - n_discard, err) : status;
+}
+
 const char *ew_session_kernels(const struct ew_session *s) { return s->interface->kernels(s->backend); }
 
 struct ew_session_params ew_session_params_of(const struct ew_session *s) {

@@ -41,21 +41,21 @@ static void row_scales(const uint8_t *rows, uint32_t n, uint32_t dim, float *sca
     }
 }
 
-/* n values, whole rows, to floats. */
-static void row_unpack(enum ew_type type, size_t n, const void *from, float *to) {
+/* n rows, at most EW_ATTENTION_TILE, to floats. */
+static void row_unpack(enum ew_type type, uint32_t n, uint32_t dim, const void *from, float *to) {
     if (type == EW_TYPE_F16) {
-        f16_to_f32(n, from, to);
+        f16_to_f32((size_t)n * dim, from, to);
     } else if (type == EW_TYPE_F32) {
-        memcpy(to, from, n * sizeof *to);
+        memcpy(to, from, (size_t)n * dim * sizeof *to);
     } else {
+        float scale[EW_ATTENTION_MAX_DIM / EW_QK_SMALL][EW_ATTENTION_TILE];
         const uint8_t *block = from;
-        for (size_t i = 0; i < n; i += EW_QK_SMALL, block += ROW_BLOCK_BYTES) {
-            float scale;
-            ew_f16 half;
-            memcpy(&half, block, sizeof half);
-            f16_to_f32(1, &half, &scale);
-            for (uint32_t d = 0; d < EW_QK_SMALL; d += VF_N)
-                vf_store(to + i + d, vf_mul(row_bytes(block, d), vf_set1(scale)));
+        row_scales(from, n, dim, scale[0], EW_ATTENTION_TILE);
+        for (uint32_t p = 0; p < n; p++) {
+            for (uint32_t b = 0; b < dim / EW_QK_SMALL; b++, block += ROW_BLOCK_BYTES, to += EW_QK_SMALL) {
+                vf times = vf_set1(scale[b][p]);
+                for (uint32_t d = 0; d < EW_QK_SMALL; d += VF_N) vf_store(to + d, vf_mul(row_bytes(block, d), times));
+            }
         }
     }
 }

@@ -152,7 +152,7 @@ static void tile_unpack_values(struct tile_state *s, uint32_t base, uint32_t n) 
             for (uint32_t p = 0; p < n; p++) vf_convert8(v + (size_t)p * dim + d, s->v + (size_t)d * TILE + p * 8);
     } else {
         for (uint32_t p = 0; p < n; p++, from += bytes) {
-            row_unpack(a->v_type, dim, from, row);
+            row_unpack(a->v_type, 1, dim, from, row);
             for (uint32_t d = 0; d < dim; d += 8) memcpy(s->v + (size_t)d * TILE + p * 8, row + d, 8 * sizeof *row);
         }
     }
@@ -163,7 +163,7 @@ static void tile_unpack_values(struct tile_state *s, uint32_t base, uint32_t n) 
 static void tile_unpack(struct tile_state *s, uint32_t base, uint32_t n) {
     const struct ew_attention_args *a = s->a;
     size_t dim = a->head_dim;
-    row_unpack(a->k_type, n * dim, (const uint8_t *)a->k + base * ew_type_row_bytes(a->k_type, dim), s->k);
+    row_unpack(a->k_type, n, (uint32_t)dim, (const uint8_t *)a->k + base * ew_type_row_bytes(a->k_type, dim), s->k);
     memset(s->k + n * dim, 0, sizeof(float) * (TILE - n) * dim);
     tile_unpack_values(s, base, n);
 }
