@@ -11,13 +11,7 @@ static void build(struct ew_binder *b) {
     b->norm = EW_NORM_RMS;
     ew_rope_bind(b, EW_ROPE_HALVES);
     ew_block_embedding(b, sqrt(b->config->n_embd));
-    while (ew_block_next_layer(b)) {
-        ew_block_norm(b, "attn_norm", EW_BUF_X, EW_BUF_NORMED);
-        ew_block_attention(b, EW_BUF_NORMED, &attention);
-        ew_block_attention_output(b, EW_BUF_X);
-        ew_block_norm(b, "ffn_norm", EW_BUF_X, EW_BUF_NORMED);
-        ew_block_feed_forward(b, EW_BUF_NORMED, EW_ACTIVATION_GELU, EW_BUF_X);
-    }
+    while (ew_block_next_layer(b)) ew_block_usual_layer(b, &attention, EW_ACTIVATION_GELU);
     ew_block_head(b, "output_norm", 1, 0);
 }
 

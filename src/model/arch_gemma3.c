@@ -21,15 +21,7 @@ static void build(struct ew_binder *b) {
         bool local = ew_config_is_local(c, (uint32_t)b->layer, PATTERN);
         attention.window = local ? c->window : 0;
         attention.rope = local ? EW_BUF_ROPE_LOCAL : EW_BUF_ROPE;
-        ew_block_norm(b, "attn_norm", EW_BUF_X, EW_BUF_NORMED);
-        ew_block_attention(b, EW_BUF_NORMED, &attention);
-        ew_block_attention_output(b, EW_BUF_BRANCH);
-        ew_block_norm(b, "post_attention_norm", EW_BUF_BRANCH, EW_BUF_BRANCH);
-        ew_block_add(b, 1);
-        ew_block_norm(b, "ffn_norm", EW_BUF_X, EW_BUF_NORMED);
-        ew_block_feed_forward(b, EW_BUF_NORMED, EW_ACTIVATION_GELU, EW_BUF_BRANCH);
-        ew_block_norm(b, "post_ffw_norm", EW_BUF_BRANCH, EW_BUF_BRANCH);
-        ew_block_add(b, 1);
+        ew_block_wrapped_layer(b, &attention, EW_ACTIVATION_GELU);
     }
     ew_block_head(b, "output_norm", 1, c->final_soft_cap);
 }

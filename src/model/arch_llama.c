@@ -7,17 +7,11 @@
 #include "model/rope_table.h"
 
 static void build(struct ew_binder *b) {
+    const struct ew_attention_block attention = {.rope = EW_BUF_ROPE, .window = b->config->window};
     b->norm = EW_NORM_RMS;
     ew_rope_bind(b, EW_ROPE_ADJACENT);
     ew_block_embedding(b, 1);
-    while (ew_block_next_layer(b)) {
-        const struct ew_attention_block attention = {.rope = EW_BUF_ROPE, .window = b->config->window};
-        ew_block_norm(b, "attn_norm", EW_BUF_X, EW_BUF_NORMED);
-        ew_block_attention(b, EW_BUF_NORMED, &attention);
-        ew_block_attention_output(b, EW_BUF_X);
-        ew_block_norm(b, "ffn_norm", EW_BUF_X, EW_BUF_NORMED);
-        ew_block_feed_forward(b, EW_BUF_NORMED, EW_ACTIVATION_SILU, EW_BUF_X);
-    }
+    while (ew_block_next_layer(b)) ew_block_usual_layer(b, &attention, EW_ACTIVATION_SILU);
     ew_block_head(b, "output_norm", 1, 0);
 }
 

@@ -9,13 +9,7 @@ static void build(struct ew_binder *b) {
     b->norm = EW_NORM_LAYER;
     ew_rope_bind(b, EW_ROPE_HALVES);
     ew_block_embedding(b, 1);
-    while (ew_block_next_layer(b)) {
-        ew_block_norm(b, "attn_norm", EW_BUF_X, EW_BUF_NORMED);
-        ew_block_attention(b, EW_BUF_NORMED, &attention);
-        ew_block_attention_output(b, EW_BUF_X);
-        ew_block_norm(b, "ffn_norm", EW_BUF_X, EW_BUF_NORMED);
-        ew_block_plain_feed_forward(b, EW_BUF_NORMED, EW_ACTIVATION_GELU, EW_BUF_X);
-    }
+    while (ew_block_next_layer(b)) ew_block_plain_layer(b, &attention, EW_ACTIVATION_GELU);
     ew_block_head(b, "output_norm", 1, 0);
 }
 

@@ -228,6 +228,41 @@ void ew_block_plain_feed_forward(struct ew_binder *b, enum ew_buffer src, enum e
     ew_block_output(b, "ffn_down", EW_BUF_GATE, n_ff, dst);
 }
 
+/* ---- layers ---- */
+
+/* Up to the norm that the feed-forward reads. */
+static void add_attention_part(struct ew_binder *b, const struct ew_attention_block *attention) {
+    ew_block_norm(b, "attn_norm", EW_BUF_X, EW_BUF_NORMED);
+    ew_block_attention(b, EW_BUF_NORMED, attention);
+    ew_block_attention_output(b, EW_BUF_X);
+    ew_block_norm(b, "ffn_norm", EW_BUF_X, EW_BUF_NORMED);
+}
+
+void ew_block_usual_layer(struct ew_binder *b, const struct ew_attention_block *attention,
+                          enum ew_activation activation) {
+    add_attention_part(b, attention);
+    ew_block_feed_forward(b, EW_BUF_NORMED, activation, EW_BUF_X);
+}
+
+void ew_block_plain_layer(struct ew_binder *b, const struct ew_attention_block *attention,
+                          enum ew_activation activation) {
+    add_attention_part(b, attention);
+    ew_block_plain_feed_forward(b, EW_BUF_NORMED, activation, EW_BUF_X);
+}
+
+void ew_block_wrapped_layer(struct ew_binder *b, const struct ew_attention_block *attention,
+                            enum ew_activation activation) {
+    ew_block_norm(b, "attn_norm", EW_BUF_X, EW_BUF_NORMED);
+    ew_block_attention(b, EW_BUF_NORMED, attention);
+    ew_block_attention_output(b, EW_BUF_BRANCH);
+    ew_block_norm(b, "post_attention_norm", EW_BUF_BRANCH, EW_BUF_BRANCH);
+    ew_block_add(b, 1);
+    ew_block_norm(b, "ffn_norm", EW_BUF_X, EW_BUF_NORMED);
+    ew_block_feed_forward(b, EW_BUF_NORMED, activation, EW_BUF_BRANCH);
+    ew_block_norm(b, "post_ffw_norm", EW_BUF_BRANCH, EW_BUF_BRANCH);
+    ew_block_add(b, 1);
+}
+
 void ew_block_add(struct ew_binder *b, double scale) {
     struct ew_op *op = ew_bind_op(b, EW_OP_ADD);
     op->src = EW_BUF_BRANCH;

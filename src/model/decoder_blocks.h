@@ -39,6 +39,16 @@ void ew_block_feed_forward(struct ew_binder *b, enum ew_buffer src, enum ew_acti
 void ew_block_plain_feed_forward(struct ew_binder *b, enum ew_buffer src, enum ew_activation activation,
                                  enum ew_buffer dst);
 
+/* A layer in the usual order, each part on a norm of X: X += attention, X += feed-forward (attn_norm, ffn_norm). */
+void ew_block_usual_layer(struct ew_binder *b, const struct ew_attention_block *attention,
+                          enum ew_activation activation);
+/* The same with a feed-forward without a gate. */
+void ew_block_plain_layer(struct ew_binder *b, const struct ew_attention_block *attention,
+                          enum ew_activation activation);
+/* The usual one with norms behind both parts too, before they join X (post_attention_norm, post_ffw_norm). */
+void ew_block_wrapped_layer(struct ew_binder *b, const struct ew_attention_block *attention,
+                            enum ew_activation activation);
+
 /* X += scale * BRANCH. */
 void ew_block_add(struct ew_binder *b, double scale);
 

@@ -9,9 +9,10 @@
 /* "attn_q.weight" of "blk.3.attn_q.weight": layers are told once. */
 static void print_name(FILE *out, const struct ew_gguf_tensor *t) {
     char name[96];
-    const char *p = ew_gguf_print_string(t->name, name, sizeof name);
-    if (strncmp(p, "blk.", 4) == 0 && strchr(p + 4, '.')) p = strchr(p + 4, '.') + 1;
-    fputs(p, out);
+    struct ew_gguf_string s = t->name;
+    const char *dot = s.size > 4 && memcmp(s.data, "blk.", 4) == 0 ? memchr(s.data + 4, '.', s.size - 4) : NULL;
+    if (dot) s = (struct ew_gguf_string){dot + 1, s.size - (size_t)(dot + 1 - s.data)};
+    fputs(ew_gguf_print_string(s, name, sizeof name), out);
 }
 
 static void print_matrix(FILE *out, const struct ew_gguf_tensor *t) {
