@@ -184,8 +184,10 @@ static void run_case(struct bench *b, enum ew_type type, enum ew_layout layout, 
 }
 
 static void run_variant(struct bench *b, const char *isa, uint64_t needs) {
-    static const enum ew_type types[] = {EW_TYPE_Q4_0, EW_TYPE_Q8_0, EW_TYPE_Q4_K, EW_TYPE_Q5_K,
-                                         EW_TYPE_Q6_K, EW_TYPE_F16,  EW_TYPE_BF16, EW_TYPE_F32};
+    static const enum ew_type types[] = {EW_TYPE_Q4_0,   EW_TYPE_Q8_0,  EW_TYPE_Q4_K,  EW_TYPE_Q5_K,  EW_TYPE_Q4_1,
+                                         EW_TYPE_Q5_0,   EW_TYPE_Q5_1,  EW_TYPE_Q2_K,  EW_TYPE_Q3_K,  EW_TYPE_IQ4_NL,
+                                         EW_TYPE_IQ4_XS, EW_TYPE_MXFP4, EW_TYPE_TQ2_0, EW_TYPE_IQ3_S, EW_TYPE_IQ2_XS,
+                                         EW_TYPE_Q6_K,   EW_TYPE_F16,   EW_TYPE_BF16,  EW_TYPE_F32};
     const uint32_t batches[] = {1, b->opt.tokens, 512};
     if (b->opt.isa ? strcmp(isa, b->opt.isa) != 0 : !strcmp(isa, "ref")) return;
     if ((ew_cpu_features() & needs) != needs) return;

@@ -18,6 +18,7 @@ build libjansson-dev           JSON
 build libcurl4-openssl-dev     asks plugs with a meter over HTTP
 build libsqlite3-dev           the store of measurements
 build libyaml-dev              study files, with the line of every value
+build libedit-dev              editing and history of the lines of a chat
 build libzstd-dev              compressed samples in the store
 build libxxhash-dev            checksums of model files
 check g++                      checks that the public headers compile as C++

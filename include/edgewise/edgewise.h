@@ -2,10 +2,12 @@
 #ifndef EDGEWISE_EDGEWISE_H
 #define EDGEWISE_EDGEWISE_H
 
+#include "chat.h"
 #include "meter.h"
 #include "model.h"
 #include "quantize.h"
 #include "session.h"
 #include "status.h"
+#include "text_stream.h"
 
 #endif

@@ -22,7 +22,7 @@ enum ew_meter_quantity {
     EW_METER_FREQUENCY,
     EW_METER_TIME,
     EW_METER_VOLTAGE,
-    EW_METER_STATE,    /* a flag, 0 or 1, or a share from 0 to 1 */
+    EW_METER_STATE,    /* a flag, 0 or 1 (resolution 1), or a share from 0 to 1 */
     EW_METER_ROTATION, /* revolutions per minute */
     EW_METER_EVENTS,   /* how often something happened since some start */
     EW_METER_QUANTITIES

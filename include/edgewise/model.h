@@ -17,10 +17,11 @@ extern "C" {
 struct ew_model;
 
 struct ew_model_info {
-    const char *name;         /* general.name, or "" */
-    const char *architecture; /* general.architecture, e.g. "llama" */
-    const char *file_type;    /* e.g. "Q4_K_M"; "" when the file does not say */
-    bool synthetic;           /* weights are random: speed and memory are real, text is not */
+    const char *name;           /* general.name, or "" */
+    const char *architecture;   /* general.architecture, e.g. "llama" */
+    const char *file_type;      /* e.g. "Q4_K_M"; "" when the file does not say */
+    const char *tokenizer_note; /* what of the tokenizer had to be guessed, one line for the user; "" for nothing */
+    bool synthetic;             /* weights are random: speed and memory are real, text is not */
     uint64_t n_params;
     uint64_t weights_bytes; /* all tensors, as stored */
     uint32_t n_layer, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab;
@@ -51,7 +52,7 @@ enum ew_status ew_model_tokenize(const struct ew_model *model, const char *text,
 
 /* The bytes of one token into buf (not NUL-terminated); returns their count, or the count needed when larger than
  * capacity. Control tokens give 0 bytes unless `special`. Ids outside the vocabulary give 0.
- * A piece may be half of a UTF-8 character. */
+ * A piece may be half of a UTF-8 character: text_stream.h joins them. */
 size_t ew_model_token_bytes(const struct ew_model *model, int32_t id, bool special, char *buf, size_t capacity);
 
 /* Whether generation should stop after this token (EOS, EOT, EOM …). */

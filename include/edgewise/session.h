@@ -95,6 +95,11 @@ const float *ew_session_logits(const struct ew_session *session);
 uint32_t ew_session_n_past(const struct ew_session *session);
 void ew_session_reset(struct ew_session *session); /* empties the context */
 
+/* Keeps the first n_tokens of the context and forgets the rest, so that a prompt that begins as the last one did need
+ * not be evaluated again. No logits until the next evaluation. Errors: ARGUMENT (more than there are),
+ * UNSUPPORTED (a model with convolutions can only keep all or nothing); nothing done then. */
+enum ew_status ew_session_rewind(struct ew_session *session, uint32_t n_tokens, struct ew_error *err);
+
 /* Makes room: forgets n_discard tokens behind the first n_keep. ids: the n_past tokens that the context holds. What
  * stays behind the gap is evaluated again at its new positions, so the context is then what it were if it had never
  * held more, whatever the model. Needs n_keep + n_discard < n_past. Errors: ARGUMENT, and those of prefill. */

@@ -138,10 +138,9 @@ static void print_head(const struct ew_bench_result *r, FILE *out) {
 
 static void add_figure(struct ew_text_table *table, const struct ew_insight_config *c, enum ew_measure measure,
                        double scale) {
-    char value[EW_NUMBER_SIZE], spread[EW_NUMBER_SIZE], tail[EW_NUMBER_SIZE + 8] = "";
+    char value[EW_NUMBER_SIZE], spread[EW_NUMBER_SIZE];
     ew_words_figure(&c->figure[measure], scale, value, spread);
-    if (*spread) snprintf(tail, sizeof tail, "± %s", spread);
-    ew_text_table_add(table, value, *tail ? tail : NULL);
+    ew_text_table_add(table, value, *spread ? spread : NULL);
 }
 
 static void add_value(struct ew_text_table *table, const struct ew_insight_config *c, enum ew_measure measure,

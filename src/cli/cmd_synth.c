@@ -1,12 +1,12 @@
 /* edgewise synth: writes a model file of a well-known shape with random weights. */
 #include "cli/command.h"
+#include "cli/write_progress.h"
 #include "model/synth.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +23,9 @@ static const char doc[] =
     "Write a GGUF file in the shape of a well-known model, with random weights. Speed, memory and energy do not depend "
     "on the values, so a device can be judged before any download. The file is marked as synthetic."
     "\vExample:\n  edgewise synth llama-3.2-1b --type q4_0\n  edgewise bench synthetic-llama-3.2-1b-q4_0.gguf\n\n"
-    "Types: q4_0, q4_k_m, q5_k_m, q6_k, q8_0, f16, bf16, f32. Where a row is no multiple of 256, the K types give way "
-    "to Q8_0.";
+    "Types: q4_0, q4_k_m, q5_k_m, q6_k, q8_0, f16, bf16, f32; q2_k, q3_k_s, q3_k_m, q3_k_l, iq4_xs, iq4_nl, q4_k_s, "
+    "q4_1, q5_k_s, q5_0, q5_1. Where a row is no multiple of 256, types with blocks of 256 give way to those that "
+    "llama.cpp takes then (Q4_K to Q5_0, Q5_K to Q5_1, Q6_K to Q8_0, IQ4_XS to IQ4_NL, Q2_K and Q3_K to Q4_0).";
 
 static const struct argp_option arguments[] = {
     {"type", 't', "TYPE", 0, "Type of the weights (q4_0 by default)", 0},
@@ -119,19 +120,6 @@ static int list_table(void) {
 
 /* ---- writing ---- */
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number) {
-    (void)signal_number;
-    interrupted = 1;
-}
-
-static bool show_progress(void *context, uint64_t done, uint64_t total) {
-    const bool *terminal = context;
-    if (*terminal) fprintf(stderr, "\r%5.0f of %.0f MiB ", mib(done), mib(total));
-    return !interrupted;
-}
-
 /* A real model must not vanish under a synthetic one of the same name. */
 static enum ew_status check_target(const char *path, struct ew_error *err) {
     if (access(path, F_OK) != 0 || ew_synth_is_synthetic(path)) return EW_OK;
@@ -157,7 +145,8 @@ static void print_result(const struct options *o, const struct ew_synth_params *
     printf("%s  %s %s, %.0f MiB, %" PRIu32 " tensors, random weights%s\n", path, params->shape->title, type,
            mib(s->file_bytes), s->n_tensors, o->dry_run ? " · not written (--dry-run)" : "");
     if (s->n_fallback > 0)
-        printf("  %" PRIu32 " of them in Q8_0 because their rows are no multiple of 256\n", s->n_fallback);
+        printf("  %" PRIu32 " of them in a type with smaller blocks, because their rows are no multiple of 256\n",
+               s->n_fallback);
     if (!ew_shape_runs(params->shape))
         printf("  architecture %s: this engine does not run it yet\n", params->shape->architecture);
 }
@@ -171,12 +160,9 @@ static int write_model(const struct options *o, const struct ew_synth_params *pa
         return EW_EXIT_OK;
     }
     if (check_target(path, &err) != EW_OK) return ew_cli_fail(&err);
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit is reported like a full disk */
+    ew_cli_write_begin();
     enum ew_status status = ew_synth_write(params, path, &summary, &err);
-    if (*(const bool *)params->context) fputs("\r                                \r", stderr);
+    ew_cli_write_end(*(const bool *)params->context);
     if (status != EW_OK) return ew_cli_fail(&err);
     print_result(o, params, path, &summary);
     return EW_EXIT_OK;
@@ -201,15 +187,13 @@ int ew_cmd_synth(int argc, char **argv) {
     if (o.list) return o.common.json ? list_json() : list_table();
     bool terminal = isatty(STDERR_FILENO) && !o.common.json;
     struct ew_synth_params params = {
-        .shape = ew_shape_find(o.shape), .seed = o.seed, .progress = show_progress, .context = &terminal};
+        .shape = ew_shape_find(o.shape), .seed = o.seed, .progress = ew_cli_write_show, .context = &terminal};
     if (!params.shape) {
         fprintf(stderr, "edgewise: shape `%s` is not known; edgewise synth --list shows those that are\n", o.shape);
         return EW_EXIT_USAGE;
     }
     if (!find_type(o.type, &params.file_type)) {
-        fprintf(stderr,
-                "edgewise: type `%s` cannot be written (q4_0, q4_k_m, q5_k_m, q6_k, q8_0, f16, bf16, f32 can)\n",
-                o.type);
+        fprintf(stderr, "edgewise: type `%s` cannot be written; edgewise synth --help lists those that can\n", o.type);
         return EW_EXIT_USAGE;
     }
     char name[256];

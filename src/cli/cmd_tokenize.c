@@ -3,18 +3,20 @@
 #include "base/error.h"
 #include "base/file_map.h"
 #include "cli/command.h"
-#include "token/tokenizer.h"
+#include "cli/terminal_style.h"
+#include "cli/tokenize_view.h"
+#include "edgewise/text_stream.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct options {
     struct ew_cli_common common;
     const char *model, *text, *file, *decode;
-    bool no_bos, parse_special;
+    bool no_bos, parse_special, count;
 };
 
 struct bytes {
@@ -25,8 +27,9 @@ struct bytes {
 static const struct argp_option option_table[] = {
     {"file", 'f', "FILE", 0, "Take the text from FILE, byte by byte (default: TEXT, or standard input)", 0},
     {"no-bos", 1, 0, 0, "Add no BOS and EOS, whatever the file asks for", 0},
-    {"parse-special", 2, 0, 0, "Let text such as <|eot_id|> name control tokens", 0},
-    {"decode", 'd', "IDS", 0, "Turn ids such as 1,2,3 into text instead", 0},
+    {"parse-special", 2, 0, 0, "Let text such as <|eot_id|> name control tokens; show them with --decode", 0},
+    {"count", 'c', 0, 0, "Print how many tokens, characters and bytes, not the tokens", 0},
+    {"decode", 'd', "IDS", 0, "Turn ids such as 1,2,3 into text instead (- for standard input)", 0},
     {0},
 };
 
@@ -37,6 +40,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case 'f': options->file = arg; return 0;
     case 1: options->no_bos = true; return 0;
     case 2: options->parse_special = true; return 0;
+    case 'c': options->count = true; return 0;
     case 'd': options->decode = arg; return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num == 0)
@@ -50,6 +54,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         if (!options->model) argp_error(state, "which MODEL?");
         if (!!options->text + !!options->file + !!options->decode > 1)
             argp_error(state, "give only one of TEXT, --file and --decode");
+        if (options->decode && options->count) argp_error(state, "--count counts tokens of a text, not of --decode");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -63,6 +68,7 @@ static const struct argp argp = {
     "Token ids of a text as a model's file asks for them.\v"
     "Example:  edgewise tokenize model.gguf 'Hello, world!'\n"
     "          edgewise tokenize model.gguf --file book.txt --no-bos --json\n"
+    "          edgewise tokenize model.gguf --count <book.txt\n"
     "          edgewise tokenize model.gguf --decode 1,15043,29892",
     children,
     NULL,
@@ -90,105 +96,19 @@ static enum ew_status read_stdin(struct bytes *bytes, struct ew_error *err) {
     return status;
 }
 
-static enum ew_status append_piece(struct bytes *bytes, const struct ew_tokenizer *tokenizer, int32_t id, bool special,
+/* ---- text to ids ---- */
+
+static enum ew_status print_tokens(const struct options *options, const struct ew_tokens_view *view,
                                    struct ew_error *err) {
-    const size_t n = ew_tokenizer_token_bytes(tokenizer, id, special, NULL, 0);
-    char small[256], *piece = n > sizeof small ? malloc(n) : small;
-    if (!piece) return ew_error_set(err, EW_ERR_MEMORY, "tokenize: no memory for a piece of %zu bytes", n);
-    ew_tokenizer_token_bytes(tokenizer, id, special, piece, n);
-    enum ew_status status = append(bytes, piece, n, err);
-    if (piece != small) free(piece);
-    return status;
-}
-
-/* ---- printing ---- */
-
-/* Bytes of the UTF-8 character at text; 0 where none starts. jansson takes no broken text, terminals show none. */
-static size_t char_bytes(const unsigned char *text, size_t n) {
-    const unsigned char c = text[0];
-    const size_t size = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-    if (size == 0 || size > n) return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((text[i] & 0xc0) != 0x80) return 0;
-    if ((c == 0xe0 && text[1] < 0xa0) || (c == 0xed && text[1] > 0x9f) || (c == 0xf0 && text[1] < 0x90) ||
-        (c == 0xf4 && text[1] > 0x8f))
-        return 0;
-    return size;
-}
-
-static void print_escaped(const struct bytes *bytes) {
-    const unsigned char *text = (const unsigned char *)bytes->data;
-    for (size_t i = 0, size; i < bytes->size; i += size ? size : 1) {
-        size = char_bytes(text + i, bytes->size - i);
-        const bool c1 = size == 2 && text[i] == 0xc2 && text[i + 1] < 0xa0; /* control characters U+0080-U+009F */
-        if (text[i] == '\n')
-            fputs("\\n", stdout);
-        else if (text[i] == '\t')
-            fputs("\\t", stdout);
-        else if (text[i] == '\r')
-            fputs("\\r", stdout);
-        else if (text[i] == '\\')
-            fputs("\\\\", stdout);
-        else if (size == 0 || text[i] < 0x20 || text[i] == 0x7f)
-            printf("\\x%02x", text[i]);
-        else if (c1)
-            printf("\\u%04x", text[i + 1]);
-        else
-            fwrite(text + i, 1, size, stdout);
+    if (options->common.json)
+        return options->count ? ew_tokens_print_counts_json(view, err) : ew_tokens_print_json(view, err);
+    if (options->count) {
+        ew_tokens_print_counts(view);
+        return EW_OK;
     }
+    const struct ew_text_style style = ew_terminal_style(STDOUT_FILENO, false);
+    return ew_tokens_print(view, &style, err);
 }
-
-static enum ew_status print_table(const struct ew_tokenizer *tokenizer, const int32_t *ids, size_t n,
-                                  struct ew_error *err) {
-    struct bytes piece = {0};
-    enum ew_status status = EW_OK;
-    printf("%8s  piece\n", "id");
-    for (size_t i = 0; i < n && !status; i++) {
-        piece.size = 0;
-        status = append_piece(&piece, tokenizer, ids[i], true, err);
-        if (status) break;
-        printf("%8d  `", ids[i]);
-        print_escaped(&piece);
-        fputs("`\n", stdout);
-    }
-    if (!status) printf("%zu tokens\n", n);
-    free(piece.data);
-    return status;
-}
-
-/* Takes the reference. */
-static enum ew_status print_json(const char *key, json_t *value, struct ew_error *err) {
-    json_t *object = json_pack("{s:o}", key, value);
-    const bool ok = object && json_dumpf(object, stdout, JSON_COMPACT) == 0;
-    json_decref(object);
-    if (!ok) return ew_error_set(err, EW_ERR_MEMORY, "tokenize: cannot write JSON");
-    putchar('\n');
-    return EW_OK;
-}
-
-static enum ew_status print_json_ids(const int32_t *ids, size_t n, struct ew_error *err) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++)
-        if (json_array_append_new(list, json_integer(ids[i])) != 0) {
-            json_decref(list);
-            return ew_error_set(err, EW_ERR_MEMORY, "tokenize: no memory for %zu ids as JSON", n);
-        }
-    return print_json("ids", list, err);
-}
-
-static enum ew_status print_json_text(const struct bytes *text, struct ew_error *err) {
-    struct bytes clean = {0};
-    enum ew_status status = EW_OK;
-    for (size_t i = 0, size; i < text->size && !status; i += size ? size : 1) {
-        size = char_bytes((const unsigned char *)text->data + i, text->size - i);
-        status = size ? append(&clean, text->data + i, size, err) : append(&clean, "\xef\xbf\xbd", 3, err);
-    }
-    if (!status) status = print_json("text", json_stringn(clean.data ? clean.data : "", clean.size), err);
-    free(clean.data);
-    return status;
-}
-
-/* ---- the two directions ---- */
 
 static enum ew_status encode(const struct options *options, const struct ew_tokenizer *tokenizer, const char *text,
                              size_t size, struct ew_error *err) {
@@ -204,36 +124,81 @@ static enum ew_status encode(const struct options *options, const struct ew_toke
         capacity = grown ? n : capacity;
         status = ew_tokenizer_encode(tokenizer, text, size, flags, ids, capacity, &n, err);
     }
-    if (!status) status = options->common.json ? print_json_ids(ids, n, err) : print_table(tokenizer, ids, n, err);
+    const int32_t bos = ew_tokenizer_bos(tokenizer);
+    if (!status && n > 1 && bos >= 0 && ids[0] == bos && ids[1] == bos && !options->no_bos)
+        fputs("edgewise: note: the text begins with the BOS token, and the file asks for one more (--no-bos: none)\n",
+              stderr);
+    if (!status) status = print_tokens(options, &(struct ew_tokens_view){tokenizer, ids, n, text, size}, err);
     free(ids);
     return status;
 }
 
-static enum ew_status decode(const struct options *options, const struct ew_tokenizer *tokenizer,
+/* ---- ids to text ---- */
+
+/* Adds a token's text, in whole characters. *drop_space: a space that begins the text is the tokenizer's own. */
+static enum ew_status append_token(struct bytes *text, struct ew_text_stream *stream,
+                                   const struct ew_tokenizer *tokenizer, int32_t id, bool special, bool *drop_space,
+                                   struct ew_error *err) {
+    const size_t n = ew_tokenizer_token_bytes(tokenizer, id, special, NULL, 0);
+    if (n == 0) return EW_OK;
+    char *piece = malloc(n), *whole = malloc(EW_TEXT_STREAM_ROOM(n));
+    enum ew_status status = EW_OK;
+    if (piece && whole) {
+        ew_tokenizer_token_bytes(tokenizer, id, special, piece, n);
+        const size_t skip = *drop_space && piece[0] == ' ';
+        *drop_space = false;
+        status = append(text, whole, ew_text_stream_add(stream, piece + skip, n - skip, whole), err);
+    } else {
+        status = ew_error_set(err, EW_ERR_MEMORY, "tokenize: no memory for a piece of %zu bytes", n);
+    }
+    free(piece);
+    free(whole);
+    return status;
+}
+
+static enum ew_status parse_id(const char **at, uint32_t n_vocab, long *id, struct ew_error *err) {
+    char *end;
+    errno = 0;
+    *id = strtol(*at, &end, 10);
+    if (end == *at || errno || !strchr(", \t\n]", *end)) /* the NUL counts too */
+        return ew_error_set(err, EW_ERR_ARGUMENT, "--decode: `%.40s` is not a list of ids such as 1,2,3", *at);
+    if (*id < 0 || *id >= (long)n_vocab)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "--decode: id %ld is outside the vocabulary (0-%u)", *id,
+                            n_vocab - 1);
+    *at = end + strspn(end, ", \t\n]");
+    return EW_OK;
+}
+
+static enum ew_status decode(const struct options *options, const struct ew_tokenizer *tokenizer, const char *list,
                              struct ew_error *err) {
     struct bytes text = {0};
+    struct ew_text_stream stream = {0};
     enum ew_status status = EW_OK;
-    for (const char *at = options->decode; *at && !status;) {
-        char *end;
-        errno = 0;
-        const long id = strtol(at, &end, 10);
-        if (end == at || errno || (*end && *end != ','))
-            status = ew_error_set(err, EW_ERR_ARGUMENT, "--decode: `%.40s` is not a list of ids such as 1,2,3", at);
-        else if (id < 0 || id >= (long)ew_tokenizer_n_vocab(tokenizer))
-            status = ew_error_set(err, EW_ERR_ARGUMENT, "--decode: id %ld is outside the vocabulary (0-%u)", id,
-                                  ew_tokenizer_n_vocab(tokenizer) - 1);
-        else
-            status = append_piece(&text, tokenizer, (int32_t)id, options->parse_special, err);
-        at = *end ? end + 1 : end;
+    bool drop_space = ew_tokenizer_strips_first_space(tokenizer);
+    for (list += strspn(list, "[ \t\n"); *list && !status;) {
+        long id;
+        status = parse_id(&list, ew_tokenizer_n_vocab(tokenizer), &id, err);
+        if (!status)
+            status = append_token(&text, &stream, tokenizer, (int32_t)id, options->parse_special, &drop_space, err);
     }
-    if (!status && text.size && text.data[0] == ' ' && ew_tokenizer_strips_first_space(tokenizer))
-        memmove(text.data, text.data + 1, --text.size);
+    char last[3];
+    if (!status) status = append(&text, last, ew_text_stream_end(&stream, last), err);
     if (!status && options->common.json)
-        status = print_json_text(&text, err);
+        status = ew_tokens_print_text_json(text.data, text.size, err);
     else if (!status && text.size)
         fwrite(text.data, 1, text.size, stdout);
     if (!status && !options->common.json) putchar('\n');
     free(text.data);
+    return status;
+}
+
+static enum ew_status decode_stdin(const struct options *options, const struct ew_tokenizer *tokenizer,
+                                   struct ew_error *err) {
+    struct bytes list = {0};
+    enum ew_status status = read_stdin(&list, err);
+    if (!status) status = append(&list, "", 1, err); /* the NUL */
+    if (!status) status = decode(options, tokenizer, list.data, err);
+    free(list.data);
     return status;
 }
 
@@ -248,8 +213,12 @@ int ew_cmd_tokenize(int argc, char **argv) {
     enum ew_status status = ew_gguf_open(options.model, &gguf, &err);
     if (!status) status = ew_tokenizer_open(gguf, &tokenizer, &err);
     if (status) goto done;
-    if (options.decode) {
-        status = decode(&options, tokenizer, &err);
+    if (*ew_tokenizer_note(tokenizer))
+        fprintf(stderr, "edgewise: note: %s: %s\n", options.model, ew_tokenizer_note(tokenizer));
+    if (options.decode && strcmp(options.decode, "-") == 0) {
+        status = decode_stdin(&options, tokenizer, &err);
+    } else if (options.decode) {
+        status = decode(&options, tokenizer, options.decode, &err);
     } else if (options.text) {
         status = encode(&options, tokenizer, options.text, strlen(options.text), &err);
     } else if (options.file) {

@@ -55,3 +55,17 @@ void ew_context_choice_text(const struct ew_context_choice *c, char *buf, size_t
     snprintf(buf + n, capacity - (size_t)n, ": %.0f MiB needed of %.0f MiB free, %.0f MiB left to others",
              (double)c->needed_bytes / mib, (double)c->free_bytes / mib, (double)c->spared_bytes / mib);
 }
+
+enum ew_status ew_context_options_open(const struct ew_context_options *o, struct ew_model *model, const char *root,
+                                       const struct ew_session_params *params, struct ew_session **out,
+                                       struct ew_error *err) {
+    struct ew_session_params p = *params;
+    struct ew_context_choice choice;
+    enum ew_status status = ew_context_options_apply(o, model, root, &p, &choice, err);
+    if (status == EW_OK) status = ew_session_open(model, &p, out, err);
+    if (status != EW_OK || choice.n_ctx == 0) return status;
+    char text[160];
+    ew_context_choice_text(&choice, text, sizeof text);
+    fprintf(stderr, "%s\n", text);
+    return EW_OK;
+}

@@ -22,6 +22,11 @@ enum ew_status ew_context_options_apply(const struct ew_context_options *o, cons
                                         const char *root, struct ew_session_params *params,
                                         struct ew_context_choice *choice, struct ew_error *err);
 
+/* The same, says the choice on standard error, and opens the session. */
+enum ew_status ew_context_options_open(const struct ew_context_options *o, struct ew_model *model, const char *root,
+                                       const struct ew_session_params *params, struct ew_session **out,
+                                       struct ew_error *err);
+
 /* "context 8192 of 131072 tokens: 812 MiB needed of 1024 MiB free, 128 MiB left to others" */
 void ew_context_choice_text(const struct ew_context_choice *choice, char *buf, size_t capacity);
 

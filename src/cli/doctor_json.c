@@ -74,6 +74,7 @@ static json_t *meters_json(const struct ew_doctor_visit *v) {
         json_t *o = ew_meter_json_info(v->meters[i].info);
         json_object_set_new(o, "auto", json_boolean(v->meters[i].is_auto));
         json_object_set_new(o, "now", number(v->meters[i].now));
+        json_object_set_new(o, "calibration_kept", text(v->meters[i].calibration));
         json_array_append_new(list, o);
     }
     return list;

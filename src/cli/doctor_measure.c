@@ -2,6 +2,7 @@
  * insight/doctor.h does. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/calibration_choice.h"
 #include "cli/doctor_view.h"
 #include "cli/meter_reading.h"
 #include "edgewise/model.h"
@@ -50,6 +51,15 @@ static void watch_others(struct ew_doctor_visit *v) {
 
 /* ---- meters ---- */
 
+static void look_at(struct ew_doctor_meter *d, struct ew_meter *m, const char *board, bool recorded) {
+    if (d->info->reason != EW_METER_USABLE) return;
+    ew_calibration_note(d->info, board, d->calibration, sizeof d->calibration);
+    if (d->info->quantity != EW_METER_ENERGY)
+        d->now = ew_meter_live_gauge(m, d->now_words, sizeof d->now_words);
+    else if (!recorded && isfinite(d->now = ew_meter_live_power(m)))
+        snprintf(d->now_words, sizeof d->now_words, "%.3g W", d->now);
+}
+
 /* Energy meters prove themselves under a short load, which a recorded machine cannot. */
 static enum ew_status find_meters(const struct ew_doctor_request *r, struct ew_doctor_visit *v, struct ew_error *err) {
     ew_doctor_say_progress(r, "trying the meters …");
@@ -57,6 +67,8 @@ static enum ew_status find_meters(const struct ew_doctor_request *r, struct ew_d
     if (status != EW_OK) return status;
     struct ew_error none = {0};
     struct ew_meter *unused = NULL;
+    char board[EW_METER_TEXT_SIZE];
+    ew_calibration_board(r->root, board, sizeof board);
     bool prove = !r->quick && !v->facts.recorded;
     for (size_t i = 0; prove && i < ew_meter_list_count(v->meter_list); i++) {
         struct ew_meter *m = ew_meter_list_at(v->meter_list, i);
@@ -72,11 +84,7 @@ static enum ew_status find_meters(const struct ew_doctor_request *r, struct ew_d
         const struct ew_meter_info *info = ew_meter_info(m);
         struct ew_doctor_meter *d = &v->meters[v->facts.n_meters++];
         *d = (struct ew_doctor_meter){.info = info, .is_auto = m == best, .now = NAN};
-        if (info->reason != EW_METER_USABLE) continue;
-        if (info->quantity != EW_METER_ENERGY)
-            d->now = ew_meter_live_gauge(m);
-        else if (!v->facts.recorded)
-            d->now = ew_meter_live_power(m);
+        look_at(d, m, board, v->facts.recorded);
     }
     v->facts.meters = v->meters;
     if (!best && ew_meter_list_choose_energy(v->meter_list, NULL, &unused, &none) != EW_OK) {

@@ -1,7 +1,6 @@
 /* Owns the terminal form of `edgewise doctor`: the machine in one paragraph, findings, meters, and what was measured.
  */
 #include "cli/doctor_view.h"
-#include "cli/meter_reading.h"
 #include "insight/words.h"
 #include "machine/cpu_features.h"
 
@@ -98,12 +97,8 @@ static void print_finding(const struct printer *p, const struct ew_doctor_findin
 static void print_meter(const struct printer *p, const struct ew_doctor_meter *d) {
     const struct ew_meter_info *info = d->info;
     bool energy = info->quantity == EW_METER_ENERGY;
-    char text[LINE] = "", now[64];
-    if (energy)
-        snprintf(now, sizeof now, "%.3g W", d->now);
-    else
-        ew_meter_value_words(now, sizeof now, info, d->now);
-    add(text, "%s", isfinite(d->now) ? now : "no reading");
+    char text[LINE] = "";
+    add(text, "%s", d->now_words[0] ? d->now_words : "no reading");
     if (energy)
         add(text, " · %s, grade %s at best · every %.3g s",
             info->boundary == EW_BOUNDARY_UNKNOWN ? "place on the board unknown"
@@ -137,7 +132,7 @@ static void print_refused(const struct printer *p, const struct ew_doctor_visit 
 
 static void print_meters(const struct printer *p, const struct ew_doctor_visit *v) {
     fputs("\nmeters\n", p->out);
-    for (int quantity = 0; quantity <= EW_METER_STATE; quantity++)
+    for (int quantity = 0; quantity < EW_METER_QUANTITIES; quantity++)
         for (size_t i = 0; i < v->facts.n_meters; i++)
             if ((int)v->meters[i].info->quantity == quantity && v->meters[i].info->reason == EW_METER_USABLE)
                 print_meter(p, &v->meters[i]);

@@ -3,9 +3,7 @@
 #include "insight/words.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 void ew_energy_value(char *buf, size_t capacity, double value, double error) {
     char number[EW_NUMBER_SIZE], half[EW_NUMBER_SIZE];
@@ -20,14 +18,6 @@ void ew_energy_value(char *buf, size_t capacity, double value, double error) {
     snprintf(buf, capacity, "%s ± %s%s", number, error < step / 2 ? "<" : "", half);
 }
 
-__attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, const char *format, ...) {
-    size_t used = strlen(text);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text + used, size - used, format, args);
-    va_end(args);
-}
-
 void ew_energy_words(char *buf, size_t capacity, const struct ew_energy *e, const struct ew_meter_info *info) {
     char value[2 * EW_NUMBER_SIZE + 8];
     if (e->grade == EW_GRADE_NONE) {
@@ -36,16 +26,17 @@ void ew_energy_words(char *buf, size_t capacity, const struct ew_energy *e, cons
         ew_energy_value(value, sizeof value, e->energy_j, e->error_j);
         snprintf(buf, capacity, "%s J", value);
         ew_energy_value(value, sizeof value, e->net_j, e->net_error_j);
-        if (isfinite(e->net_j)) add(buf, capacity, " · %s J above idle", value);
+        if (isfinite(e->net_j)) ew_words_add(buf, capacity, " · %s J above idle", value);
         ew_energy_value(value, sizeof value, e->average_w, NAN);
-        add(buf, capacity, " · average %s W", value);
+        ew_words_add(buf, capacity, " · average %s W", value);
         ew_energy_value(value, sizeof value, e->peak_w, NAN);
-        add(buf, capacity, " · peak %s W · grade %s", value, ew_trust_grade_name(e->grade));
-        if (e->grade_reason[0]) add(buf, capacity, " (%s)", e->grade_reason);
+        ew_words_add(buf, capacity, " · peak %s W · grade %s", value, ew_trust_grade_name(e->grade));
+        if (e->grade_reason[0]) ew_words_add(buf, capacity, " (%s)", e->grade_reason);
     }
     if (!info) return;
-    add(buf, capacity, " · %s", info->name);
-    if (info->covers[0]) add(buf, capacity, ": %s", info->covers);
-    if (info->boundary != EW_BOUNDARY_UNKNOWN) add(buf, capacity, " (%s)", ew_meter_boundary_name(info->boundary));
-    if (e->missing > 0) add(buf, capacity, " · %u samples missing", e->missing);
+    ew_words_add(buf, capacity, " · %s", info->name);
+    if (info->covers[0]) ew_words_add(buf, capacity, ": %s", info->covers);
+    if (info->boundary != EW_BOUNDARY_UNKNOWN)
+        ew_words_add(buf, capacity, " (%s)", ew_meter_boundary_name(info->boundary));
+    if (e->missing > 0) ew_words_add(buf, capacity, " · %u samples missing", e->missing);
 }

@@ -13,7 +13,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary; /* NULL: for other programs, not listed */
 } commands[] = {
-    {"run", ew_cmd_run, "complete a prompt in the terminal; afterwards speed and memory"},
+    {"run", ew_cmd_run, "chat or complete a prompt in the terminal; afterwards speed and memory"},
     {"bench", ew_cmd_bench, "load, prefill, decode, memory, energy: one table"},
     {"study", ew_cmd_study, "a whole sweep from a study file, resumable, into a store"},
     {"report", ew_cmd_report, "tables and one HTML page from a store"},
@@ -22,6 +22,7 @@ static const struct {
     {"store", ew_cmd_store, "check a store, or upgrade one of an older version"},
     {"meter", ew_cmd_meter, "list, watch, calibrate meters; run any program under them"},
     {"synth", ew_cmd_synth, "write a model file of a well-known shape with random weights"},
+    {"convert", ew_cmd_convert, "a Hugging Face folder or a llama2.c checkpoint into one GGUF file"},
     {"info", ew_cmd_info, "metadata, tensors and memory needs of a model file"},
     {"tokenize", ew_cmd_tokenize, "token ids of a text"},
     {"logits", ew_cmd_logits, "float32 logits after each given token, to check the engine against another"},
@@ -66,7 +67,10 @@ static void parse_with(const struct argp *argp, int argc, char **argv, unsigned 
                        void *input) {
     *common = (struct ew_cli_common){.cpu_mask = ew_cpu_features(), .root = ""};
     argp_err_exit_status = EW_EXIT_USAGE;
-    argp_parse(argp, argc, argv, flags, NULL, input);
+    int failed = argp_parse(argp, argc, argv, flags, NULL, input);
+    if (!failed) return;
+    fprintf(stderr, "edgewise: cannot read the command line: %s\n", strerror(failed));
+    exit(EW_EXIT_FAILED);
 }
 
 void ew_cli_parse(const struct argp *argp, int argc, char **argv, struct ew_cli_common *common, void *input) {

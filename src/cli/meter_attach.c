@@ -87,7 +87,10 @@ static enum ew_status align(struct ew_attached *a, struct ew_aligned_log **log, 
     if (status == EW_ERR_NOT_FOUND && edges) {
         char why[EW_ERROR_MESSAGE_SIZE];
         snprintf(why, sizeof why, "%s", err->message);
-        ew_error_set(err, status, "%.300s; a run with --signature is found more surely than by its own load", why);
+        ew_error_set(err, status,
+                     "%.300s. A run's own load is found only where the meter shows it even, between long rests: run it "
+                     "with --signature, or say ?clock=here where the log has this machine's time of day",
+                     why);
     }
     free(edges);
     return status;

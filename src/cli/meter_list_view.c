@@ -14,7 +14,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { INDENT = 4 };
@@ -49,7 +48,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 struct entry {
     struct ew_meter *meter;
     bool is_auto;
-    double now; /* --prove: watts, or the first channel's value; NAN = not read */
+    double now; /* --prove: watts, or the value of one channel; NAN = not read */
+    char words[EW_METER_TEXT_SIZE];
 };
 
 struct listing {
@@ -95,20 +95,18 @@ static void read_all(struct listing *l) {
     for (size_t i = 0; i < l->n; i++) {
         const struct ew_meter_info *info = ew_meter_info(l->entries[i].meter);
         if (info->reason != EW_METER_USABLE) continue;
-        bool energy = info->quantity == EW_METER_ENERGY;
-        l->entries[i].now = energy ? ew_meter_live_power(l->entries[i].meter) : ew_meter_live_gauge(l->entries[i].meter);
+        struct entry *e = &l->entries[i];
+        if (info->quantity != EW_METER_ENERGY) {
+            e->now = ew_meter_live_gauge(e->meter, e->words, sizeof e->words);
+            continue;
+        }
+        char number[EW_NUMBER_SIZE];
+        ew_words_number(number, e->now = ew_meter_live_power(e->meter), -1);
+        if (!isnan(e->now)) snprintf(e->words, sizeof e->words, "%s W", number);
     }
 }
 
 /* ---- for people ---- */
-
-__attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, const char *format, ...) {
-    size_t used = strlen(text);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text + used, size - used, format, args);
-    va_end(args);
-}
 
 static void period_words(char *out, size_t size, double seconds) {
     snprintf(out, size, "%.3g %s", seconds < 1 ? seconds * 1e3 : seconds, seconds < 1 ? "ms" : "s");
@@ -118,20 +116,20 @@ static void describe(const struct ew_meter_info *info, char *text, size_t size) 
     char words[64];
     text[0] = 0;
     period_words(words, sizeof words, info->period_s);
-    if (info->period_s > 0) add(text, size, "every %s", words);
+    if (info->period_s > 0) ew_words_add(text, size, "every %s", words);
     ew_meter_value_words(words, sizeof words, info, info->resolution);
-    if (info->resolution > 0) add(text, size, " · steps of %s", words);
+    if (info->resolution > 0) ew_words_add(text, size, " · steps of %s", words);
     period_words(words, sizeof words, info->averaging_s);
-    if (info->averaging_s > 0) add(text, size, " · averages over %s", words);
+    if (info->averaging_s > 0) ew_words_add(text, size, " · averages over %s", words);
     period_words(words, sizeof words, info->stamp_error_s);
-    if (info->stamp_error_s > 0) add(text, size, " · stamps ± %s", words);
+    if (info->stamp_error_s > 0) ew_words_add(text, size, " · stamps ± %s", words);
     if (info->quantity == EW_METER_ENERGY) {
         if (isnan(info->error_relative))
-            add(text, size, " · error not documented");
+            ew_words_add(text, size, " · error not documented");
         else
-            add(text, size, " · error ± %.3g %%", 100 * info->error_relative);
+            ew_words_add(text, size, " · error ± %.3g %%", 100 * info->error_relative);
     }
-    add(text, size, " · from %s", info->source);
+    ew_words_add(text, size, " · from %s", info->source);
 }
 
 static void channel_words(const struct ew_meter_info *info, char *text, size_t size) {
@@ -141,14 +139,14 @@ static void channel_words(const struct ew_meter_info *info, char *text, size_t s
     for (size_t c = 0; c < info->n_channels && c < 32; c++) {
         bool energy = info->quantity == EW_METER_ENERGY;
         if (energy && !info->channels[c].in_total) continue;
-        add(text, size, "%s%s", any ? ", " : "", info->channels[c].name);
+        ew_words_add(text, size, "%s%s", any ? ", " : "", info->channels[c].name);
         any = true;
     }
     if (info->quantity != EW_METER_ENERGY || !parts) return;
-    add(text, size, " (and as parts of %s:", any ? "it" : "nothing that is summed");
+    ew_words_add(text, size, " (and as parts of %s:", any ? "it" : "nothing that is summed");
     for (size_t c = 0; c < info->n_channels && c < 32; c++)
-        if (!info->channels[c].in_total) add(text, size, " %s", info->channels[c].name);
-    add(text, size, ")");
+        if (!info->channels[c].in_total) ew_words_add(text, size, " %s", info->channels[c].name);
+    ew_words_add(text, size, ")");
 }
 
 static void print_usable(const struct entry *e, const char *board, const struct ew_text_style *style) {
@@ -157,21 +155,12 @@ static void print_usable(const struct entry *e, const char *board, const struct 
     snprintf(head, sizeof head, "✓ %s", info->name);
     snprintf(text, sizeof text, "%s", info->covers);
     if (info->quantity == EW_METER_ENERGY)
-        add(text, sizeof text, "%s(%s, grade %s at best)", info->covers[0] ? " " : "",
-            info->boundary == EW_BOUNDARY_UNKNOWN ? "place on the board unknown"
-                                                  : ew_meter_boundary_name(info->boundary),
-            ew_trust_grade_name(info->grade_ceiling));
-    if (!isnan(e->now)) {
-        char now[64];
-        ew_meter_value_words(now, sizeof now, info, e->now);
-        if (info->quantity == EW_METER_ENERGY) {
-            char number[EW_NUMBER_SIZE];
-            ew_words_number(number, e->now, -1);
-            snprintf(now, sizeof now, "%s W", number);
-        }
-        add(text, sizeof text, " · now %s", now);
-    }
-    if (e->is_auto) add(text, sizeof text, " ← auto takes this one");
+        ew_words_add(text, sizeof text, "%s(%s, grade %s at best)", info->covers[0] ? " " : "",
+                     info->boundary == EW_BOUNDARY_UNKNOWN ? "place on the board unknown"
+                                                           : ew_meter_boundary_name(info->boundary),
+                     ew_trust_grade_name(info->grade_ceiling));
+    if (e->words[0]) ew_words_add(text, sizeof text, " · now %s", e->words);
+    if (e->is_auto) ew_words_add(text, sizeof text, " ← auto takes this one");
     printf("%s%s%s\n", style->colour ? "\033[1m" : "", head, style->colour ? "\033[0m" : "");
     ew_text_paragraph(stdout, style, INDENT, "", text);
     if (info->leaves_out[0]) {

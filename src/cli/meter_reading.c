@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MOST_CHANNELS = 256, LIVE_MS = 500, LIVE_LIMIT_MS = 3000, BATCH = 32 };
+enum { MOST_CHANNELS = 256, SHOWN_CHANNELS = 4, LIVE_MS = 500, LIVE_LIMIT_MS = 3000, BATCH = 32 };
 
 double ew_meter_live_power(struct ew_meter *meter) {
     const struct ew_meter_info *info = ew_meter_info(meter);
@@ -37,40 +37,79 @@ done:
     return watts;
 }
 
-double ew_meter_live_gauge(struct ew_meter *meter) {
+/* A state that knows whole steps only is a flag, not a share. */
+static bool is_flags(const struct ew_meter_info *info) {
+    return info->quantity == EW_METER_STATE && info->resolution == 1;
+}
+
+static void flags_words(char *out, size_t size, const struct ew_meter_info *info, const double *values) {
+    size_t n = 0;
+    for (size_t c = 0; c < info->n_channels; c++)
+        if (values[c] > 0) ew_words_add(out, size, "%s%s", n++ ? ", " : "", info->channels[c].name);
+    if (n == 0) ew_words_add(out, size, "none of them");
+}
+
+static void channels_words(char *out, size_t size, const struct ew_meter_info *info, const double *values, size_t from,
+                           size_t n) {
+    char value[64];
+    for (size_t c = from; c < from + n && c < info->n_channels; c++) {
+        ew_meter_value_words(value, sizeof value, info, values[c]);
+        ew_words_add(out, size, "%s", c > from ? ", " : "");
+        if (info->n_channels > 1) ew_words_add(out, size, "%s ", info->channels[c].name);
+        ew_words_add(out, size, "%s", isnan(values[c]) ? "–" : value);
+    }
+    if (from + n < info->n_channels && n > 1) ew_words_add(out, size, ", …");
+}
+
+double ew_meter_live_gauge(struct ew_meter *meter, char *words, size_t size) {
     const struct ew_meter_info *info = ew_meter_info(meter);
+    words[0] = 0;
     if (info->n_channels == 0 || info->n_channels > MOST_CHANNELS) return NAN;
-    double values[MOST_CHANNELS], now = NAN;
+    double values[MOST_CHANNELS];
     int64_t time;
     size_t n = 0, channel = 0;
-    for (size_t c = 0; c < info->n_channels; c++)
-        if (strcmp(info->channels[c].name, "cpu") == 0) channel = c;
+    bool stands_for_all = false, known = false;
+    for (size_t c = 0; c < info->n_channels; c++) {
+        if (strcmp(info->channels[c].name, "cpu") != 0 && strcmp(info->channels[c].name, "rss") != 0) continue;
+        channel = c;
+        stands_for_all = true;
+    }
     if (ew_meter_start(meter, NULL) != EW_OK) return NAN;
-    if (ew_meter_read(meter, &time, values, 1, &n, NULL) == EW_OK && n == 1) now = values[channel];
+    enum ew_status status = ew_meter_read(meter, &time, values, 1, &n, NULL);
     ew_meter_stop(meter);
-    return now;
+    if (status != EW_OK || n != 1) return NAN;
+    for (size_t c = 0; c < info->n_channels; c++) known |= !isnan(values[c]);
+    if (known && is_flags(info))
+        flags_words(words, size, info, values);
+    else if (known)
+        channels_words(words, size, info, values, channel, stands_for_all ? 1 : SHOWN_CHANNELS);
+    return values[channel];
+}
+
+/* "612 MHz", "1 ns". Time has no prefix upwards: nobody counts in kiloseconds. */
+static void scaled_words(char *out, size_t size, double value, const char *unit, bool upwards) {
+    static const char *const prefixes[] = {"p", "n", "µ", "m", "", "k", "M", "G", "T"};
+    int p = 4;
+    for (; value != 0 && fabs(value) < 1 && p > 0; p--) value *= 1e3;
+    for (; upwards && fabs(value) >= 1e4 && p < 8; p++) value /= 1e3;
+    if (fabs(value) >= 1e4)
+        snprintf(out, size, "%.0f %s%s", value, prefixes[p], unit);
+    else
+        snprintf(out, size, "%.4g %s%s", value, prefixes[p], unit);
 }
 
 void ew_meter_value_words(char *out, size_t size, const struct ew_meter_info *info, double value) {
-    static const char *const prefixes[] = {"p", "n", "µ", "m", "", "k", "M", "G", "T"};
-    if (info->quantity == EW_METER_MEMORY && value < 1048576) {
-        snprintf(out, size, "%.0f bytes", value);
-        return;
-    }
-    if (info->quantity == EW_METER_MEMORY) {
-        char number[EW_NUMBER_SIZE];
+    char number[EW_NUMBER_SIZE];
+    switch (info->quantity) {
+    case EW_METER_MEMORY:
         ew_words_size(number, value);
+        if (value < 1048576) snprintf(number, sizeof number, "%.0f bytes", value);
         snprintf(out, size, "%s", number);
         return;
+    case EW_METER_STATE: snprintf(out, size, "%.3g", value); return;
+    case EW_METER_EVENTS: snprintf(out, size, "%.0f event%s", value, value == 1 ? "" : "s"); return;
+    case EW_METER_ROTATION: snprintf(out, size, "%.0f rpm", value); return;
+    case EW_METER_TEMPERATURE: snprintf(out, size, "%.4g °C", value); return;
+    default: scaled_words(out, size, value, ew_meter_unit_name(info), info->quantity != EW_METER_TIME); return;
     }
-    if (info->quantity == EW_METER_STATE) {
-        snprintf(out, size, "%.3g", value);
-        return;
-    }
-    bool scaled = info->quantity != EW_METER_TEMPERATURE && value != 0;
-    int p = 4;
-    for (; scaled && fabs(value) < 1 && p > 0; p--) value *= 1e3;
-    for (; scaled && fabs(value) >= 1e4 && p < 8; p++) value /= 1e3;
-    const char *unit = info->quantity == EW_METER_TEMPERATURE ? "°C" : ew_meter_unit_name(info);
-    snprintf(out, size, "%.4g %s%s", value, scaled ? prefixes[p] : "", unit);
 }

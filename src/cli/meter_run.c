@@ -150,12 +150,21 @@ static void on_stage(void *context, enum ew_command_stage stage, uint32_t number
     }
 }
 
+/* The program runs on this machine, whatever its meters read. */
 static int usable_cores(void) {
     struct ew_machine *machine = NULL;
     if (ew_machine_open(NULL, &machine, NULL) != EW_OK) return 0;
     int cores = machine->usable;
     ew_machine_close(&machine);
     return cores;
+}
+
+static bool gpu_shares_memory(const char *root) {
+    struct ew_machine *machine = NULL;
+    if (ew_machine_open(root, &machine, NULL) != EW_OK) return false;
+    bool shares = machine->gpu.shares_memory == 1;
+    ew_machine_close(&machine);
+    return shares;
 }
 
 static int fail(const struct ew_error *err) {
@@ -205,6 +214,7 @@ static int measure(const struct options *o, struct ew_study_meters *meters) {
                                          .result = result,
                                          .meters = meters,
                                          .cores = usable_cores(),
+                                         .gpu_shares_memory = gpu_shares_memory(o->common.root),
                                          .settings = o->device.list,
                                          .n_settings = o->device.n};
         exit_status = report(o, &run);

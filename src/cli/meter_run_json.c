@@ -1,6 +1,7 @@
 /* Owns the JSON of `edgewise meter run`; docs/meter.md describes it, and `edgewise meter attach` reads it. */
 #include "cli/meter_json.h"
 #include "cli/meter_run_view.h"
+#include "cli/terminal_style.h"
 #include "study/statistics.h"
 
 #include <math.h>
@@ -22,6 +23,10 @@ static void put_window(json_t *o, const struct ew_command_window *w) {
     json_object_set_new(o, "energy", ew_meter_json_energy(&w->energy));
     put_bytes(o, "peak_pss_bytes", w->peak_pss_bytes);
     put_bytes(o, "peak_rss_bytes", w->peak_rss_bytes);
+    put_bytes(o, "peak_anon_bytes", w->peak_anon_bytes);
+    put_bytes(o, "peak_file_bytes", w->peak_file_bytes);
+    put_bytes(o, "peak_swap_bytes", w->peak_swap_bytes);
+    put_bytes(o, "peak_gpu_bytes", w->peak_gpu_bytes);
 }
 
 static json_t *gauge_json(const struct ew_gauge_window *g) {
@@ -44,7 +49,21 @@ static json_t *phases_json(const struct ew_command_once *once) {
     return list;
 }
 
-static json_t *once_json(const struct ew_command_once *once) {
+/* One member per channel of such a meter; empty where there is none. */
+static json_t *gauges_json(const struct ew_command_result *result, const struct ew_command_once *once,
+                           const char *meter) {
+    struct ew_named_gauge gauges[EW_RUN_GAUGES];
+    size_t n = ew_command_gauges(result, once, meter, gauges, EW_RUN_GAUGES);
+    json_t *o = json_object();
+    for (size_t i = 0; i < n; i++) {
+        char *name = ew_text_clean(gauges[i].name);
+        if (name) json_object_set_new(o, name, gauge_json(&gauges[i].window));
+        free(name);
+    }
+    return o;
+}
+
+static json_t *once_json(const struct ew_command_result *result, const struct ew_command_once *once) {
     json_t *o = json_object();
     bool killed = WIFSIGNALED(once->wait_status);
     json_object_set_new(o, "warm_up", json_boolean(once->warm_up));
@@ -54,16 +73,21 @@ static json_t *once_json(const struct ew_command_once *once) {
     ew_meter_json_put(o, "user_s", once->user_s);
     ew_meter_json_put(o, "system_s", once->system_s);
     put_bytes(o, "largest_process_bytes", once->largest_bytes);
-    put_bytes(o, "peak_anon_bytes", once->peak_anon_bytes);
-    put_bytes(o, "peak_file_bytes", once->peak_file_bytes);
-    put_bytes(o, "peak_swap_bytes", once->peak_swap_bytes);
+    json_object_set_new(o, "memory_activity", ew_meter_run_memory_json(once));
     put_integer(o, "most_processes", once->most_processes);
     put_integer(o, "left_running", once->left_running);
     put_integer(o, "minor_faults", once->minor_faults);
     put_integer(o, "major_faults", once->major_faults);
-    put_integer(o, "throttle_events", once->throttle_events);
+    const struct ew_throttle_span *throttle = &once->throttle;
+    bool told = throttle->known || throttle->throttled;
+    json_object_set_new(o, "throttled", told ? json_boolean(throttle->throttled) : json_null());
+    json_object_set_new(o, "throttle_text", told ? ew_meter_json_text(throttle->words) : json_null());
+    put_integer(o, "throttle_events", throttle->events);
     json_object_set_new(o, "temperature_c", gauge_json(&once->temperature_c));
     json_object_set_new(o, "frequency_hz", gauge_json(&once->frequency_hz));
+    json_object_set_new(o, "fan_rpm", gauges_json(result, once, "fan"));
+    json_object_set_new(o, "fan_drive", gauges_json(result, once, "fan-drive"));
+    json_object_set_new(o, "cooling", gauges_json(result, once, "cooling"));
     json_object_set_new(o, "phases", phases_json(once));
     json_object_set_new(o, "broken_phase_lines", json_integer(once->broken_lines));
     return o;
@@ -141,16 +165,19 @@ json_t *ew_meter_run_json(const struct ew_meter_run *run) {
         json_object_set_new(settings, ew_setting_kind_name(run->settings[i].kind),
                             ew_meter_json_text(run->settings[i].value));
     json_object_set_new(o, "settings", settings);
+    json_object_set_new(o, "gpu_shares_memory", json_boolean(run->gpu_shares_memory));
     const struct ew_meter *energy = run->meters->energy;
     json_object_set_new(o, "meter", energy ? ew_meter_json_info(ew_meter_info(energy)) : json_null());
     json_object_set_new(o, "energy_none", energy ? json_null() : ew_meter_json_text(run->meters->energy_none));
+    const char *left_out = result->metering.left_out;
+    json_object_set_new(o, "meters_left_out", *left_out ? ew_meter_json_text(left_out) : json_null());
     json_object_set_new(o, "idle", idle_json(result));
     json_object_set_new(o, "rests", rests_json(result));
     json_t *signatures = json_array();
     for (size_t i = 0; i < result->n_signatures; i++)
         json_array_append_new(signatures, ew_meter_signature_json(&result->signatures[i]));
     json_object_set_new(o, "signatures", signatures);
-    for (size_t i = 0; i < result->n_runs; i++) json_array_append_new(runs, once_json(&result->runs[i]));
+    for (size_t i = 0; i < result->n_runs; i++) json_array_append_new(runs, once_json(result, &result->runs[i]));
     json_object_set_new(o, "runs", runs);
     json_object_set_new(o, "summary", summary_json(result));
     json_t *cost = json_object();

@@ -7,20 +7,11 @@
 #include "study/statistics.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 enum { INDENT = 10, TEXT_SIZE = 1536 };
-
-__attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, const char *format, ...) {
-    size_t used = strlen(text);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text + used, size - used, format, args);
-    va_end(args);
-}
 
 static double wall_s(const struct ew_command_window *w) { return (double)(w->end_ns - w->begin_ns) * 1e-9; }
 
@@ -35,22 +26,22 @@ static void say_end(FILE *out, const struct ew_text_style *style, const struct e
     const struct ew_command_once *last = &result->runs[result->n_runs - 1];
     char text[TEXT_SIZE] = "";
     for (const char *const *word = run->argv; *word && strlen(text) < 200; word++)
-        add(text, sizeof text, "%s%.200s", word == run->argv ? "" : " ", *word);
+        ew_words_add(text, sizeof text, "%s%.200s", word == run->argv ? "" : " ", *word);
     if (WIFSIGNALED(last->wait_status))
-        add(text, sizeof text, " · killed by signal %d (%s)%s", WTERMSIG(last->wait_status),
-            strsignal(WTERMSIG(last->wait_status)), WCOREDUMP(last->wait_status) ? ", core dumped" : "");
+        ew_words_add(text, sizeof text, " · killed by signal %d (%s)%s", WTERMSIG(last->wait_status),
+                     strsignal(WTERMSIG(last->wait_status)), WCOREDUMP(last->wait_status) ? ", core dumped" : "");
     else
-        add(text, sizeof text, " · exit status %d", WEXITSTATUS(last->wait_status));
-    if (result->interrupted) add(text, sizeof text, " · stopped by %s", strsignal(result->interrupted));
-    if (last->warm_up) add(text, sizeof text, " · in the warm-up");
+        ew_words_add(text, sizeof text, " · exit status %d", WEXITSTATUS(last->wait_status));
+    if (result->interrupted) ew_words_add(text, sizeof text, " · stopped by %s", strsignal(result->interrupted));
+    if (last->warm_up) ew_words_add(text, sizeof text, " · in the warm-up");
     say(out, style, "command", text);
 }
 
 static void say_settings(FILE *out, const struct ew_text_style *style, const struct ew_meter_run *run) {
     char text[TEXT_SIZE] = "";
     for (size_t i = 0; i < run->n_settings; i++)
-        add(text, sizeof text, "%s%s %s", i ? " · " : "", ew_setting_kind_name(run->settings[i].kind),
-            run->settings[i].value);
+        ew_words_add(text, sizeof text, "%s%s %s", i ? " · " : "", ew_setting_kind_name(run->settings[i].kind),
+                     run->settings[i].value);
     if (*text) say(out, style, "set", text);
 }
 
@@ -62,8 +53,8 @@ static void say_time(FILE *out, const struct ew_text_style *style, const struct 
     ew_words_number(user, once->user_s, 2);
     ew_words_number(kernel, once->system_s, 2);
     snprintf(text, sizeof text, "%s s · processor %s s user, %s s system", wall, user, kernel);
-    if (seconds > 0) add(text, sizeof text, " = %.2f cores busy", busy / seconds);
-    if (run->cores > 0 && seconds > 0) add(text, sizeof text, " of %d", run->cores);
+    if (seconds > 0) ew_words_add(text, sizeof text, " = %.2f cores busy", busy / seconds);
+    if (run->cores > 0 && seconds > 0) ew_words_add(text, sizeof text, " of %d", run->cores);
     say(out, style, "time", text);
 }
 
@@ -82,38 +73,92 @@ static void say_idle(FILE *out, const struct ew_text_style *style, const struct 
     char text[TEXT_SIZE], value[2 * EW_NUMBER_SIZE + 8];
     ew_energy_value(value, sizeof value, result->idle.power_w, result->idle.error_w);
     snprintf(text, sizeof text, "%s W at rest", value);
-    if (isfinite(result->idle.drift_w)) add(text, sizeof text, " (after minus before: %+.2g W)", result->idle.drift_w);
+    if (isfinite(result->idle.drift_w))
+        ew_words_add(text, sizeof text, " (after minus before: %+.2g W)", result->idle.drift_w);
     say(out, style, "idle", text);
-}
-
-static void say_memory(FILE *out, const struct ew_text_style *style, const struct ew_command_once *once) {
-    char text[TEXT_SIZE] = "", size[EW_NUMBER_SIZE];
-    ew_words_size(size, once->window.peak_pss_bytes);
-    if (!isnan(once->window.peak_pss_bytes)) add(text, sizeof text, "peak %s PSS", size);
-    ew_words_size(size, once->window.peak_rss_bytes);
-    if (!isnan(once->window.peak_rss_bytes)) add(text, sizeof text, "%s%s RSS", *text ? ", " : "peak ", size);
-    if (once->most_processes > 1) {
-        ew_words_size(size, once->largest_bytes);
-        add(text, sizeof text, " · %u processes at once, the largest %s", once->most_processes, size);
-    }
-    ew_words_size(size, once->peak_swap_bytes);
-    if (once->peak_swap_bytes > 0) add(text, sizeof text, " · %s swapped out", size);
-    add(text, sizeof text, "%s%lld page faults, %lld of them read from disk", *text ? " · " : "",
-        (long long)(once->minor_faults + once->major_faults), (long long)once->major_faults);
-    if (once->left_running > 0)
-        add(text, sizeof text, " · %u processes that it started may still run", once->left_running);
-    say(out, style, "memory", text);
 }
 
 static void say_heat(FILE *out, const struct ew_text_style *style, const struct ew_command_once *once) {
     const struct ew_gauge_window *t = &once->temperature_c, *f = &once->frequency_hz;
     char text[TEXT_SIZE] = "";
-    if (!isnan(t->mean)) add(text, sizeof text, "%.1f → %.1f °C, highest %.1f", t->first, t->last, t->max);
-    if (!isnan(f->mean)) add(text, sizeof text, "%sclock %.0f MHz on average", *text ? " · " : "", f->mean * 1e-6);
-    if (once->throttle_events > 0 && once->throttle_events != EW_MISSING)
-        add(text, sizeof text, "%sslowed down by heat %lld times", *text ? " · " : "",
-            (long long)once->throttle_events);
+    if (!isnan(t->mean)) ew_words_add(text, sizeof text, "%.1f → %.1f °C, highest %.1f", t->first, t->last, t->max);
+    if (!isnan(f->mean))
+        ew_words_add(text, sizeof text, "%sclock %.0f MHz on average", *text ? " · " : "", f->mean * 1e-6);
     if (*text) say(out, style, "heat", text);
+}
+
+struct gauge_list {
+    char text[TEXT_SIZE];
+    size_t n, shown, hidden; /* that gave anything, that are named, that could be */
+};
+
+/* Adds those that were not at zero all the time, with what they showed at begin and end. */
+static void list_gauges(struct gauge_list *list, const struct ew_command_result *result,
+                        const struct ew_command_once *once, const char *meter, double scale, const char *unit) {
+    enum { MOST_SHOWN = 8 };
+    struct ew_named_gauge gauges[EW_RUN_GAUGES];
+    size_t n = ew_command_gauges(result, once, meter, gauges, EW_RUN_GAUGES);
+    for (size_t i = 0; i < n; i++) {
+        const struct ew_gauge_window *w = &gauges[i].window;
+        list->n += !isnan(w->max);
+        if (!(w->max > 0)) continue;
+        if (list->shown == MOST_SHOWN) {
+            list->hidden++;
+            continue;
+        }
+        char *name = ew_text_clean(gauges[i].name);
+        ew_words_add(list->text, sizeof list->text, "%s%.60s %.0f → %.0f %s", list->shown++ ? " · " : "",
+                     name ? name : "", w->first * scale, w->last * scale, unit);
+        if (w->max > fmax(w->first, w->last))
+            ew_words_add(list->text, sizeof list->text, ", highest %.0f", w->max * scale);
+        free(name);
+    }
+}
+
+static void say_list(FILE *out, const struct ew_text_style *style, const char *head, struct gauge_list *list,
+                     const char *all_zero) {
+    if (list->hidden > 0) ew_words_add(list->text, sizeof list->text, " · and %zu more", list->hidden);
+    if (list->n > 0) say(out, style, head, list->shown ? list->text : all_zero);
+}
+
+static void say_cooling(FILE *out, const struct ew_text_style *style, const struct ew_command_result *result,
+                        const struct ew_command_once *once) {
+    struct gauge_list fans = {0}, brakes = {0};
+    list_gauges(&fans, result, once, "fan", 1, "rpm");
+    list_gauges(&fans, result, once, "fan-drive", 100, "%");
+    list_gauges(&brakes, result, once, "cooling", 100, "% of its most");
+    say_list(out, style, "fans", &fans, "stand still");
+    say_list(out, style, "cooling", &brakes, "the kernel held no clocks down");
+}
+
+/* Of one run what slowed it down; of several in how many, and what slowed the first of those. */
+static void say_throttling(FILE *out, const struct ew_text_style *style, const struct ew_command_result *result) {
+    char text[TEXT_SIZE] = "";
+    size_t throttled = 0, known = 0;
+    const struct ew_throttle_span *first = NULL;
+    const char *earlier = result->runs[0].throttle.earlier;
+    for (size_t i = 0; i < result->n_runs; i++) {
+        const struct ew_throttle_span *span = &result->runs[i].throttle;
+        known += span->known || span->throttled;
+        throttled += span->throttled;
+        if (span->throttled && !first) first = span;
+    }
+    if (known == 0)
+        ew_words_add(text, sizeof text, "not known: nothing counts it here");
+    else if (!first && *earlier)
+        ew_words_add(text, sizeof text, "no (earlier: %s)", earlier);
+    else if (!first)
+        ew_words_add(text, sizeof text, "no");
+    else if (result->n_runs == 1)
+        ew_words_add(text, sizeof text, "%s", first->words);
+    else
+        ew_words_add(text, sizeof text, "in %zu of %zu runs; in the first of them: %s", throttled, result->n_runs,
+                     first->words);
+    say(out, style, "throttled", text);
+}
+
+static void say_left_out(FILE *out, const struct ew_text_style *style, const struct ew_command_result *result) {
+    if (*result->metering.left_out) say(out, style, "without", result->metering.left_out);
 }
 
 /* ---- tables ---- */
@@ -183,7 +228,7 @@ static bool print_repeats(FILE *out, const struct ew_text_style *style, const st
         char name[64];
         int status = ew_meter_run_exit_status(once->wait_status);
         snprintf(name, sizeof name, once->warm_up ? "warm-up" : "%zu", once->warm_up ? 0 : ++counted);
-        if (status != 0) add(name, sizeof name, " (status %d)", status);
+        if (status != 0) ew_words_add(name, sizeof name, " (status %d)", status);
         add_row(table, name, &once->window, energy);
     }
     return finish_table(table, out, style);
@@ -205,15 +250,15 @@ static bool print_medians(FILE *out, const struct ew_text_style *style, const st
         ew_words_number(value, s.median * name->scale, decimals);
         ew_words_number(low, s.low * name->scale, decimals);
         ew_words_number(high, s.high * name->scale, decimals);
-        add(text, sizeof text, "%s%s %s %s", *text ? " · " : "", name->words, value, name->unit);
-        if (n > 1) add(text, sizeof text, " (%s–%s)", low, high);
+        ew_words_add(text, sizeof text, "%s%s %s %s", *text ? " · " : "", name->words, value, name->unit);
+        if (n > 1) ew_words_add(text, sizeof text, " (%s–%s)", low, high);
         is_range = s.is_range;
         n_runs = n;
     }
     free(values);
     if (!*text) return true;
-    add(text, sizeof text, " · median of %zu, in brackets %s", n_runs,
-        is_range ? "smallest and largest" : "its 95 % interval");
+    ew_words_add(text, sizeof text, " · median of %zu, in brackets %s", n_runs,
+                 is_range ? "smallest and largest" : "its 95 % interval");
     say(out, style, "\nmedian", text);
     return true;
 }
@@ -230,16 +275,21 @@ enum ew_status ew_meter_run_print(const struct ew_meter_run *run, FILE *out, str
         say_time(out, &style, run, last);
         say_energy(out, &style, run, last);
         say_idle(out, &style, result);
-        say_memory(out, &style, last);
+        ew_meter_run_print_memory(out, &style, run, last);
         say_heat(out, &style, last);
+        say_cooling(out, &style, result, last);
+        say_throttling(out, &style, result);
         ok = print_phases(out, &style, last, energy);
     } else {
         if (!energy) say_energy(out, &style, run, last);
         say_idle(out, &style, result);
         ok = print_repeats(out, &style, result, energy);
         ok = ok && print_medians(out, &style, result);
+        ew_meter_run_print_repeats_memory(out, &style, result);
         if (energy) say_energy(out, &style, run, last);
+        say_throttling(out, &style, result);
     }
+    say_left_out(out, &style, result);
     if (last->broken_lines > 0) {
         char text[TEXT_SIZE];
         snprintf(text, sizeof text, "%u lines on $EDGEWISE_PHASE_FD were not understood, the first: %s",

@@ -8,17 +8,31 @@
 #include <jansson.h>
 #include <stdio.h>
 
+enum { EW_RUN_GAUGES = 64 }; /* most channels of a meter that are shown */
+
 struct ew_meter_run {
     const char *const *argv;
     const struct ew_command_result *result;
     const struct ew_study_meters *meters;
     int cores;                         /* usable ones; 0 unknown */
+    bool gpu_shares_memory;            /* the graphics processor's memory is the system's */
     const struct ew_setting *settings; /* [n_settings] that were made for it */
     size_t n_settings;
 };
 
 /* Errors: MEMORY. */
 enum ew_status ew_meter_run_print(const struct ew_meter_run *run, FILE *out, struct ew_error *err);
+
+/* Lines on the memory of a run and on what it did to the machine's (meter_run_memory.c). */
+struct ew_text_style;
+void ew_meter_run_print_memory(FILE *out, const struct ew_text_style *style, const struct ew_meter_run *run,
+                               const struct ew_command_once *once);
+/* Of several runs, only those whose figures may have been changed by it; the first few. */
+void ew_meter_run_print_repeats_memory(FILE *out, const struct ew_text_style *style,
+                                       const struct ew_command_result *result);
+
+/* What the machine's memory did during a run. The caller's: json_decref. NULL = out of memory. */
+json_t *ew_meter_run_memory_json(const struct ew_command_once *once);
 
 /* The caller's: json_decref. NULL = out of memory. */
 json_t *ew_meter_run_json(const struct ew_meter_run *run);

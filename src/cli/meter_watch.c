@@ -1,4 +1,4 @@
-/* edgewise meter watch: power, joules, heat, clocks and memory, live. Looks: meter_watch_view.c; counting:
+/* edgewise meter watch: power, joules, heat, clocks, throttling and memory, live. Looks: meter_watch_view.c; counting:
  * meter/live_energy.c. */
 #include "cli/meter_watch.h"
 #include "base/clock.h"
@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_METERS = 16, BATCH = 256, MOST_WIDTH = 256, NAP_NS = 20000000 };
+enum { BATCH = 256, MOST_WIDTH = 256, NAP_NS = 20000000 };
 enum { KEY_CSV = 2001, KEY_INTERVAL, KEY_DURATION };
 
 struct options {
@@ -89,7 +89,7 @@ struct watch {
     const struct options *o;
     struct ew_meter_config config;
     struct ew_meter_list *list;
-    struct ew_meter *meters[MOST_METERS]; /* energy first */
+    struct ew_meter **meters; /* [n_meters] energy first; owned */
     size_t n_meters, n_energy;
     char energy_none[EW_ERROR_MESSAGE_SIZE];
     struct ew_meter_sampler *sampler;
@@ -97,11 +97,23 @@ struct watch {
     struct ew_live_figures before[EW_WATCH_ENERGY];
     size_t taken[EW_WATCH_ENERGY]; /* samples that have been counted */
     struct ew_machine *machine;
-    int64_t begin_ns, throttled_before;
+    int64_t begin_ns;
+    struct ew_machine_throttle throttle_before;
     struct ew_watch_moment moment;
     int64_t times[BATCH];
     double values[BATCH * MOST_WIDTH];
 };
+
+/* EW_WATCH_KINDS = it is not shown. */
+static enum ew_watch_kind kind_of(const struct ew_meter_info *info) {
+    switch (info->quantity) {
+    case EW_METER_TEMPERATURE: return EW_WATCH_HEAT;
+    case EW_METER_FREQUENCY: return EW_WATCH_CLOCKS;
+    case EW_METER_ROTATION: return EW_WATCH_FANS;
+    case EW_METER_STATE: return strcmp(info->name, "fan-drive") == 0 ? EW_WATCH_FAN_DRIVES : EW_WATCH_KINDS;
+    default: return EW_WATCH_KINDS;
+    }
+}
 
 static enum ew_status choose(struct watch *w, const char *name, struct ew_error *err) {
     struct ew_meter *meter = NULL;
@@ -119,6 +131,8 @@ static enum ew_status choose(struct watch *w, const char *name, struct ew_error 
 
 static enum ew_status choose_meters(struct watch *w, struct ew_error *err) {
     enum ew_status status = EW_OK;
+    w->meters = calloc(ew_meter_list_count(w->list) + 1, sizeof(struct ew_meter *));
+    if (!w->meters) return ew_error_set(err, EW_ERR_MEMORY, "watch: out of memory");
     for (size_t i = 0; i < w->o->n_names && status == EW_OK; i++) {
         if (strcmp(w->o->names[i], "none") == 0)
             snprintf(w->energy_none, sizeof w->energy_none, "not asked for");
@@ -131,19 +145,13 @@ static enum ew_status choose_meters(struct watch *w, struct ew_error *err) {
     if (w->o->n_names == 0 && choose(w, NULL, &why) != EW_OK)
         snprintf(w->energy_none, sizeof w->energy_none, "%s",
                  why.message + (strncmp(why.message, said, sizeof said - 1) == 0 ? sizeof said - 1 : 0));
-    for (size_t i = 0; i < ew_meter_list_count(w->list) && w->n_meters < MOST_METERS; i++) {
+    for (size_t i = 0; i < ew_meter_list_count(w->list); i++) {
         struct ew_meter *m = ew_meter_list_at(w->list, i);
         const struct ew_meter_info *info = ew_meter_info(m);
-        bool gauge = info->quantity == EW_METER_TEMPERATURE || info->quantity == EW_METER_FREQUENCY;
+        bool gauge = kind_of(info) != EW_WATCH_KINDS;
         if (gauge && info->reason == EW_METER_USABLE && info->n_channels <= MOST_WIDTH) w->meters[w->n_meters++] = m;
     }
     return EW_OK;
-}
-
-static int64_t throttle_count(const struct ew_machine *machine) {
-    const struct ew_machine_throttle *t = &machine->throttle;
-    if (t->core_events < 0 && t->package_events < 0) return -1;
-    return (t->core_events > 0 ? t->core_events : 0) + (t->package_events > 0 ? t->package_events : 0);
 }
 
 static enum ew_status open_watch(struct watch *w, struct ew_error *err) {
@@ -154,7 +162,7 @@ static enum ew_status open_watch(struct watch *w, struct ew_error *err) {
     for (size_t i = 0; i < w->n_energy && status == EW_OK; i++)
         status = ew_live_energy_open(ew_meter_info(w->meters[i]), &w->live[i], err);
     if (status != EW_OK) return status;
-    w->throttled_before = throttle_count(w->machine);
+    w->throttle_before = w->machine->throttle;
     w->begin_ns = ew_clock_now_ns();
     if (w->n_meters == 0) return EW_OK; /* memory is always there */
     status = ew_meter_sampler_open(w->meters, w->n_meters, &w->config, &w->sampler, err);
@@ -167,6 +175,7 @@ static void close_watch(struct watch *w) {
     for (size_t i = 0; i < EW_WATCH_ENERGY; i++) ew_live_energy_close(&w->live[i]);
     ew_machine_close(&w->machine);
     ew_meter_list_close(&w->list);
+    free(w->meters);
 }
 
 static void remember(struct ew_watch_energy *e) {
@@ -203,13 +212,21 @@ static void look_at_energy(struct watch *w, size_t i, int64_t now_ns) {
 
 static void look_at_gauges(struct watch *w, size_t i) {
     const struct ew_meter_info *info = ew_meter_info(w->meters[i]);
-    bool heat = info->quantity == EW_METER_TEMPERATURE;
-    struct ew_watch_gauge *gauges = heat ? w->moment.temperatures : w->moment.clocks;
-    size_t *n = heat ? &w->moment.n_temperatures : &w->moment.n_clocks;
+    struct ew_watch_gauges *g = &w->moment.gauges[kind_of(info)];
     int64_t time;
     if (!ew_meter_sampler_latest(w->sampler, i, &time, w->values)) return;
-    for (size_t c = 0; c < info->n_channels && *n < EW_WATCH_GAUGES; c++)
-        gauges[(*n)++] = (struct ew_watch_gauge){.name = info->channels[c].name, .value = w->values[c]};
+    for (size_t c = 0; c < info->n_channels && g->n < EW_WATCH_GAUGES; c++)
+        g->list[g->n++] = (struct ew_watch_gauge){.name = info->channels[c].name, .value = w->values[c]};
+}
+
+static void look_at_throttling(struct watch *w) {
+    struct ew_watch_throttle *t = &w->moment.throttle;
+    const struct ew_machine_throttle *before = &w->throttle_before, *now = &w->machine->throttle;
+    t->known = ew_machine_throttle_is_known(now);
+    t->looks++;
+    t->slowed += ew_machine_throttle_now(now, t->now, sizeof t->now);
+    ew_machine_throttle_words(before, now, t->since, sizeof t->since);
+    t->events = ew_machine_throttle_events(before, now);
 }
 
 static void look(struct watch *w) {
@@ -218,7 +235,7 @@ static void look(struct watch *w) {
     m->time_s = ew_clock_seconds(now_ns - w->begin_ns);
     m->n_energy = w->n_energy;
     m->energy_none = w->n_energy ? NULL : w->energy_none;
-    m->n_temperatures = m->n_clocks = 0;
+    for (size_t k = 0; k < EW_WATCH_KINDS; k++) m->gauges[k].n = 0;
     for (size_t i = 0; i < w->n_meters; i++) {
         if (i < w->n_energy)
             look_at_energy(w, i, now_ns);
@@ -234,8 +251,7 @@ static void look(struct watch *w) {
     m->memory_total_bytes = memory->total_bytes;
     bool swap = memory->swap_total_bytes > 0 && memory->swap_free_bytes >= 0;
     m->swap_used_bytes = swap ? memory->swap_total_bytes - memory->swap_free_bytes : -1;
-    int64_t throttled = throttle_count(w->machine);
-    m->throttle_events = throttled < 0 || w->throttled_before < 0 ? -1 : throttled - w->throttled_before;
+    look_at_throttling(w);
 }
 
 static void nap_until(int64_t time_ns) {
@@ -334,9 +350,9 @@ int ew_meter_command_watch(int argc, char **argv) {
         .parser = parse,
         .args_doc = "[METER…]",
         .doc =
-            "Shows power, joules counted since the start, temperatures, clocks and available memory, live on a "
-            "terminal, "
-            "a line per interval elsewhere. METER: names of energy meters from `edgewise meter list`; the best one by "
+            "Shows power, joules counted since the start, temperatures, clocks, fans, throttling and available memory, "
+            "live on a terminal, a line per interval elsewhere. METER: names of energy meters from `edgewise meter "
+            "list`; the best one by "
             "itself, or none. Ctrl-C ends with the energy, its interval and grade.\v"
             "Example:\n  edgewise meter watch\n  edgewise meter watch rapl rapl-psys --interval 2s\n"
             "  edgewise meter watch --csv --duration 60s > trace.csv\n",

@@ -20,7 +20,24 @@ struct ew_watch_energy {
 
 struct ew_watch_gauge {
     const char *name;
-    double value; /* degrees Celsius or Hz; NAN unknown */
+    double value; /* NAN unknown */
+};
+
+enum ew_watch_kind { EW_WATCH_HEAT = 0, EW_WATCH_CLOCKS, EW_WATCH_FANS, EW_WATCH_FAN_DRIVES, EW_WATCH_KINDS };
+
+/* Of one kind: degrees Celsius, Hz, revolutions per minute, share of the most. */
+struct ew_watch_gauges {
+    struct ew_watch_gauge list[EW_WATCH_GAUGES];
+    size_t n;
+};
+
+/* What slows the processor down: machine/heat.h. */
+struct ew_watch_throttle {
+    bool known;           /* the machine tells anything about it */
+    char now[256];        /* at this moment; "" = nothing */
+    char since[512];      /* since the start, by what was counted and by the first and last moment; "" = nothing */
+    int64_t events;       /* since the start; -1 unknown */
+    size_t looks, slowed; /* moments until now, and those with something in `now` */
 };
 
 struct ew_watch_moment {
@@ -28,10 +45,9 @@ struct ew_watch_moment {
     struct ew_watch_energy energy[EW_WATCH_ENERGY];
     size_t n_energy;
     const char *energy_none; /* why there is none; NULL when there is */
-    struct ew_watch_gauge temperatures[EW_WATCH_GAUGES], clocks[EW_WATCH_GAUGES];
-    size_t n_temperatures, n_clocks;
+    struct ew_watch_gauges gauges[EW_WATCH_KINDS];
     int64_t memory_available_bytes, memory_total_bytes, swap_used_bytes; /* -1 unknown */
-    int64_t throttle_events;                                             /* since the start; -1 unknown */
+    struct ew_watch_throttle throttle;
 };
 
 struct ew_watch_view {

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_LINES = 48, LINE_SIZE = 512, LEAST_WIDTH = 20 };
+enum { MOST_LINES = 48, LINE_SIZE = 512, LEAST_WIDTH = 20, SINCE_SIZE = 640 };
 
 struct picture {
     char line[MOST_LINES][LINE_SIZE];
@@ -85,16 +85,45 @@ static void say_energy(struct picture *p, const struct ew_watch_energy *e) {
     free(covers);
 }
 
-static void say_gauges(struct picture *p, const char *head, const struct ew_watch_gauge *gauges, size_t n, double scale,
+static void say_gauges(struct picture *p, const char *head, const struct ew_watch_gauges *gauges, double scale,
                        const char *unit) {
-    for (size_t i = 0; i < n; i++) {
-        char *name = ew_text_clean(gauges[i].name);
-        say(p, i == 0, "%s", i == 0 ? "" : " · ");
-        if (i == 0) say(p, false, "%-10s ", head);
-        say(p, false, isnan(gauges[i].value) ? "%s –" : "%s %.*f %s", name ? name : "", scale < 1 ? 0 : 1,
-            gauges[i].value * scale, unit);
+    for (size_t i = 0; i < gauges->n; i++) {
+        const struct ew_watch_gauge *g = &gauges->list[i];
+        char *name = ew_text_clean(g->name);
+        say(p, i == 0 && *head, "%s", i == 0 && *head ? "" : " · ");
+        if (i == 0 && *head) say(p, false, "%-10s ", head);
+        say(p, false, isnan(g->value) ? "%s –" : "%s %.*f %s", name ? name : "", strcmp(unit, "°C") == 0 ? 1 : 0,
+            g->value * scale, unit);
         free(name);
     }
+}
+
+/* All that slowed it down since the start. false and "" = nothing did. */
+static bool since_words(const struct ew_watch_throttle *t, char buf[SINCE_SIZE]) {
+    snprintf(buf, SINCE_SIZE, "%s", t->since);
+    if (t->slowed > 0) {
+        size_t used = strlen(buf);
+        snprintf(buf + used, SINCE_SIZE - used, "%sin %zu of %zu looks", used ? "; " : "", t->slowed, t->looks);
+    }
+    return buf[0] != 0;
+}
+
+/* What slows the processor down, and what did since the start. */
+static void throttle_words(const struct ew_watch_throttle *t, char buf[SINCE_SIZE]) {
+    char since[96] = "";
+    if (t->events > 0)
+        snprintf(since, sizeof since, "%lld %s since the start", (long long)t->events,
+                 t->events == 1 ? "time" : "times");
+    else if (t->slowed > 0)
+        snprintf(since, sizeof since, "in %zu of %zu looks since the start", t->slowed, t->looks);
+    if (*t->now)
+        snprintf(buf, SINCE_SIZE, "now: %s · %s", t->now, since);
+    else if (*since)
+        snprintf(buf, SINCE_SIZE, "not now · %s", since);
+    else if (*t->since) /* came and went between two looks */
+        snprintf(buf, SINCE_SIZE, "not now · %s", t->since);
+    else
+        snprintf(buf, SINCE_SIZE, "no");
 }
 
 static void say_memory(struct picture *p, const struct ew_watch_moment *m) {
@@ -118,11 +147,17 @@ static void paint(struct picture *p, const struct ew_watch_moment *m) {
         free(why);
     }
     for (size_t i = 0; i < m->n_energy; i++) say_energy(p, &m->energy[i]);
-    say_gauges(p, "heat", m->temperatures, m->n_temperatures, 1, "°C");
-    say_gauges(p, "clocks", m->clocks, m->n_clocks, 1e-6, "MHz");
+    bool turns = m->gauges[EW_WATCH_FANS].n > 0;
+    say_gauges(p, "heat", &m->gauges[EW_WATCH_HEAT], 1, "°C");
+    say_gauges(p, "fans", &m->gauges[EW_WATCH_FANS], 1, "rpm");
+    say_gauges(p, turns ? "" : "fans", &m->gauges[EW_WATCH_FAN_DRIVES], 100, "%");
+    say_gauges(p, "clocks", &m->gauges[EW_WATCH_CLOCKS], 1e-6, "MHz");
+    if (m->throttle.known) {
+        char words[SINCE_SIZE];
+        throttle_words(&m->throttle, words);
+        say(p, true, "%-10s %s", "throttled", words);
+    }
     say_memory(p, m);
-    if (m->throttle_events > 0)
-        say(p, true, "%-10s %lld times since the start", "throttled", (long long)m->throttle_events);
 }
 
 void ew_watch_view_open(struct ew_watch_view *view, FILE *out) {
@@ -182,20 +217,20 @@ void ew_watch_view_draw(struct ew_watch_view *view, const struct ew_watch_moment
 
 /* ---- lines ---- */
 
-static double hottest(const struct ew_watch_moment *m) {
+static double largest(const struct ew_watch_gauges *gauges) {
     double value = NAN;
-    for (size_t i = 0; i < m->n_temperatures; i++) {
-        if (strcmp(m->temperatures[i].name, "cpu") == 0) return m->temperatures[i].value;
-        value = fmax(value, m->temperatures[i].value);
-    }
+    for (size_t i = 0; i < gauges->n; i++) value = fmax(value, gauges->list[i].value);
     return value;
 }
 
-static double fastest(const struct ew_watch_moment *m) {
-    double value = NAN;
-    for (size_t i = 0; i < m->n_clocks; i++) value = fmax(value, m->clocks[i].value);
-    return value;
+static double hottest(const struct ew_watch_moment *m) {
+    const struct ew_watch_gauges *heat = &m->gauges[EW_WATCH_HEAT];
+    for (size_t i = 0; i < heat->n; i++)
+        if (strcmp(heat->list[i].name, "cpu") == 0) return heat->list[i].value;
+    return largest(heat);
 }
+
+static double fastest(const struct ew_watch_moment *m) { return largest(&m->gauges[EW_WATCH_CLOCKS]); }
 
 void ew_watch_print_line(FILE *out, const struct ew_watch_moment *m) {
     char a[EW_NUMBER_SIZE], b[EW_NUMBER_SIZE], c[EW_NUMBER_SIZE], d[EW_NUMBER_SIZE];
@@ -210,8 +245,12 @@ void ew_watch_print_line(FILE *out, const struct ew_watch_moment *m) {
     if (m->energy_none) fputs("   no energy", out);
     if (!isnan(hottest(m))) fprintf(out, "   %.1f °C", hottest(m));
     if (!isnan(fastest(m))) fprintf(out, "   %.0f MHz", fastest(m) * 1e-6);
+    if (!isnan(largest(&m->gauges[EW_WATCH_FANS]))) fprintf(out, "   %.0f rpm", largest(&m->gauges[EW_WATCH_FANS]));
     ew_words_size(a, (double)m->memory_available_bytes);
     if (m->memory_available_bytes >= 0) fprintf(out, "   %s available", a);
+    if (*m->throttle.now) fprintf(out, "   throttled: %s", m->throttle.now);
+    if (m->throttle.events > 0)
+        fprintf(out, "   throttled %lld %s", (long long)m->throttle.events, m->throttle.events == 1 ? "time" : "times");
     fputc('\n', out);
     fflush(out);
 }
@@ -248,7 +287,7 @@ void ew_watch_print_csv_head(FILE *out, const struct ew_watch_moment *m) {
         fprintf(out, "# best grade when recorded: %s\n", ew_trust_grade_name(info->grade_ceiling));
     }
     fputs(m->n_energy ? "time_s,energy_j,power_w,peak_w" : "time_s", out);
-    fputs(",temperature_c,frequency_mhz,memory_available_bytes", out);
+    fputs(",temperature_c,frequency_mhz,memory_available_bytes,throttled", out);
     for (size_t i = 1; i < m->n_energy; i++) {
         fputs(",energy_j ", out);
         print_cell(out, m->energy[i].info->name);
@@ -276,6 +315,7 @@ void ew_watch_print_csv(struct ew_watch_view *view, const struct ew_watch_moment
     print_number(out, 1, hottest(m));
     print_number(out, 1, fastest(m) * 1e-6);
     print_number(out, 0, m->memory_available_bytes < 0 ? NAN : (double)m->memory_available_bytes);
+    print_number(out, 0, m->throttle.known ? (double)(*m->throttle.now != 0) : NAN);
     for (size_t i = 1; i < m->n_energy; i++) {
         print_number(out, 6, m->energy[i].fresh ? m->energy[i].energy_j : NAN);
         print_number(out, 4, m->energy[i].now_w);
@@ -286,14 +326,21 @@ void ew_watch_print_csv(struct ew_watch_view *view, const struct ew_watch_moment
 
 /* ---- JSON ---- */
 
-static json_t *gauges_json(const struct ew_watch_gauge *gauges, size_t n) {
+static json_t *gauges_json(const struct ew_watch_gauges *gauges) {
     json_t *o = json_object();
-    for (size_t i = 0; i < n; i++) {
-        char *name = ew_text_clean(gauges[i].name);
-        if (name) json_object_set_new(o, name, ew_meter_json_number(gauges[i].value));
+    for (size_t i = 0; i < gauges->n; i++) {
+        char *name = ew_text_clean(gauges->list[i].name);
+        if (name) json_object_set_new(o, name, ew_meter_json_number(gauges->list[i].value));
         free(name);
     }
     return o;
+}
+
+/* Whether it was slowed down, by what, and how often since the start. */
+static void put_throttle(json_t *o, const struct ew_watch_throttle *t, bool throttled, const char *words) {
+    json_object_set_new(o, "throttled", t->known ? json_boolean(throttled) : json_null());
+    json_object_set_new(o, "throttle_text", t->known ? ew_meter_json_text(words) : json_null());
+    json_object_set_new(o, "throttle_events", t->events < 0 ? json_null() : json_integer(t->events));
 }
 
 static json_t *moment_json(const struct ew_watch_moment *m) {
@@ -310,8 +357,9 @@ static json_t *moment_json(const struct ew_watch_moment *m) {
         json_array_append_new(list, one);
     }
     json_object_set_new(o, "energy", list);
-    json_object_set_new(o, "temperature_c", gauges_json(m->temperatures, m->n_temperatures));
-    json_object_set_new(o, "frequency_hz", gauges_json(m->clocks, m->n_clocks));
+    static const char *const keys[EW_WATCH_KINDS] = {"temperature_c", "frequency_hz", "fan_rpm", "fan_drive"};
+    for (size_t k = 0; k < EW_WATCH_KINDS; k++) json_object_set_new(o, keys[k], gauges_json(&m->gauges[k]));
+    put_throttle(o, &m->throttle, *m->throttle.now != 0, m->throttle.now);
     json_object_set_new(o, "memory_available_bytes",
                         m->memory_available_bytes < 0 ? json_null() : json_integer(m->memory_available_bytes));
     return o;
@@ -333,6 +381,8 @@ void ew_watch_print_summary_json(FILE *out, const struct ew_watch_moment *m, con
     }
     json_object_set_new(o, "energy", list);
     json_object_set_new(o, "energy_none", ew_meter_json_text(m->energy_none));
+    char words[SINCE_SIZE];
+    put_throttle(o, &m->throttle, since_words(&m->throttle, words), words);
     ew_meter_json_print(o, false, out);
 }
 
@@ -349,4 +399,7 @@ void ew_watch_print_summary(FILE *out, const struct ew_watch_moment *m, const st
     }
     ew_value_print_duration(m->time_s, text, sizeof text);
     ew_text_paragraph(out, &style, 11, "time", text);
+    if (!m->throttle.known) return;
+    bool slowed = since_words(&m->throttle, text);
+    ew_text_paragraph(out, &style, 11, "throttled", slowed ? text : "no");
 }

@@ -1,5 +1,6 @@
 /* Owns the words and the line of a running study. Decides nothing. */
 #include "cli/study_view.h"
+#include "study/memory_record.h"
 #include "study/study_value.h"
 #include "study/trial_speed.h"
 
@@ -149,9 +150,19 @@ static void on_tick(void *context, const struct ew_study_progress *p) {
     draw(view, p);
 }
 
+/* Only where it may have changed a figure; "" otherwise. */
+static void memory_words(const struct ew_trial_record *t, char words[EW_MEMORY_WORDS_BYTES]) {
+    struct ew_memory_activity activity;
+    words[0] = 0;
+    ew_memory_record_read(t->conditions.memory_json, &activity);
+    if (ew_memory_activity_flags(&activity)) ew_memory_activity_words(&activity, words, EW_MEMORY_WORDS_BYTES);
+}
+
 static void on_finished(void *context, const struct ew_study_progress *p, const struct ew_trial_record *t) {
     struct ew_study_view *view = context;
-    bool odd = t->conditions.throttled || t->conditions.meter_lost || t->conditions.notes;
+    char memory[EW_MEMORY_WORDS_BYTES];
+    memory_words(t, memory);
+    bool odd = t->conditions.throttled || *memory || t->conditions.meter_lost || t->conditions.notes;
     if (view->live && t->status == EW_TRIAL_OK && !odd) return; /* the line moves on; what went wrong stays on screen */
     ew_study_view_clear(view);
     char label[256], prefill[32], decode[32];
@@ -165,6 +176,7 @@ static void on_finished(void *context, const struct ew_study_progress *p, const 
     else
         fprintf(view->out, "%s: %s", ew_trial_status_name(t->status), t->reason);
     if (t->conditions.throttled) fputs(" · throttled", view->out);
+    if (*memory) fprintf(view->out, " · %s", memory);
     if (t->conditions.gate && strcmp(t->conditions.gate, "passed") != 0)
         fprintf(view->out, " · thermal gate: %s", t->conditions.gate);
     if (t->conditions.meter_lost) fprintf(view->out, " · meter lost: %s", t->conditions.meter_lost);

@@ -188,6 +188,19 @@ void ew_session_reset(struct ew_session *s) {
     s->has_logits = false;
 }
 
+enum ew_status ew_session_rewind(struct ew_session *s, uint32_t n_tokens, struct ew_error *err) {
+    if (n_tokens > s->n_past)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "context: cannot keep %u tokens of %u", n_tokens, s->n_past);
+    if (n_tokens > 0 && n_tokens < s->n_past && ew_plan_keeps_state(&s->model->plan))
+        return ew_error_set(
+            err, EW_ERR_UNSUPPORTED,
+            "context: cannot go back to %u tokens of %u; the state of the model's convolutions has moved on", n_tokens,
+            s->n_past);
+    s->n_past = n_tokens;
+    s->has_logits = false;
+    return EW_OK;
+}
+
 enum ew_status ew_session_shift(struct ew_session *s, const int32_t *ids, uint32_t n_keep, uint32_t n_discard,
                                 struct ew_error *err) {
     uint32_t n = s->n_past;

@@ -10,10 +10,21 @@ enum ew_file_type {
     EW_FILE_F32 = 0,
     EW_FILE_F16 = 1,
     EW_FILE_Q4_0 = 2,
+    EW_FILE_Q4_1 = 3,
     EW_FILE_Q8_0 = 7,
+    EW_FILE_Q5_0 = 8,
+    EW_FILE_Q5_1 = 9,
+    EW_FILE_Q2_K = 10,
+    EW_FILE_Q3_K_S = 11,
+    EW_FILE_Q3_K_M = 12,
+    EW_FILE_Q3_K_L = 13,
+    EW_FILE_Q4_K_S = 14,
     EW_FILE_Q4_K_M = 15,
+    EW_FILE_Q5_K_S = 16,
     EW_FILE_Q5_K_M = 17,
     EW_FILE_Q6_K = 18,
+    EW_FILE_IQ4_NL = 25,
+    EW_FILE_IQ4_XS = 30,
     EW_FILE_BF16 = 32
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "insight/words.h"
+#include "machine/memory_activity.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -160,29 +161,30 @@ static enum ew_status warn_drift(struct ew_insight *insight, struct ew_error *er
 }
 
 static enum ew_status warn_flagged(struct ew_insight *insight, struct ew_error *err) {
-    size_t swapped = 0, throttled = 0, lost = 0;
-    char text[512] = "";
-    size_t n = 0;
+    enum { SWAPPED, STALLED, LIMIT, REREAD, THROTTLED, LOST, KINDS };
+    static const char *const words[KINDS] = {
+        [SWAPPED] = "memory was swapped: those speeds are of the disk or of the compressor, not of the engine",
+        [STALLED] = "all tasks waited for memory (pressure): more of it would be faster",
+        [LIMIT] = "the memory limit of a control group was hit: with a higher one the machine may do better",
+        [REREAD] = "files that had been dropped for want of memory were read again: the model does not fit well",
+        [THROTTLED] = "the machine slowed itself down (heat or supply): a cooler or better fed one is faster",
+        [LOST] = "the energy readings did not last to the end"};
+    size_t counts[KINDS] = {0}, n = 0;
+    char text[1024] = "";
     for (size_t i = 0; i < insight->n_runs; i++) {
-        swapped += insight->runs[i].swapped;
-        throttled += insight->runs[i].throttled;
-        lost += insight->runs[i].meter_lost;
+        const struct ew_insight_run *run = &insight->runs[i];
+        counts[SWAPPED] += run->swapped;
+        counts[STALLED] += (run->memory_flags & EW_MEMORY_STALLED) != 0;
+        counts[LIMIT] += (run->memory_flags & EW_MEMORY_LIMIT) != 0;
+        counts[REREAD] += (run->memory_flags & EW_MEMORY_REREAD) != 0;
+        counts[THROTTLED] += run->throttled;
+        counts[LOST] += run->meter_lost;
     }
-    if (!swapped && !throttled && !lost) return EW_OK;
-    if (swapped)
-        n += (size_t)snprintf(
-            text + n, sizeof text - n,
-            "In %zu run%s memory was swapped out: those speeds are of the disk, not of the processor. ", swapped,
-            swapped == 1 ? "" : "s");
-    if (throttled)
-        n +=
-            (size_t)snprintf(text + n, sizeof text - n,
-                             "In %zu run%s the machine slowed itself down (heat or supply): a cooler or better fed one "
-                             "is faster. ",
-                             throttled, throttled == 1 ? "" : "s");
-    if (lost)
-        snprintf(text + n, sizeof text - n, "In %zu run%s the energy readings did not last to the end. ", lost,
-                 lost == 1 ? "" : "s");
+    for (int k = 0; k < KINDS; k++)
+        if (counts[k])
+            n += (size_t)snprintf(text + n, sizeof text - n, "In %zu run%s %s. ", counts[k], counts[k] == 1 ? "" : "s",
+                                  words[k]);
+    if (!n) return EW_OK;
     return add(insight, EW_CAVEAT_FLAGGED, ew_words_keep(insight, "%sThey are marked in the list of runs.", text), err);
 }
 

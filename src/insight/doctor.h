@@ -12,8 +12,11 @@ enum { EW_DOCTOR_SPEEDS = 6, EW_DOCTOR_TEXT = 640, EW_DOCTOR_FINDINGS = 64 };
 
 struct ew_doctor_meter {
     const struct ew_meter_info *info;
-    bool is_auto; /* the one that other commands take for energy */
-    double now;   /* W, or the value of its first channel; NAN = not read */
+    bool is_auto;                       /* the one that other commands take for energy */
+    double now;                         /* W, or the value of one channel; NAN = not read */
+    char now_words[EW_METER_TEXT_SIZE]; /* "612 MHz"; "" = not read */
+    char
+        calibration[EW_METER_TEXT_SIZE]; /* "a calibration … is kept: …", where one is kept and not in use; "" = none */
 };
 
 /* One number of threads: medians of interleaved runs, with lowest and highest. */

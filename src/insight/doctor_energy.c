@@ -73,6 +73,24 @@ static bool energy_better(const struct ew_doctor_facts *f, const struct ew_docto
     return ew_doctor_say(out, EW_DOCTOR_NOTE, "%s could be read as well: %s", hope->name, hope->reason_text);
 }
 
+/* Nothing is corrected unless somebody asks; who took a calibration may have forgotten it. */
+static bool energy_calibration(const struct ew_doctor_facts *f, const struct ew_doctor_findings *before,
+                               struct ew_doctor_finding *out) {
+    (void)before;
+    size_t n = 0;
+    for (size_t i = 0; i < f->n_meters; i++) {
+        const struct ew_doctor_meter *m = &f->meters[i];
+        if (!m->calibration[0]) continue;
+        if (n++ == 0)
+            ew_doctor_say(out, EW_DOCTOR_NOTE, "%s: %.200s", m->info->name, m->calibration);
+        else
+            ew_doctor_add(out, "; %s: %.200s", m->info->name, m->calibration);
+    }
+    if (n > 0)
+        ew_doctor_remedy(out, "add --calibration auto to the command that measures, or EDGEWISE_CALIBRATION=auto");
+    return n > 0;
+}
+
 /* USB allows 4.75 V at the board; the firmware itself speaks up below about 4.63 V. */
 static bool power_voltage(const struct ew_doctor_facts *f, const struct ew_doctor_findings *before,
                           struct ew_doctor_finding *out) {
@@ -93,6 +111,8 @@ static const struct ew_doctor_rule rules[] = {
     {"energy.meter", "energy",
      "without a meter there are no joules, and a meter counts only what lies inside its boundary", false, energy_meter},
     {"energy.better", "meters", "a second meter shows what the first leaves out", false, energy_better},
+    {"energy.calibration", "calibration", "a correction that was taken on this board is not used by itself", false,
+     energy_calibration},
     {"power.voltage", "supply voltage", "a supply that gives way makes the firmware lower the clock", true,
      power_voltage},
 };

@@ -12,7 +12,8 @@ static const double theory_note = 0.5; /* of the data sheet's bandwidth; process
 static const double faster = 1.05;     /* another number of threads is worth a line from here on */
 static const double decode_good = 0.7, decode_poor = 0.5;
 static const double prefill_good = 0.5, prefill_poor = 0.3;
-static const double cache_share = 2; /* weights of less than this many last caches may be read from there */
+static const double above_limit = 1.005; /* shown as 101 % */
+static const double cache_share = 2;     /* weights of less than this many last caches may be read from there */
 
 /* Bandwidth by data sheet: transfers per second times bytes. Boards with several kinds of memory are not listed. */
 static const struct {
@@ -224,6 +225,15 @@ static bool share_of_limit(const struct ew_doctor_facts *f, const struct ew_doct
         return ew_doctor_say(out, EW_DOCTOR_NOTE, "%s tok/s; the weights fit a cache, so memory is not its limit", a);
     if (!(limit > 0)) return false;
     double share = phase->median(usual) / limit;
+    if (share >= above_limit) {
+        ew_doctor_say(out, EW_DOCTOR_NOTE,
+                      "%s tok/s, %.0f %% of the %s that %s: that cannot be. The limit was measured at a slower moment",
+                      a, 100 * share, b, bound);
+        if (phase == &decode) ew_doctor_add(out, ", or part of the weights stays in a cache");
+        ew_doctor_remedy(out,
+                         "run it again while nothing else runs; what came out above 100 %% says only: near the limit");
+        return true;
+    }
     enum ew_doctor_severity severity = share >= good   ? EW_DOCTOR_OK
                                        : share >= poor ? EW_DOCTOR_NOTE
                                                        : EW_DOCTOR_WARNING;

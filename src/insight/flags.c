@@ -1,10 +1,11 @@
 /* Looks over the runs of each configuration, and over all blocks of the study. Only figures that a machine's state
- * moves are looked at: loading depends on the page cache, memory on the model. */
+ * moves are looked at: loading depends on the page cache (which is named by itself), memory on the model. */
 #include "insight/flags.h"
 
 #include "base/error.h"
 #include "insight/insight.h"
 #include "insight/words.h"
+#include "machine/memory_activity.h"
 #include "study/drift.h"
 #include "study/outliers.h"
 
@@ -17,7 +18,8 @@ static const enum ew_measure looked_at[] = {EW_MEASURE_TTFT, EW_MEASURE_PREFILL,
 enum { LOOKED_AT = sizeof looked_at / sizeof *looked_at, MOST_TREND = 4000 };
 
 const char *ew_flag_key(enum ew_flag_kind kind) {
-    static const char *const keys[EW_FLAGS] = {"outlier", "drift", "neighbours", "swapped", "throttled", "meter_lost"};
+    static const char *const keys[EW_FLAGS] = {"outlier",    "drift",   "neighbours", "swapped", "throttled",
+                                               "meter_lost", "stalled", "limit_hit",  "reread",  "page_cache"};
     return keys[kind];
 }
 
@@ -102,22 +104,35 @@ static enum ew_status find_drift(struct ew_insight *insight, struct ew_insight_c
     return EW_OK;
 }
 
+static bool says(const struct ew_insight_run *run, enum ew_flag_kind kind) {
+    switch (kind) {
+    case EW_FLAG_SWAPPED: return run->swapped;
+    case EW_FLAG_THROTTLED: return run->throttled;
+    case EW_FLAG_METER_LOST: return run->meter_lost;
+    case EW_FLAG_STALLED: return run->memory_flags & EW_MEMORY_STALLED;
+    case EW_FLAG_LIMIT_HIT: return run->memory_flags & EW_MEMORY_LIMIT;
+    case EW_FLAG_REREAD: return run->memory_flags & EW_MEMORY_REREAD;
+    default: return false;
+    }
+}
+
 /* What the run itself or the machine said, counted. */
 static enum ew_status count_said(struct ew_insight *insight, struct ew_insight_config *config, const struct view *v,
                                  struct ew_error *err) {
-    const struct {
+    static const struct {
         enum ew_flag_kind kind;
         enum ew_measure measure;
         const char *words;
-    } said[] = {{EW_FLAG_SWAPPED, EW_MEASURE_PEAK_MEMORY, "memory was swapped out"},
-                {EW_FLAG_THROTTLED, EW_MEASURE_DECODE, "the machine slowed itself down (throttled)"},
-                {EW_FLAG_METER_LOST, EW_MEASURE_DECODE_ENERGY, "the energy readings did not last to the end"}};
+    } said[] = {
+        {EW_FLAG_SWAPPED, EW_MEASURE_PEAK_MEMORY, "memory was swapped (to a disk or to zram)"},
+        {EW_FLAG_STALLED, EW_MEASURE_DECODE, "all tasks waited for memory 1 % of the time or more (memory pressure)"},
+        {EW_FLAG_LIMIT_HIT, EW_MEASURE_PEAK_MEMORY, "the memory limit of a control group was hit"},
+        {EW_FLAG_REREAD, EW_MEASURE_DECODE, "files that had been dropped for want of memory were read again"},
+        {EW_FLAG_THROTTLED, EW_MEASURE_DECODE, "the machine slowed itself down (throttled)"},
+        {EW_FLAG_METER_LOST, EW_MEASURE_DECODE_ENERGY, "the energy readings did not last to the end"}};
     for (size_t k = 0; k < sizeof said / sizeof *said; k++) {
         size_t n = 0;
-        for (size_t i = 0; i < v->n; i++) {
-            const struct ew_insight_run *run = &insight->runs[v->runs[i]];
-            n += k == 0 ? run->swapped : k == 1 ? run->throttled : run->meter_lost;
-        }
+        for (size_t i = 0; i < v->n; i++) n += says(&insight->runs[v->runs[i]], said[k].kind);
         if (n && !add(config, said[k].kind, said[k].measure, (double)n,
                       ew_words_keep(insight, "%s in %zu of %zu runs", said[k].words, n, v->n)))
             return no_memory(err);
@@ -125,9 +140,28 @@ static enum ew_status count_said(struct ew_insight *insight, struct ew_insight_c
     return EW_OK;
 }
 
+/* Where warm and cold starts mix, the median of the load times is of neither. */
+static enum ew_status compare_cache(struct ew_insight *insight, struct ew_insight_config *config, const struct view *v,
+                                    struct ew_error *err) {
+    size_t warm = 0, not_warm = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        enum ew_cache_state state = insight->runs[v->runs[i]].cache;
+        warm += state == EW_CACHE_WARM;
+        not_warm += state == EW_CACHE_COLD || state == EW_CACHE_PARTLY;
+    }
+    if (!warm || !not_warm) return EW_OK;
+    const char *text =
+        ew_words_keep(insight,
+                      "load: the model was in the page cache (warm) before %zu of %zu runs, the others read "
+                      "it from the disk",
+                      warm, warm + not_warm);
+    return add(config, EW_FLAG_PAGE_CACHE, EW_MEASURE_LOAD, (double)not_warm, text) ? EW_OK : no_memory(err);
+}
+
 static enum ew_status look_at(struct ew_insight *insight, size_t index, struct view *v, struct ew_error *err) {
     struct ew_insight_config *config = &insight->configs[index];
     enum ew_status status = count_said(insight, config, v, err);
+    if (status == EW_OK) status = compare_cache(insight, config, v, err);
     for (int k = 0; k < LOOKED_AT && status == EW_OK; k++) {
         size_t n = pick(insight, v, looked_at[k]);
         status = find_outliers(insight, config, v, looked_at[k], n, err);

@@ -11,21 +11,24 @@ enum ew_flag_kind {
     EW_FLAG_OUTLIER = 0, /* runs far from the median of their configuration */
     EW_FLAG_DRIFT,       /* a trend over the order of the runs */
     EW_FLAG_NEIGHBOURS,  /* runs resemble the one before: the interval is too narrow */
-    EW_FLAG_SWAPPED,     /* memory went to swap */
+    EW_FLAG_SWAPPED,     /* memory went to or came from swap, or into zram */
     EW_FLAG_THROTTLED,   /* the machine slowed itself down */
     EW_FLAG_METER_LOST,  /* energy readings did not last to the end */
+    EW_FLAG_STALLED,     /* all tasks waited for memory */
+    EW_FLAG_LIMIT_HIT,   /* a control group met its memory limit */
+    EW_FLAG_REREAD,      /* files that had been dropped for want of memory were read again */
+    EW_FLAG_PAGE_CACHE,  /* some runs began with the model in the page cache, others did not */
     EW_FLAGS
 };
 const char *ew_flag_key(enum ew_flag_kind kind); /* "outlier" */
 
 struct ew_insight_flag {
     enum ew_flag_kind kind;
-    enum ew_measure measure; /* of SWAPPED: peak memory, of THROTTLED: decode, of METER_LOST: decode energy */
-    double
-        size; /* OUTLIER, SWAPPED, THROTTLED, METER_LOST: runs; DRIFT: relative change over the study; NEIGHBOURS: r1 */
-    const char *text; /* "decode: 1 run stands apart"; owned by the insight */
+    enum ew_measure measure; /* the one most likely moved: of SWAPPED peak memory, of THROTTLED decode … */
+    double size;             /* DRIFT: relative change over the study; NEIGHBOURS: r1; all others: runs */
+    const char *text;        /* "decode: 1 run stands apart"; owned by the insight */
 };
-enum { EW_FLAGS_MOST = 16 };
+enum { EW_FLAGS_MOST = 20 };
 
 /* Whether whole blocks of the study were slow or fast, whatever the configuration. */
 struct ew_insight_block {

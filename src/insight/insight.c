@@ -6,6 +6,7 @@
 #include "insight/advice.h"
 #include "insight/front.h"
 #include "insight/words.h"
+#include "study/memory_record.h"
 #include "study/statistics.h"
 
 #include <math.h>
@@ -187,17 +188,39 @@ static void note_memory_split(struct ew_insight_config *config, const struct ew_
     config->rss_anon_bytes = phase->rss_anon_bytes;
 }
 
+static enum ew_cache_state cache_state(double share) {
+    if (isnan(share)) return EW_CACHE_UNKNOWN;
+    return share >= 0.99 ? EW_CACHE_WARM : share <= 0.01 ? EW_CACHE_COLD : EW_CACHE_PARTLY;
+}
+
+const char *ew_cache_state_name(enum ew_cache_state state) {
+    static const char *const names[] = {NULL, "cold", "partly cached", "warm"};
+    return names[state];
+}
+
+/* false = out of memory. */
+static bool note_activity(struct ew_insight *insight, struct ew_insight_run *run) {
+    struct ew_memory_activity activity;
+    char words[EW_MEMORY_WORDS_BYTES];
+    ew_memory_record_read(run->trial->conditions.memory_json, &activity);
+    run->memory_flags = ew_memory_activity_flags(&activity);
+    if (ew_memory_activity_words(&activity, words, sizeof words))
+        run->memory_words = ew_words_keep(insight, "%s", words);
+    return !*words || run->memory_words;
+}
+
 static void count_run(struct ew_insight *insight, struct ew_insight_run *run) {
     struct ew_insight_config *config = &insight->configs[run->config];
     const struct ew_trial_record *trial = run->trial;
     bool ok = trial->status == EW_TRIAL_OK, failed = ew_insight_failed(trial->status);
     *(ok ? &config->n_ok : failed ? &config->n_failed : &config->n_left) += 1;
     *(ok ? &insight->n_ok : failed ? &insight->n_failed : &insight->n_left) += 1;
-    run->swapped = trial->swap_peak_bytes > 0;
+    run->cache = cache_state(trial->conditions.cached_share);
+    run->swapped = trial->swap_peak_bytes > 0 || run->memory_flags & EW_MEMORY_SWAPPED;
     run->throttled = trial->conditions.throttled;
     run->meter_lost = trial->conditions.meter_lost != NULL;
     run->begun_again = (ok || failed) && trial->attempts > 1;
-    config->n_flagged += run->swapped || run->throttled || run->meter_lost;
+    config->n_flagged += run->swapped || run->memory_flags || run->throttled || run->meter_lost;
     if (trial->ledger.present && !config->ledger.present) config->ledger = trial->ledger;
     if (trial->kernels && !config->kernels) config->kernels = trial->kernels;
     if (ok) note_memory_split(config, trial);
@@ -218,6 +241,7 @@ static enum ew_status collect_runs(struct ew_insight *insight, const struct ew_t
         enum ew_status status = ew_measure_trial(run->trial, run->energy, run->value, err);
         if (status != EW_OK) return status;
         insight->n_runs++;
+        if (!note_activity(insight, run)) return no_memory(err);
         count_run(insight, run);
     }
     return EW_OK;

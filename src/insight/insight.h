@@ -16,12 +16,24 @@ struct ew_figure {
     bool is_range; /* too few runs for an interval: low and high are the smallest and largest value */
 };
 
+/* How much of the model the page cache held when a run began. */
+enum ew_cache_state {
+    EW_CACHE_UNKNOWN = 0,
+    EW_CACHE_COLD, /* at most 1 % */
+    EW_CACHE_PARTLY,
+    EW_CACHE_WARM /* at least 99 % */
+};
+const char *ew_cache_state_name(enum ew_cache_state state); /* "cold", "partly cached", "warm"; NULL unknown */
+
 struct ew_insight_run {
     const struct ew_trial_record *trial;
     size_t config; /* index into configs */
     double value[EW_MEASURES];
     const struct ew_trial_energy *energy;             /* NULL: none was given */
     bool swapped, throttled, meter_lost, begun_again; /* flags: marked, never dropped */
+    const char *memory_words;                         /* what the machine's memory did meanwhile; NULL: nothing */
+    unsigned memory_flags;                            /* bits of enum ew_memory_flag */
+    enum ew_cache_state cache;                        /* when it began */
     uint32_t outlier;                                 /* bit of each measure in which it stands apart */
 };
 

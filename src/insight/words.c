@@ -79,6 +79,14 @@ void ew_words_size(char out[EW_NUMBER_SIZE], double bytes) {
     snprintf(out, EW_NUMBER_SIZE, "%.*s %s", EW_NUMBER_SIZE - 8, number, mib >= 1024 ? "GiB" : "MiB");
 }
 
+void ew_words_add(char *text, size_t size, const char *format, ...) {
+    size_t used = strlen(text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + used, size - used, format, args);
+    va_end(args);
+}
+
 struct kept {
     struct kept *next;
     char text[];

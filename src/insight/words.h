@@ -20,6 +20,9 @@ void ew_words_figure(const struct ew_figure *figure, double scale, char value[EW
 
 void ew_words_size(char out[EW_NUMBER_SIZE], double bytes); /* "801 MiB", "1.3 GiB" */
 
+/* Appends to a text, which is cut where it is full. */
+__attribute__((format(printf, 3, 4))) void ew_words_add(char *text, size_t size, const char *format, ...);
+
 /* printf into a text that lives as long as the insight; NULL when out of memory. */
 __attribute__((format(printf, 2, 3))) const char *ew_words_keep(struct ew_insight *insight, const char *format, ...);
 void ew_words_free(struct ew_insight *insight);

@@ -7,18 +7,31 @@
 #include <string.h>
 
 static const struct ew_pack_field fields_q4_0[] = {{0, 2, 1}, {2, 4, 4}, {0, 0, 0}};
+static const struct ew_pack_field fields_q4_1[] = {{0, 2, 2}, {4, 4, 4}, {0, 0, 0}};
+static const struct ew_pack_field fields_q5_0[] = {{0, 2, 1}, {2, 4, 1}, {6, 4, 4}, {0, 0, 0}};
+static const struct ew_pack_field fields_q5_1[] = {{0, 2, 2}, {4, 4, 1}, {8, 4, 4}, {0, 0, 0}};
 static const struct ew_pack_field fields_q8_0[] = {{0, 2, 1}, {2, 4, 8}, {0, 0, 0}};
+static const struct ew_pack_field fields_q2_k[] = {{80, 2, 2}, {0, 4, 4}, {16, 4, 16}, {0, 0, 0}};
+static const struct ew_pack_field fields_q3_k[] = {{108, 2, 1}, {96, 4, 3}, {0, 4, 8}, {32, 4, 16}, {0, 0, 0}};
 static const struct ew_pack_field fields_q4_k[] = {{0, 2, 2}, {4, 4, 3}, {16, 4, 32}, {0, 0, 0}};
 static const struct ew_pack_field fields_q5_k[] = {{0, 2, 2}, {4, 4, 3}, {16, 4, 8}, {48, 4, 32}, {0, 0, 0}};
 static const struct ew_pack_field fields_q6_k[] = {{208, 2, 1}, {192, 4, 4}, {128, 4, 16}, {0, 4, 32}, {0, 0, 0}};
+static const struct ew_pack_field fields_iq4_xs[] = {{0, 4, 1}, {4, 4, 1}, {8, 4, 32}, {0, 0, 0}};
 
 const struct ew_pack_field *ew_matmul_pack_fields(uint32_t type) {
     switch (type) {
-    case EW_TYPE_Q4_0: return fields_q4_0;
+    case EW_TYPE_Q4_0:
+    case EW_TYPE_IQ4_NL: return fields_q4_0;
+    case EW_TYPE_Q4_1: return fields_q4_1;
+    case EW_TYPE_Q5_0: return fields_q5_0;
+    case EW_TYPE_Q5_1: return fields_q5_1;
     case EW_TYPE_Q8_0: return fields_q8_0;
+    case EW_TYPE_Q2_K: return fields_q2_k;
+    case EW_TYPE_Q3_K: return fields_q3_k;
     case EW_TYPE_Q4_K: return fields_q4_k;
     case EW_TYPE_Q5_K: return fields_q5_k;
     case EW_TYPE_Q6_K: return fields_q6_k;
+    case EW_TYPE_IQ4_XS: return fields_iq4_xs;
     default: return NULL;
     }
 }
@@ -57,4 +70,18 @@ void ew_matmul_pack_rows(const struct ew_weight *w, uint32_t row_begin, uint32_t
             rows[r] = row + r < w->n_out ? (const uint8_t *)w->data + (row + r) * row_bytes : NULL;
         for (size_t at = 0; at < row_bytes; at += traits->block_bytes) out = pack_block(fields, rows, at, out);
     }
+}
+
+void ew_matmul_fetch_block(const struct ew_weight *w, uint32_t row, size_t index, void *block) {
+    const struct ew_type_traits *traits = ew_type_traits(w->type);
+    size_t row_bytes = ew_type_row_bytes(w->type, w->n_in);
+    const uint8_t *data = w->data;
+    if (w->layout == EW_LAYOUT_ROWS) {
+        memcpy(block, data + row * row_bytes + index * traits->block_bytes, traits->block_bytes);
+        return;
+    }
+    const uint8_t *src = data + row / 16 * 16 * row_bytes + index * 16 * traits->block_bytes;
+    for (const struct ew_pack_field *f = ew_matmul_pack_fields(w->type); f->count; f++)
+        for (size_t u = 0; u < f->count; u++, src += 16 * f->unit)
+            memcpy((uint8_t *)block + f->offset + u * f->unit, src + row % 16 * f->unit, f->unit);
 }

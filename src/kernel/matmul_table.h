@@ -8,6 +8,7 @@
 #define EW_KERNEL_MATMUL_TABLE_H
 
 #include "edgewise/quantize.h"
+#include "gguf/tensor_type.h"
 #include "kernel/matmul.h"
 #include "machine/cpu_features.h"
 
@@ -90,7 +91,7 @@ struct ew_matmul_entry {
 typedef void ew_act_prepare_fn(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
                                uint32_t token_end, void *act);
 
-enum { EW_MATMUL_TYPES = EW_TYPE_BF16 + 1, EW_LAYOUTS = EW_LAYOUT_R16 + 1 };
+enum { EW_MATMUL_TYPES = EW_TYPE_ID_END, EW_LAYOUTS = EW_LAYOUT_R16 + 1 };
 
 struct ew_matmul_kernels {
     const char *isa;
@@ -114,5 +115,8 @@ struct ew_pack_field {
 };
 /* The fields of a type's block; NULL when it has no R16 layout. */
 const struct ew_pack_field *ew_matmul_pack_fields(uint32_t type);
+/* Copies block `index` of a row as the file has it, out of either layout. */
+enum { EW_BLOCK_BYTES_MAX = 256 };
+void ew_matmul_fetch_block(const struct ew_weight *w, uint32_t row, size_t index, void *block);
 
 #endif

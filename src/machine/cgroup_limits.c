@@ -99,17 +99,27 @@ static double memory_in_use(const char *root, const struct group *g) {
     return cached > 0 && cached <= used ? used - cached : used;
 }
 
-static void read_memory_limit(struct ew_machine *m, const char *root, struct group g) {
-    const char *limit_file = g.v2 ? "memory.max" : "memory.limit_in_bytes";
-    double best = no_limit;
+/* Goes to the group with the smallest limit; false, and g at the root, where none has one. */
+static bool find_smallest_limit(const char *root, struct group *g, double *limit) {
+    const char *limit_file = g->v2 ? "memory.max" : "memory.limit_in_bytes";
+    struct group found = *g;
+    *limit = no_limit;
     do {
-        double limit = ew_facts_number(root, "%s%s/%s", g.mount, g.path, limit_file); /* "max" reads as NAN */
-        if (!(limit < best)) continue;
-        best = limit;
-        double used = memory_in_use(root, &g);
-        m->memory.cgroup_limit_bytes = (int64_t)limit;
-        m->memory.cgroup_used_bytes = used >= 0 && used < no_limit ? (int64_t)used : -1;
-    } while (go_up(&g));
+        double here = ew_facts_number(root, "%s%s/%s", g->mount, g->path, limit_file); /* "max" reads as NAN */
+        if (!(here < *limit)) continue;
+        *limit = here;
+        found = *g;
+    } while (go_up(g));
+    if (*limit < no_limit) *g = found;
+    return *limit < no_limit;
+}
+
+static void read_memory_limit(struct ew_machine *m, const char *root, struct group g) {
+    double limit;
+    if (!find_smallest_limit(root, &g, &limit)) return;
+    double used = memory_in_use(root, &g);
+    m->memory.cgroup_limit_bytes = (int64_t)limit;
+    m->memory.cgroup_used_bytes = used >= 0 && used < no_limit ? (int64_t)used : -1;
 }
 
 static void read_cpuset(struct ew_machine *m, const char *root, const struct group *g) {
@@ -130,12 +140,36 @@ static bool find_cpuset(const char *root, const char *cgroup, const char *mounts
     return ew_facts_text(root, g->path, sizeof g->path, "/proc/self/cpuset");
 }
 
+/* What the kernel lists about this process; NULL and "" where it does not. Both the caller's: free(). */
+static void read_lists(const char *root, char **cgroup, char **mounts) {
+    *cgroup = ew_facts_read_file(root, "/proc/self/cgroup");
+    *mounts = ew_facts_read_file(root, "/proc/self/mounts");
+    if (!*mounts) *mounts = ew_facts_read_file(root, "/proc/mounts");
+}
+
+bool ew_facts_find_memory_group(const char *root, struct ew_facts_memory_group *out) {
+    char *cgroup, *mounts;
+    struct group own, g;
+    double limit;
+    read_lists(root, &cgroup, &mounts);
+    bool found = cgroup && find_group(cgroup, mounts ? mounts : "", "memory", &own);
+    if (found) {
+        g = own;
+        bool limited = find_smallest_limit(root, &g, &limit);
+        const struct group *which = limited ? &g : &own;
+        *out = (struct ew_facts_memory_group){.v2 = which->v2, .limit_bytes = limited ? (int64_t)limit : -1};
+        snprintf(out->folder, sizeof out->folder, "%s%s", which->mount, which->path);
+    }
+    free(cgroup);
+    free(mounts);
+    return found;
+}
+
 void ew_facts_read_cgroup(struct ew_machine *m, const char *root) {
     m->quota = NAN;
     m->memory.cgroup_limit_bytes = m->memory.cgroup_used_bytes = -1;
-    char *cgroup = ew_facts_read_file(root, "/proc/self/cgroup");
-    char *mounts = ew_facts_read_file(root, "/proc/self/mounts");
-    if (!mounts) mounts = ew_facts_read_file(root, "/proc/mounts");
+    char *cgroup, *mounts;
+    read_lists(root, &cgroup, &mounts);
     struct group g;
     if (cgroup && find_group(cgroup, mounts ? mounts : "", "cpu", &g)) read_quota(m, root, g);
     if (cgroup && find_group(cgroup, mounts ? mounts : "", "memory", &g)) read_memory_limit(m, root, g);

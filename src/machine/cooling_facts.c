@@ -21,8 +21,10 @@ struct scan {
 
 /* ---- fans ---- */
 
-/* "fan12_input" has stem 5, "pwm1" 4; 0 = neither. */
+/* "fan12_input" has stem 5, "pwm1" 4, and "rpm" of NVIDIA's pwm_tach 3; 0 = none of them. */
 static size_t stem_of(const char *name) {
+    if (strcmp(name, "rpm") == 0) return 3;
+    if (strlen(name) <= 3) return 0;
     size_t n = 3 + strspn(name + 3, "0123456789");
     if (n == 3 || n > 16) return 0;
     bool speed = strncmp(name, "fan", 3) == 0 && strcmp(name + n, "_input") == 0;
@@ -32,7 +34,7 @@ static size_t stem_of(const char *name) {
 
 static bool visit_fan(void *context, const char *name) {
     struct scan *s = context;
-    size_t stem = strlen(name) > 3 ? stem_of(name) : 0;
+    size_t stem = stem_of(name);
     char label[24];
     if (stem == 0 || isnan(ew_facts_number(s->root, HWMON "/%s/%s", s->chip, name))) return true;
     if (!ew_facts_text(s->root, label, sizeof label, HWMON "/%s/%.*s_label", s->chip, (int)stem, name))
@@ -53,8 +55,9 @@ static bool visit_chip(void *context, const char *name) {
         snprintf(s->chip_name, sizeof s->chip_name, "%.39s", name);
     snprintf(folder, sizeof folder, HWMON "/%.64s", name);
     s->chip = name;
-    ew_facts_each_entry(s->root, folder, "fan", visit_fan, s);
-    if (s->ok) ew_facts_each_entry(s->root, folder, "pwm", visit_fan, s);
+    static const char *const prefixes[] = {"fan", "pwm", "rpm"};
+    for (size_t i = 0; s->ok && i < sizeof prefixes / sizeof *prefixes; i++)
+        ew_facts_each_entry(s->root, folder, prefixes[i], visit_fan, s);
     return s->ok;
 }
 

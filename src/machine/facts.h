@@ -41,12 +41,23 @@ void ew_facts_read_memory(struct ew_machine *m, const char *root);     /* memory
 void ew_facts_read_cgroup(struct ew_machine *m, const char *root);  /* cgroup_limits.c: quota, cpuset, memory limit */
 bool ew_facts_read_heat(struct ew_machine *m, const char *root);    /* heat_facts.c: temperatures, once */
 void ew_facts_refresh_heat(struct ew_machine *m, const char *root); /* heat_facts.c: their values */
+double ew_facts_degrees(const char *root, const char *path);        /* heat_facts.c: NAN where the sensor is off */
 bool ew_facts_read_cooling(struct ew_machine *m, const char *root); /* cooling_facts.c: fans, cooling devices */
 void ew_facts_refresh_cooling(struct ew_machine *m, const char *root);  /* cooling_facts.c */
 void ew_facts_refresh_throttle(struct ew_machine *m, const char *root); /* throttle_facts.c, after the cooling */
 void ew_facts_read_pi_firmware(struct ew_machine *m, const char *root); /* pi_firmware.c: version */
 void ew_facts_read_gpu(struct ew_machine *m, const char *root);         /* gpu_facts.c */
 void ew_facts_refresh_gpu(struct ew_machine *m, const char *root);      /* gpu_facts.c: clock and load */
+
+/* The control group whose memory limit holds: the smallest on the way up; this process's own where none has one. */
+struct ew_facts_memory_group {
+    bool v2;
+    int64_t limit_bytes; /* -1 none */
+    char folder[800];    /* below the root */
+};
+
+/* cgroup_limits.c. false = this process is in no group, or the kernel does not say. */
+bool ew_facts_find_memory_group(const char *root, struct ew_facts_memory_group *out);
 
 /* Whether the device tree names a board or chip that begins like this, "nvidia,tegra" (gpu_facts.c). */
 bool ew_facts_is_compatible(const char *root, const char *chip);

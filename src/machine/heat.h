@@ -76,6 +76,10 @@ void ew_machine_pi_flags_text(int64_t pi_flags, char *buf, size_t capacity);
 bool ew_machine_throttle_words(const struct ew_machine_throttle *before, const struct ew_machine_throttle *after,
                                char *buf, size_t capacity);
 
+/* What slows it down at this moment, as far as a single reading tells: "under-voltage; the kernel holds the clocks down
+ * (cpufreq-cpu0 at 3 of 10)". Counts tell nothing of one moment. false and "" when nothing is said to. */
+bool ew_machine_throttle_now(const struct ew_machine_throttle *throttle, char *buf, size_t capacity);
+
 /* Whether this machine tells anything about it at all. */
 bool ew_machine_throttle_is_known(const struct ew_machine_throttle *throttle);
 

@@ -9,10 +9,10 @@
 
 /* Names that stand for the processor, best first; compared without case, - and _. */
 static const char *const cpu_names[] = {
-    "coretemp Package id 0", "k10temp Tdie", "zenpower Tdie", "k10temp Tctl",
-    "cpu-thermal",           "cpu0-thermal", "CPU-therm",     "x86_pkg_temp",
-    "package-thermal",       "soc-thermal",  "tj-thermal",    "cpu",
-    "bigcore0-thermal",      "soc0-thermal", "TCPU",          "acpitz",
+    "coretemp Package id 0", "k10temp Tdie", "zenpower Tdie", "k10temp Tctl", "cpu-thermal",
+    "cpu0-thermal",          "CPU-therm",    "BCPU-therm",    "MCPU-therm",   "x86_pkg_temp",
+    "package-thermal",       "soc-thermal",  "tj-thermal",    "cpu",          "bigcore0-thermal",
+    "soc0-thermal",          "TCPU",         "acpitz",
 };
 
 struct scan {
@@ -92,14 +92,14 @@ static void choose_cpu(struct ew_machine *m) {
 }
 
 /* Sensors that are switched off say -256 (Jetson) or 0 K; a processor is neither below -60 nor above 150 degrees. */
-static double read_degrees(const char *root, const char *path) {
+double ew_facts_degrees(const char *root, const char *path) {
     double c = ew_facts_number(root, "%s", path) / 1000;
     return c > -60 && c < 150 ? c : NAN;
 }
 
 void ew_facts_refresh_heat(struct ew_machine *m, const char *root) {
     for (size_t i = 0; i < m->n_temperatures; i++)
-        m->temperatures[i].degrees_c = read_degrees(root, m->temperatures[i].path);
+        m->temperatures[i].degrees_c = ew_facts_degrees(root, m->temperatures[i].path);
 }
 
 bool ew_facts_read_heat(struct ew_machine *m, const char *root) {

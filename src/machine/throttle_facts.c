@@ -125,35 +125,54 @@ __attribute__((format(printf, 3, 4))) static void add(char *buf, size_t capacity
 
 static int64_t grown(int64_t before, int64_t after) { return before < 0 || after < before ? 0 : after - before; }
 
+static const char *times(int64_t n) { return n == 1 ? "time" : "times"; }
+
 static void add_heat(char *buf, size_t capacity, const char *what, int64_t events, int64_t ms) {
     if (events > 0 && ms > 0)
-        add(buf, capacity, "%s slowed by heat %lld times, %lld ms in all", what, (long long)events, (long long)ms);
+        add(buf, capacity, "%s slowed by heat %lld %s, %lld ms in all", what, (long long)events, times(events),
+            (long long)ms);
     else if (events > 0)
-        add(buf, capacity, "%s slowed by heat %lld times", what, (long long)events);
+        add(buf, capacity, "%s slowed by heat %lld %s", what, (long long)events, times(events));
     else if (ms > 0)
         add(buf, capacity, "%s slowed by heat for %lld ms", what, (long long)ms);
 }
 
+static const char *const pi_words[] = {"under-voltage", "frequency capped", "throttled", "soft temperature limit"};
+enum { PI_REASONS = sizeof pi_words / sizeof *pi_words };
+
 /* A bit that only says "since boot", and said so before, tells nothing of this run. */
 static void add_pi(char *buf, size_t capacity, int64_t before, int64_t after) {
-    static const char *const words[] = {"under-voltage", "frequency capped", "throttled", "soft temperature limit"};
     if (before < 0 || after < 0) return;
-    for (int bit = 0; bit < 4; bit++) {
+    for (int bit = 0; bit < PI_REASONS; bit++) {
         bool first = before >> bit & 1, last = after >> bit & 1;
         bool within = !(before >> (16 + bit) & 1) && (after >> (16 + bit) & 1);
         if (first && last)
-            add(buf, capacity, "%s at start and end", words[bit]);
+            add(buf, capacity, "%s at start and end", pi_words[bit]);
         else if (first || last)
-            add(buf, capacity, "%s at the %s", words[bit], first ? "start" : "end");
+            add(buf, capacity, "%s at the %s", pi_words[bit], first ? "start" : "end");
         else if (within)
-            add(buf, capacity, "%s in between", words[bit]);
+            add(buf, capacity, "%s in between", pi_words[bit]);
     }
 }
 
-static void add_cooling(char *buf, size_t capacity, const struct ew_machine_throttle *t, const char *when) {
-    if (t->cooling_state > 0)
-        add(buf, capacity, "the kernel held the clocks down at the %s (%s at %lld of %lld)", when, t->cooling_name,
-            (long long)t->cooling_state, (long long)t->cooling_most);
+static void add_cooling(char *buf, size_t capacity, const struct ew_machine_throttle *before,
+                        const struct ew_machine_throttle *after) {
+    const struct ew_machine_throttle *said = before->cooling_state > 0 ? before : after;
+    if (said->cooling_state <= 0) return;
+    bool both = said == before && after->cooling_state > 0;
+    add(buf, capacity, "the kernel held the clocks down %s (%s at %lld",
+        both             ? "at start and end"
+        : said == before ? "at the start"
+                         : "at the end",
+        said->cooling_name, (long long)said->cooling_state);
+    size_t used = strlen(buf);
+    if (both && strcmp(before->cooling_name, after->cooling_name) != 0)
+        used += (size_t)snprintf(buf + used, capacity - used, " of %lld, %s at %lld", (long long)before->cooling_most,
+                                 after->cooling_name, (long long)after->cooling_state);
+    else if (both && before->cooling_state != after->cooling_state)
+        used += (size_t)snprintf(buf + used, capacity - used, " and %lld", (long long)after->cooling_state);
+    if (used < capacity)
+        snprintf(buf + used, capacity - used, " of %lld)", (long long)(both ? after : said)->cooling_most);
 }
 
 bool ew_machine_throttle_words(const struct ew_machine_throttle *before, const struct ew_machine_throttle *after,
@@ -165,17 +184,27 @@ bool ew_machine_throttle_words(const struct ew_machine_throttle *before, const s
              grown(before->package_ms, after->package_ms));
     int64_t power = grown(before->power_limit_events, after->power_limit_events);
     int64_t alarms = grown(before->over_current_events, after->over_current_events);
-    if (power > 0) add(buf, capacity, "package held at its power limit %lld times", (long long)power);
-    if (alarms > 0) add(buf, capacity, "%lld alarms of over-current or under-voltage", (long long)alarms);
+    if (power > 0) add(buf, capacity, "package held at its power limit %lld %s", (long long)power, times(power));
+    if (alarms > 0)
+        add(buf, capacity, "%lld alarm%s of over-current or under-voltage", (long long)alarms, alarms == 1 ? "" : "s");
     add_pi(buf, capacity, before->pi_flags, after->pi_flags);
-    add_cooling(buf, capacity, before, "start");
-    add_cooling(buf, capacity, after, "end");
+    add_cooling(buf, capacity, before, after);
+    return buf[0] != 0;
+}
+
+bool ew_machine_throttle_now(const struct ew_machine_throttle *t, char *buf, size_t capacity) {
+    buf[0] = 0;
+    for (int bit = 0; bit < PI_REASONS && t->pi_flags >= 0; bit++)
+        if (t->pi_flags >> bit & 1) add(buf, capacity, "%s", pi_words[bit]);
+    if (t->cooling_state > 0)
+        add(buf, capacity, "the kernel holds the clocks down (%s at %lld of %lld)", t->cooling_name,
+            (long long)t->cooling_state, (long long)t->cooling_most);
     return buf[0] != 0;
 }
 
 bool ew_machine_throttle_is_known(const struct ew_machine_throttle *t) {
-    return t->core_events >= 0 || t->package_events >= 0 || t->over_current_events >= 0 || t->pi_flags >= 0 ||
-           t->cooling_state >= 0;
+    return t->core_events >= 0 || t->package_events >= 0 || t->core_ms >= 0 || t->package_ms >= 0 ||
+           t->power_limit_events >= 0 || t->over_current_events >= 0 || t->pi_flags >= 0 || t->cooling_state >= 0;
 }
 
 int64_t ew_machine_throttle_events(const struct ew_machine_throttle *before, const struct ew_machine_throttle *after) {

@@ -120,10 +120,13 @@ void ew_machine_tuning_read(const struct ew_machine *m, const char *root, struct
     read_slow_temperature(m, root, t);
 }
 
-/* Watts of a name such as "25W" or "MODE_15W_6CORE"; MAXN is beyond all of them. */
+/* Watts of a name such as "25W" or "MODE_15W_6CORE"; MAXN is beyond all of them. MAXQ and MAXP_CORE_… are the TX2's, of
+ * 7.5 and 15 W (NVIDIA DRIVE Linux SDK Development Guide 5.0.10, "MaxQ/MaxP Power Profiles", of the same chip). */
 static double power_of(const char *name) {
     if (strcmp(name, "MAXN_SUPER") == 0) return 1e9;
     if (strncmp(name, "MAXN", 4) == 0) return 1e8;
+    if (strcmp(name, "MAXQ") == 0) return 7.5;
+    if (strncmp(name, "MAXP_", 5) == 0) return 15;
     for (const char *p = name; *p; p++) {
         char *end;
         double watts = *p >= '0' && *p <= '9' ? strtod(p, &end) : NAN;
@@ -136,9 +139,11 @@ static double power_of(const char *name) {
 const struct ew_power_mode *ew_machine_largest_mode(const struct ew_machine_tuning *t) {
     const struct ew_power_mode *best = NULL;
     for (size_t i = 0; i < t->n_modes; i++) {
-        double power = power_of(t->modes[i].name);
+        const struct ew_power_mode *mode = &t->modes[i];
+        double power = power_of(mode->name), most = best ? power_of(best->name) : -INFINITY;
         if (isnan(power)) return NULL; /* a name that does not say may be the largest */
-        if (!best || power > power_of(best->name)) best = &t->modes[i];
+        /* Modes of the same watts differ in the cores they use: whoever chose one of them has what can be had. */
+        if (power > most || (power == most && mode->id == t->mode)) best = mode;
     }
     return best;
 }

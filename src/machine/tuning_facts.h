@@ -30,7 +30,8 @@ struct ew_machine_tuning {
 /* root as for ew_machine_open. */
 void ew_machine_tuning_read(const struct ew_machine *machine, const char *root, struct ew_machine_tuning *out);
 
-/* The mode with the most power: MAXN_SUPER, another MAXN, or the most watts by name; NULL where names do not say. */
+/* The mode with the most power: MAXN_SUPER, another MAXN, or the most watts by name, of equal ones the one in force;
+ * NULL where names do not say. */
 const struct ew_power_mode *ew_machine_largest_mode(const struct ew_machine_tuning *tuning);
 
 #endif

@@ -1,5 +1,6 @@
-/* The inside of a meter: what a driver fills in. One file per driver: rapl.c, rapl_perf.c, hwmon_power.c, heat_meter.c,
- * process_memory.c, replay.c, log_meter.c, fake_meter.c, time_meter.c. meter_list.c calls their probes. */
+/* The inside of a meter: what a driver fills in. One file per driver: rapl.c, rapl_perf.c, hwmon_power.c,
+ * ina3221x_power.c, heat_meter.c, process_memory.c, replay.c, log_meter.c, fake_meter.c, time_meter.c. meter_list.c
+ * calls their probes. */
 #ifndef EW_METER_DRIVER_H
 #define EW_METER_DRIVER_H
 
@@ -82,6 +83,8 @@ enum ew_status ew_meter_probe_rapl_perf(struct ew_meter_list *list, const struct
                                         struct ew_error *err);
 enum ew_status ew_meter_probe_hwmon(struct ew_meter_list *list, const struct ew_meter_config *config,
                                     struct ew_error *err);
+enum ew_status ew_meter_probe_ina3221x(struct ew_meter_list *list, const struct ew_meter_config *config,
+                                       struct ew_error *err);
 enum ew_status ew_meter_probe_battery(struct ew_meter_list *list, const struct ew_meter_config *config,
                                       struct ew_error *err);
 enum ew_status ew_meter_probe_heat(struct ew_meter_list *list, const struct ew_meter_config *config,

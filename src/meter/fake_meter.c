@@ -22,13 +22,19 @@ static enum ew_status read_fake(struct ew_meter *meter, struct ew_meter_batch *b
     if (script->fail_at_ns > 0 && now >= script->fail_at_ns)
         return ew_error_set(err, EW_ERR_NOT_FOUND, "meter %s: the device is gone", meter->info.name);
     double *values = ew_meter_batch_add(meter, batch);
-    for (size_t c = 0; values && c < meter->info.n_channels; c++) values[c] = script->value(script->context, now, c);
+    if (values) batch->times_ns[batch->n - 1] -= script->late_ns;
+    for (size_t c = 0; values && c < meter->info.n_channels; c++)
+        values[c] = script->value(script->context, now - script->late_ns, c);
     return EW_OK;
+}
+
+static double late_fake(struct ew_meter *meter) {
+    return (double)((const struct ew_fake_script *)meter->state)->late_ns * 1e-9;
 }
 
 enum ew_status ew_meter_open_fake(const struct ew_meter_config *config, const struct ew_fake_script *script,
                                   struct ew_meter **out, struct ew_error *err) {
-    static const struct ew_meter_driver driver = {.read = read_fake};
+    static const struct ew_meter_driver driver = {.read = read_fake, .late_s = late_fake};
     size_t n = script->info.n_channels;
     if (n == 0 || !script->value)
         return ew_error_set(err, EW_ERR_ARGUMENT, "fake meter: needs a channel and a value function");

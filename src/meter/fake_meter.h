@@ -11,12 +11,12 @@ struct ew_fake_clock {
 struct ew_meter_clock ew_fake_clock_of(struct ew_fake_clock *clock);
 
 /* value(context, time_ns, channel) is asked at every read; NAN = failed this time. fail_at_ns > 0: from then on the
- * device is gone. The description is copied; its channels too. */
+ * device is gone. late_ns > 0: readings arrive so long after their moment, which is their stamp and time_ns. The description is copied; its channels too. */
 struct ew_fake_script {
     struct ew_meter_info info;
     double (*value)(void *context, int64_t time_ns, size_t channel);
     void *context;
-    int64_t fail_at_ns;
+    int64_t fail_at_ns, late_ns;
 };
 
 /* Errors: ARGUMENT (no channels or no value function), MEMORY. */

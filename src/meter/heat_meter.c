@@ -9,15 +9,17 @@
 
 struct gauge_state {
     char (*paths)[96]; /* [n_channels] */
-    double scale;      /* to the unit of the values */
+    double scale;      /* of clocks: to Hz */
 };
 
 static enum ew_status read_gauges(struct ew_meter *meter, struct ew_meter_batch *batch, struct ew_error *err) {
     (void)err;
     const struct gauge_state *state = meter->state;
     double *values = ew_meter_batch_add(meter, batch);
+    bool heat = meter->info.quantity == EW_METER_TEMPERATURE;
     for (size_t c = 0; values && c < meter->info.n_channels; c++)
-        values[c] = ew_facts_number(meter->root, "%s", state->paths[c]) * state->scale;
+        values[c] = heat ? ew_facts_degrees(meter->root, state->paths[c])
+                         : ew_facts_number(meter->root, "%s", state->paths[c]) * state->scale;
     return EW_OK;
 }
 
@@ -51,6 +53,7 @@ static enum ew_status add_temperatures(struct ew_meter_list *list, const struct 
     m->info.period_s = 0.5;
     m->info.documented = "kernel Documentation/driver-api/thermal/sysfs-api.rst, hwmon/sysfs-interface.rst";
     ew_meter_text(m->info.name, sizeof m->info.name, "temperature");
+    ew_meter_text(m->info.covers, sizeof m->info.covers, "which sensor is the processor's is not known");
     ew_meter_text(m->info.source, sizeof m->info.source, "/sys/class/thermal, /sys/class/hwmon");
     for (size_t c = 0; c < n; c++) {
         const struct ew_machine_temperature *t = &machine->temperatures[c];

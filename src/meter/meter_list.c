@@ -49,9 +49,10 @@ enum ew_status ew_meter_list_probe(const struct ew_meter_config *config, struct 
                                    struct ew_error *err) {
     static enum ew_status (*const probes[])(struct ew_meter_list *, const struct ew_meter_config *,
                                             struct ew_error *) = {
-        ew_meter_probe_sources,  ew_meter_probe_rapl, ew_meter_probe_rapl_perf, ew_meter_probe_hwmon,
-        ew_meter_probe_pmic,     ew_meter_probe_nvml, ew_meter_probe_battery,   ew_meter_probe_cooling,
-        ew_meter_probe_throttle, ew_meter_probe_heat, ew_meter_probe_gpu_clock, ew_meter_probe_time,
+        ew_meter_probe_sources,  ew_meter_probe_rapl,     ew_meter_probe_rapl_perf, ew_meter_probe_hwmon,
+        ew_meter_probe_ina3221x, ew_meter_probe_pmic,     ew_meter_probe_nvml,      ew_meter_probe_battery,
+        ew_meter_probe_cooling,  ew_meter_probe_throttle, ew_meter_probe_heat,      ew_meter_probe_gpu_clock,
+        ew_meter_probe_time,
     };
     struct ew_meter_list *list = ew_meter_list_new();
     if (!list) return ew_error_set(err, EW_ERR_MEMORY, "list of meters: out of memory");

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "meter/driver.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct ew_meter_sampler {
     pthread_t thread;
     bool running;
     atomic_bool stopping;
+    int64_t end_ns;       /* what the readings must reach; INT64_MIN = the moment of the stop */
     pthread_mutex_t lock; /* guards the tracks while the thread runs */
     pthread_cond_t wake;
     struct ew_sampler_cost cost;
@@ -186,7 +188,7 @@ static void wait_real(struct ew_meter_sampler *s, int64_t due_ns) {
 }
 
 /* Readings that arrive late (a log which another program writes, a plug that is asked once a second) are waited for
- * until they reach the end. */
+ * until they reach the end. These meters are not waited for in ew_meter_sampler_finish, or it would be done twice. */
 static void catch_up(struct ew_meter_sampler *s, struct track *t, int64_t end_ns) {
     double late_s = ew_meter_late_s(t->meter);
     int64_t limit = end_ns + (int64_t)(late_s * 1e9), nap = t->period_ns < MAX_NAP_NS ? t->period_ns : MAX_NAP_NS;
@@ -205,7 +207,7 @@ static void catch_up(struct ew_meter_sampler *s, struct track *t, int64_t end_ns
 }
 
 static void sample_last(struct ew_meter_sampler *s) {
-    int64_t end_ns = now_ns(s);
+    int64_t end_ns = s->end_ns == INT64_MIN ? now_ns(s) : s->end_ns;
     for (size_t i = 0; i < s->n; i++) sample(s, &s->tracks[i]);
     for (size_t i = 0; i < s->n; i++) catch_up(s, &s->tracks[i], end_ns);
 }
@@ -226,6 +228,7 @@ static void stop_meters(struct ew_meter_sampler *s, size_t n) {
 
 static enum ew_status begin(struct ew_meter_sampler *s, struct ew_error *err) {
     s->cost = (struct ew_sampler_cost){0};
+    s->end_ns = INT64_MIN;
     for (size_t i = 0; i < s->n; i++) {
         struct track *t = &s->tracks[i];
         t->trace.n = 0;
@@ -266,6 +269,31 @@ void ew_meter_sampler_stop(struct ew_meter_sampler *s) {
     pthread_join(s->thread, NULL);
     s->running = false;
     stop_meters(s, s->n);
+}
+
+/* How long a meter that is never late is still heard: until it has spoken once more, within reason. */
+static double tail_s(const struct track *t) {
+    static const double periods = 2.5, longest_s = 6;
+    const struct ew_meter_info *info = t->trace.info;
+    if (info->quantity != EW_METER_ENERGY || ew_meter_late_s(t->meter) > 0) return 0;
+    return fmin(periods * fmax(info->period_s, info->averaging_s), longest_s);
+}
+
+/* What a late meter says of the end may be the mean of a while after it. */
+static int64_t averaged_end(const struct ew_meter_sampler *s, int64_t end_ns) {
+    double most_s = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if (ew_meter_late_s(s->tracks[i].meter) > 0) most_s = fmax(most_s, s->tracks[i].trace.info->averaging_s);
+    return end_ns + (int64_t)(fmin(most_s, 60) * 1e9);
+}
+
+void ew_meter_sampler_finish(struct ew_meter_sampler *s, int64_t end_ns) {
+    if (!s->running) return;
+    double longest_s = 0;
+    for (size_t i = 0; i < s->n; i++) longest_s = fmax(longest_s, tail_s(&s->tracks[i]));
+    s->clock.sleep_until_ns(s->clock.context, end_ns + (int64_t)(longest_s * 1e9));
+    s->end_ns = averaged_end(s, end_ns); /* read by the thread after `stopping` only */
+    ew_meter_sampler_stop(s);
 }
 
 enum ew_status ew_meter_sampler_run(struct ew_meter_sampler *s, int64_t end_ns, struct ew_error *err) {

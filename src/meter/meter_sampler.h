@@ -35,9 +35,15 @@ void ew_meter_sampler_close(struct ew_meter_sampler **sampler);
  * machine's clock: with a scripted one use ew_meter_sampler_run. */
 enum ew_status ew_meter_sampler_start(struct ew_meter_sampler *sampler, struct ew_error *err);
 
-/* Takes a last sample of each, ends the thread and stops the meters. The traces may be read afterwards. An energy meter
- * whose stamps lag is waited for until it has passed the moment of this call, three of its periods at most and 4 s. */
+/* Takes a last sample of each, ends the thread and stops the meters. The traces may be read afterwards. A meter whose
+ * readings arrive late is waited for until they have reached the moment of this call, as long as its driver says. */
 void ew_meter_sampler_stop(struct ew_meter_sampler *sampler);
+
+/* Stop, for those who want the energy of windows up to end_ns, which has passed: an energy meter that is read at the
+ * moment is heard for 2.5 more periods (6 s at most), so that it has spoken after the end; one whose readings arrive
+ * late is waited for until they have reached the end and what they average over. Both waits begin at end_ns and
+ * overlap; nobody needs to wait before this call. */
+void ew_meter_sampler_finish(struct ew_meter_sampler *sampler, int64_t end_ns);
 
 /* Instead of start/stop, in the caller's own thread: starts the meters, samples until the clock reaches end_ns, stops.
  * With a scripted clock this takes no time. */

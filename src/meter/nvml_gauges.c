@@ -130,6 +130,7 @@ static struct ew_meter *new_gauge(const struct ew_meter_config *config, const st
     m->info.kind = EW_METER_GAUGE;
     m->info.boundary = EW_BOUNDARY_GPU;
     m->info.period_s = g->period_s;
+    m->info.resolution = flags ? 1 : 0;
     m->info.documented = "NVIDIA NVML API reference";
     ew_meter_text(m->info.covers, sizeof m->info.covers, "GPU %u (%s): %s", gpu->index, gpu->name, g->covers);
     for (size_t c = 0; c < m->info.n_channels; c++)

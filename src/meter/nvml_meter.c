@@ -218,7 +218,7 @@ static enum ew_status add_refused(struct ew_meter_list *list, const struct ew_me
     if (gpu->shares_memory && p.reason == EW_METER_UNSUPPORTED) {
         snprintf(what, sizeof what, "NVIDIA's library starts on this Jetson (%s) and gives no power", gpu->name);
         ew_nvml_explain(gpu->library, code, what, &p);
-        ew_meter_text(p.remedy, sizeof p.remedy, "take the board's own rails: the meter hwmon:ina3221");
+        ew_meter_text(p.remedy, sizeof p.remedy, "take the board's own rails: the meter hwmon:ina3221, on Thor hwmon:ina238");
     }
     return ew_meter_list_add_refused(list, config, name, p.reason, p.text, p.remedy, err);
 }

@@ -1,14 +1,22 @@
-/* Owns the meter of the GPU memory of one process. The driver lists all processes of a card; the elements of that list
- * are of different sizes in different versions, and in a few drivers not of the size that their name promises. */
+/* Owns the meter of the GPU memory of a process and of what it started. The driver lists all processes of a card; the
+ * elements of that list are of different sizes in different versions, and in a few drivers not of the size that their
+ * name promises. */
 #include "meter/nvml_processes.h"
 #include "base/error.h"
 #include "meter/nvml_gpu.h"
+#include "meter/tree_memory.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_GPUS = 16, MAX_ELEMENT = 32, FILL = 0xa5 };
+enum { MAX_GPUS = 16, MAX_ELEMENT = 32, FILL = 0xa5, MOST_OURS = 64, MOST_GENERATIONS = 64 };
+
+/* One process of ours on a card. */
+struct holder {
+    uint32_t pid;
+    double bytes;
+};
 
 struct processes_state {
     struct ew_nvml_gpu gpu; /* the first; holds the share of the library */
@@ -50,9 +58,30 @@ static int fetch(struct processes_state *s, ew_nvml_device device, size_t kind, 
     return EW_NVML_INSUFFICIENT_SIZE;
 }
 
-/* Adds what the process holds in one kind of list. A process is in the compute list, the graphics list, or both, and
- * then with the same number. */
-static int find_bytes(struct processes_state *s, ew_nvml_device device, size_t kind, double *bytes) {
+/* Whether a process is ours, or was started by ours: its parents, one by one. */
+static bool is_ours(const struct ew_meter *meter, uint32_t pid) {
+    const struct processes_state *s = meter->state;
+    for (int i = 0; i < MOST_GENERATIONS && pid > 1 && pid != s->pid; i++) {
+        int32_t parent;
+        if (pid > INT32_MAX || !ew_process_parent(meter->root, (int32_t)pid, &parent)) return false;
+        pid = (uint32_t)parent;
+    }
+    return pid == s->pid;
+}
+
+/* A process is in the compute list, the graphics list, or both, and then with the same number. */
+static void note_holder(struct holder *holders, size_t *n, uint32_t pid, double bytes) {
+    size_t i = 0;
+    while (i < *n && holders[i].pid != pid) i++;
+    if (i == MOST_OURS) return;
+    if (i == *n) holders[(*n)++] = (struct holder){pid, bytes};
+    holders[i].bytes = isnan(bytes) ? NAN : fmax(holders[i].bytes, bytes);
+}
+
+/* Finds what our processes hold by one kind of list. */
+static int find_holders(const struct ew_meter *meter, ew_nvml_device device, size_t kind, struct holder *holders,
+                        size_t *n_holders) {
+    struct processes_state *s = meter->state;
     unsigned n = 0;
     if (!s->gpu.library->processes[kind]) return EW_NVML_FUNCTION_NOT_FOUND;
     int code = fetch(s, device, kind, &n);
@@ -63,8 +92,7 @@ static int find_bytes(struct processes_state *s, ew_nvml_device device, size_t k
         uint64_t used;
         memcpy(&pid, s->list + i * step, sizeof pid);
         memcpy(&used, s->list + i * step + 8, sizeof used);
-        if (pid != s->pid) continue;
-        *bytes = used == UINT64_MAX ? NAN : fmax(*bytes, (double)used);
+        if (is_ours(meter, pid)) note_holder(holders, n_holders, pid, used == UINT64_MAX ? NAN : (double)used);
     }
     return code;
 }
@@ -73,11 +101,13 @@ static enum ew_status read_processes(struct ew_meter *meter, struct ew_meter_bat
     struct processes_state *s = meter->state;
     double *values = ew_meter_batch_add(meter, batch);
     for (size_t c = 0; values && c < meter->info.n_channels; c++) {
-        double bytes = 0;
-        int code = find_bytes(s, s->devices[c], 0, &bytes);
-        int graphics = find_bytes(s, s->devices[c], 1, &bytes);
+        struct holder holders[MOST_OURS];
+        size_t n = 0;
+        int code = find_holders(meter, s->devices[c], 0, holders, &n);
+        int graphics = find_holders(meter, s->devices[c], 1, holders, &n);
         if (code == EW_NVML_SUCCESS || graphics == EW_NVML_SUCCESS) {
-            values[c] = bytes;
+            values[c] = 0;
+            for (size_t i = 0; i < n; i++) values[c] += holders[i].bytes;
         } else if (c == 0) {
             batch->n--;
             return ew_nvml_fail_reading(meter, code, err);
@@ -133,7 +163,8 @@ static struct ew_meter *new_meter(const struct ew_meter_config *config, struct e
     m->info.period_s = 0.1;
     m->info.documented = "NVIDIA NVML API reference, nvmlDeviceGetComputeRunningProcesses";
     ew_meter_text(m->info.name, sizeof m->info.name, "gpu-memory");
-    ew_meter_text(m->info.covers, sizeof m->info.covers, "memory of NVIDIA cards that process %d holds", (int)pid);
+    ew_meter_text(m->info.covers, sizeof m->info.covers,
+                  "memory of NVIDIA cards that process %d and what it started hold", (int)pid);
     for (unsigned i = 0; i < n; i++) ew_meter_text(m->channels[i].name, sizeof m->channels[i].name, "gpu%u", i);
     return m;
 }
@@ -161,4 +192,14 @@ enum ew_status ew_meter_open_gpu_memory(const struct ew_meter_config *config, in
     ew_nvml_close(&library);
     if (m) *out = m;
     return status;
+}
+
+double ew_gpu_memory_peak(const struct ew_meter_trace *trace, int64_t begin_ns, int64_t end_ns) {
+    double most = NAN;
+    for (size_t i = 0; i < trace->n; i++) {
+        double sum = 0;
+        for (size_t c = 0; c < trace->n_channels; c++) sum += trace->values[i * trace->n_channels + c];
+        if (trace->times_ns[i] >= begin_ns && trace->times_ns[i] <= end_ns && sum > 0) most = fmax(most, sum);
+    }
+    return most;
 }

@@ -110,6 +110,7 @@ static enum ew_status add_flags(struct ew_meter_list *list, const struct ew_mete
     m->info.kind = EW_METER_GAUGE;
     m->info.quantity = EW_METER_STATE;
     m->info.period_s = 0.5;
+    m->info.resolution = 1;
     m->info.documented = "Raspberry Pi documentation: vcgencmd get_throttled";
     ew_meter_text(m->info.name, sizeof m->info.name, "pi-throttle");
     ew_meter_text(m->info.source, sizeof m->info.source, "get_throttled, from the kernel's file or the firmware");

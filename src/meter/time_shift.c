@@ -1,6 +1,6 @@
 /* Owns finding a load pattern in a power trace with a clock of its own. First coarsely, everywhere, on a grid of an
- * eighth of the shortest pulse; then finely around the best place, on the samples themselves. Refuses to choose between
- * two places that fit about equally well. */
+ * eighth of the shortest pulse (of a single long one less, as its rests are to be seen too); then finely around the two
+ * best places, on the samples themselves. Refuses to choose between two places that fit about equally well. */
 #include "meter/time_shift.h"
 #include "base/error.h"
 #include "meter/student_t.h"
@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { BLOCKS = 10, FINE_POINTS = 13, FINE_LEVELS = 4, MAX_BINS = 40000000 };
+enum { LEAST_STEPS = 256 /* of a pattern */, BLOCKS = 10, FINE_POINTS = 13, FINE_LEVELS = 4, MAX_BINS = 40000000 };
 static const double max_work = 6e9, min_cover = 0.8, min_peak = 0.6, min_evidence = 6, max_drift = 2e-3;
 
 /* The pattern in seconds from its begin, with the integral of the level up to each edge. */
@@ -174,7 +174,7 @@ static enum ew_status make_bins(struct work *w, const struct ew_power_series *se
     struct bins *b = &w->bins;
     double step = w->samples.step_s;
     b->begin_ns = series->times_ns[0];
-    b->step_s = fmax(p->pulse_s / 8, step / 2);
+    b->step_s = fmax(fmin(p->pulse_s / 8, p->length_s / LEAST_STEPS), step / 2);
     double span = (double)(series->times_ns[series->n - 1] - b->begin_ns) * 1e-9 / b->step_s + 1;
     double length = p->length_s / b->step_s;
     if (span > MAX_BINS || length > MAX_BINS)
@@ -264,17 +264,23 @@ static double highest(const struct work *w, int64_t from, int64_t to, int64_t *w
     return best;
 }
 
-static enum ew_status judge_peaks(const struct work *w, int64_t *peak, struct ew_time_shift *out,
-                                  struct ew_error *err) {
-    int64_t other = 0;
+/* The best place, and the best outside its hill: second < 0 where nothing is outside. */
+static enum ew_status find_peaks(const struct work *w, int64_t *peak, int64_t *second, struct ew_time_shift *out,
+                                 struct ew_error *err) {
+    int64_t left_at = -1, right_at = -1;
     out->peak = highest(w, 0, (int64_t)w->n_r, peak);
     if (out->peak < -1)
         return ew_error_set(err, EW_ERR_NOT_FOUND,
                             "time shift: nowhere does the trace hold %.0f %% of the pattern and change in it",
                             100 * min_cover);
-    double left = highest(w, 0, end_of_hill(w, *peak, -1), &other);
-    double right = highest(w, end_of_hill(w, *peak, 1) + 1, (int64_t)w->n_r, &other);
+    double left = highest(w, 0, end_of_hill(w, *peak, -1), &left_at);
+    double right = highest(w, end_of_hill(w, *peak, 1) + 1, (int64_t)w->n_r, &right_at);
+    *second = left > right ? left_at : right_at;
     out->second_peak = fmax(fmax(left, right), 0);
+    return EW_OK;
+}
+
+static enum ew_status judge_peaks(const struct work *w, struct ew_time_shift *out, struct ew_error *err) {
     double r1 = out->peak, r2 = fmin(out->second_peak, r1);
     /* Runs between edges are about as many independent observations: many samples of one level say it once. */
     double runs = (double)w->pattern.n + 1;
@@ -289,9 +295,10 @@ static enum ew_status judge_peaks(const struct work *w, int64_t *peak, struct ew
 static enum ew_status take_samples(struct work *w, const struct ew_power_series *series, int64_t lag,
                                    struct ew_error *err) {
     struct samples *s = &w->samples;
-    s->time_s = calloc(series->n, sizeof *s->time_s);
-    s->watts = calloc(series->n, sizeof *s->watts);
+    if (!s->time_s) s->time_s = calloc(series->n, sizeof *s->time_s);
+    if (!s->watts) s->watts = calloc(series->n, sizeof *s->watts);
     if (!s->time_s || !s->watts) return no_memory(err);
+    s->n = 0;
     double begin = (double)lag * w->bins.step_s;
     for (size_t i = 0; i < series->n; i++) {
         double t = (double)(series->times_ns[i] - w->bins.begin_ns) * 1e-9 - begin;
@@ -306,10 +313,10 @@ static enum ew_status take_samples(struct work *w, const struct ew_power_series 
 }
 
 /* Correlation of the samples outside [skip_from, skip_to) with the pattern, when their clock is `moved` later. The
- * pattern is smoothed over one sampling step, so that a step of the load between two samples counts by its place. */
-static double correlate_finely(const struct work *w, double moved, double skip_from, double skip_to) {
+ * pattern is smoothed over width, a sampling step at least, so that a step of the load between two samples counts by
+ * its place. */
+static double correlate_finely(const struct work *w, double moved, double width, double skip_from, double skip_to) {
     const struct samples *s = &w->samples;
-    double width = fmax(s->step_s, w->pattern.pulse_s / 16);
     struct sums sums = {0};
     size_t low = 0, high = 0;
     for (size_t i = 0; i < s->n; i++) {
@@ -323,11 +330,12 @@ static double correlate_finely(const struct work *w, double moved, double skip_f
 
 /* The best shift within radius of `center`: grids that narrow, and a parabola through the last three points. */
 static double refine(const struct work *w, double center, double radius, double skip_from, double skip_to) {
+    double width = fmax(w->samples.step_s, w->pattern.pulse_s / 16);
     for (int level = 0; level < FINE_LEVELS; level++) {
         double step = 2 * radius / (FINE_POINTS - 1), r[FINE_POINTS];
         int best = FINE_POINTS / 2;
         for (int i = 0; i < FINE_POINTS; i++) {
-            r[i] = correlate_finely(w, center - radius + i * step, skip_from, skip_to);
+            r[i] = correlate_finely(w, center - radius + i * step, width, skip_from, skip_to);
             if (r[i] > r[best]) best = i;
         }
         double place = best;
@@ -339,6 +347,17 @@ static double refine(const struct work *w, double center, double radius, double 
         radius = 1.5 * step;
     }
     return center;
+}
+
+/* Where the pattern lies best around a place of the grid, and how well. The grid blurs the edges of the pattern: of one
+ * long pulse that alone may be what the odds are about. */
+static enum ew_status sharpen(struct work *w, const struct ew_power_series *series, int64_t place, double *moved,
+                              double *peak, struct ew_error *err) {
+    enum ew_status status = take_samples(w, series, w->first_lag + place, err);
+    if (status != EW_OK) return status;
+    *moved = refine(w, 0, 1.5 * w->bins.step_s, INFINITY, INFINITY);
+    *peak = fmax(*peak, correlate_finely(w, *moved, w->samples.step_s, INFINITY, INFINITY));
+    return EW_OK;
 }
 
 /* How far the trace could be moved without any sample passing an edge: a meter that does not average would show exactly
@@ -403,14 +422,17 @@ static enum ew_status find(struct work *w, const struct ew_level_pattern *patter
             err, EW_ERR_NOT_FOUND,
             "time shift: a trace with a sample every %.4g s cannot show a load that changes every %.4g s", step,
             w->pattern.run_s);
-    int64_t peak = 0;
+    int64_t peak = 0, second = -1;
+    double moved = 0;
     if ((status = make_bins(w, series, err)) != EW_OK) return status;
     if ((status = search_coarsely(w, pattern, min_ns, max_ns, err)) != EW_OK) return status;
-    if ((status = judge_peaks(w, &peak, out, err)) != EW_OK) return status;
-    int64_t lag = w->first_lag + peak;
-    if ((status = take_samples(w, series, lag, err)) != EW_OK) return status;
+    if ((status = find_peaks(w, &peak, &second, out, err)) != EW_OK) return status;
+    if (second >= 0) status = sharpen(w, series, second, &moved, &out->second_peak, err);
+    if (status == EW_OK) status = sharpen(w, series, peak, &moved, &out->peak, err);
+    if (status == EW_OK) status = judge_peaks(w, out, err);
+    if (status != EW_OK) return status;
     double radius = 1.5 * w->bins.step_s;
-    double moved = refine(w, 0, radius, INFINITY, INFINITY);
+    int64_t lag = w->first_lag + peak;
     out->error_ns = (int64_t)ceil(half_width(w, moved, radius) * 1e9);
     out->samples = w->samples.n;
     out->middle_ns = pattern->begin_ns + (pattern->end_ns - pattern->begin_ns) / 2;

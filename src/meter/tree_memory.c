@@ -78,6 +78,17 @@ static void add_children_of_thread(void *context, int32_t tid) {
     if (ew_small_file_read(w->meter->root, path, text, sizeof text) > 0) add_listed(w->state, text);
 }
 
+bool ew_process_parent(const char *root, int32_t pid, int32_t *parent) {
+    char path[48], text[1024];
+    int number;
+    snprintf(path, sizeof path, "/proc/%" PRId32 "/stat", pid);
+    if (ew_small_file_read(root, path, text, sizeof text) <= 0) return false;
+    const char *after_name = strrchr(text, ')'); /* the name may hold anything, brackets too */
+    if (!after_name || sscanf(after_name + 1, " %*c %d", &number) != 1) return false;
+    *parent = number;
+    return true;
+}
+
 /* ---- kernels without `children` ---- */
 
 static int compare_pids(const void *a, const void *b) {
@@ -113,18 +124,13 @@ static void add_stranger(struct family *f, int32_t pid) {
 /* A stranger never becomes a descendant, so that only new numbers need a look. */
 static void add_to_family(void *context, int32_t pid) {
     struct family *f = context;
-    char path[64], text[1024];
+    int32_t parent;
     if (pid == f->state->root_pid) return;
     if (is_stranger(f->state, pid)) {
         add_stranger(f, pid);
         return;
     }
-    snprintf(path, sizeof path, "/proc/%" PRId32 "/stat", pid);
-    if (f->n == MOST_PROCESSES || ew_small_file_read(f->meter->root, path, text, sizeof text) <= 0) return;
-    const char *after_name = strrchr(text, ')'); /* the name may hold anything, brackets too */
-    int parent;
-    char state;
-    if (!after_name || sscanf(after_name + 1, " %c %d", &state, &parent) != 2) return;
+    if (f->n == MOST_PROCESSES || !ew_process_parent(f->meter->root, pid, &parent)) return;
     f->pid[f->n] = pid;
     f->parent[f->n++] = parent;
 }

@@ -29,4 +29,7 @@ uint32_t ew_tree_memory_most(const struct ew_meter *meter);
 /* Processes in the tree now; only while nobody samples the meter. */
 uint32_t ew_tree_memory_now(struct ew_meter *meter);
 
+/* The parent of a process, by /proc/PID/stat below the root. false = it has ended, or its line is not of that form. */
+bool ew_process_parent(const char *root, int32_t pid, int32_t *parent);
+
 #endif

@@ -58,10 +58,8 @@ static const struct ew_gguf_tensor *bind(struct ew_binder *b, const char *name, 
     }
     const struct ew_type_traits *traits = ew_type_traits(t->type);
     if (!traits || !traits->decodable) {
-        b->status = ew_error_set(b->err, EW_ERR_UNSUPPORTED,
-                                 "%s: tensor %s: type %s cannot be run yet (F32, F16, BF16, "
-                                 "Q8_0, Q4_0, Q4_K, Q5_K, Q6_K can)",
-                                 path, full, traits ? traits->name : "?");
+        b->status = ew_error_set(b->err, EW_ERR_UNSUPPORTED, "%s: tensor %s: type %s is not one that weights have", path,
+                                 full, traits ? traits->name : "?");
         return &none;
     }
     if (t->ne[0] != ne[0] || t->ne[1] != ne[1] || t->ne[2] != ne[2] || t->ne[3] != 1) {

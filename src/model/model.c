@@ -76,6 +76,7 @@ struct ew_model_info ew_model_info(const struct ew_model *m) {
         .name = m->name,
         .architecture = c->arch,
         .file_type = m->file_type,
+        .tokenizer_note = m->tokenizer ? ew_tokenizer_note(m->tokenizer) : "",
         .synthetic = m->synthetic,
         .n_params = m->n_params,
         .weights_bytes = m->weights_bytes,

@@ -15,8 +15,10 @@
 enum { PIECE_BYTES = 1 << 20, PROGRESS_NS = 100000000 };
 
 const enum ew_file_type *ew_synth_file_types(size_t *n) {
-    static const enum ew_file_type types[] = {EW_FILE_Q4_0, EW_FILE_Q4_K_M, EW_FILE_Q5_K_M, EW_FILE_Q6_K,
-                                              EW_FILE_Q8_0, EW_FILE_F16,    EW_FILE_BF16,   EW_FILE_F32};
+    static const enum ew_file_type types[] = {
+        EW_FILE_Q4_0,   EW_FILE_Q4_K_M, EW_FILE_Q5_K_M, EW_FILE_Q6_K,   EW_FILE_Q8_0,   EW_FILE_F16,    EW_FILE_BF16,
+        EW_FILE_F32,    EW_FILE_Q2_K,   EW_FILE_Q3_K_S, EW_FILE_Q3_K_M, EW_FILE_Q3_K_L, EW_FILE_IQ4_XS, EW_FILE_IQ4_NL,
+        EW_FILE_Q4_K_S, EW_FILE_Q4_1,   EW_FILE_Q5_K_S, EW_FILE_Q5_0,   EW_FILE_Q5_1};
     *n = sizeof types / sizeof *types;
     return types;
 }

@@ -20,7 +20,7 @@ struct ew_synth_params {
 struct ew_synth_summary {
     uint64_t file_bytes;
     uint32_t n_tensors;
-    uint32_t n_fallback; /* tensors in Q8_0 because the row length is no multiple of the asked type's block */
+    uint32_t n_fallback; /* tensors of another type, because their rows are no whole blocks of the mixture's */
 };
 
 /* File types that can be written, best known first; *n is their count. */

@@ -1,18 +1,13 @@
-/* Owns the tensor lists of shapes and the mixture of types in a file type. The mixture is that of llama.cpp's quantizer
- * (llama-quant.cpp, choice of the tensor type), so that a synthetic file has the bytes of a real one; its fallback
- * types Q5_0 and Q5_1 are replaced by Q8_0. */
+/* Owns the tensor lists of shapes. Which type a matrix has is in model/type_mixture.c. */
 #include "model/synth_layout.h"
 
 #include "base/error.h"
-#include "gguf/tensor_type.h"
+#include "model/type_mixture.h"
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What the choice of a type depends on. */
-enum role { ROLE_PLAIN, ROLE_HEAD, ROLE_VALUE, ROLE_DOWN, ROLE_FUSED_QKV };
 
 struct build {
     const struct ew_shape *shape;
@@ -22,35 +17,14 @@ struct build {
     bool failed;
 };
 
-/* The first and last eighth of the layers, and every third between. */
-static bool gets_more_bits(uint32_t layer, uint32_t n) {
-    return layer < n / 8 || layer >= 7 * n / 8 || (layer - n / 8) % 3 == 2;
-}
-
-static enum ew_type base_type(enum ew_file_type file_type) {
-    switch (file_type) {
-    case EW_FILE_F16: return EW_TYPE_F16;
-    case EW_FILE_BF16: return EW_TYPE_BF16;
-    case EW_FILE_Q8_0: return EW_TYPE_Q8_0;
-    case EW_FILE_Q4_0: return EW_TYPE_Q4_0;
-    case EW_FILE_Q4_K_M: return EW_TYPE_Q4_K;
-    case EW_FILE_Q5_K_M: return EW_TYPE_Q5_K;
-    case EW_FILE_Q6_K: return EW_TYPE_Q6_K;
-    case EW_FILE_F32: break;
-    }
-    return EW_TYPE_F32;
-}
-
-static enum ew_type matrix_type(struct build *b, enum role role, uint64_t row) {
-    enum ew_type type = base_type(b->file_type);
-    bool mixed = type == EW_TYPE_Q4_K || type == EW_TYPE_Q5_K;
-    if (role == ROLE_HEAD && (mixed || type == EW_TYPE_Q4_0)) type = EW_TYPE_Q6_K;
-    if (role == ROLE_FUSED_QKV && mixed) type = type == EW_TYPE_Q4_K ? EW_TYPE_Q5_K : EW_TYPE_Q6_K;
-    if ((role == ROLE_VALUE || role == ROLE_DOWN) && mixed && gets_more_bits((uint32_t)b->layer, b->shape->n_layer))
-        type = EW_TYPE_Q6_K;
-    if (row % ew_type_traits((uint32_t)type)->block_elems == 0) return type;
-    b->layout->n_fallback++;
-    return EW_TYPE_Q8_0;
+static enum ew_type matrix_type(struct build *b, enum ew_matrix_role role, uint64_t row) {
+    const struct ew_shape *s = b->shape;
+    bool fallback;
+    struct ew_matrix_place place = {role, b->layer < 0 ? 0 : (uint32_t)b->layer, s->n_layer, s->n_head / s->n_head_kv,
+                                    row};
+    enum ew_type type = ew_mixture_type(b->file_type, place, &fallback);
+    b->layout->n_fallback += fallback;
+    return type;
 }
 
 static struct ew_synth_tensor *add(struct build *b, const char *name) {
@@ -88,7 +62,7 @@ static void add_norm(struct build *b, const char *name) {
 }
 
 static void add_matrix(struct build *b, const char *name, uint64_t n_in, uint64_t n_out, float deviation,
-                       enum role role) {
+                       enum ew_matrix_role role) {
     struct ew_synth_tensor *t = add(b, name);
     t->n_dims = 2;
     t->ne[0] = n_in;
@@ -100,11 +74,11 @@ static void add_matrix(struct build *b, const char *name, uint64_t n_in, uint64_
 
 /* A fresh initialisation: outputs keep the inputs' deviation; what is added to the residual stream is divided by
  * sqrt(2 layers), so that the stream stays of order one (Radford et al. 2019, section 2.3). */
-static void add_linear(struct build *b, const char *name, uint64_t n_in, uint64_t n_out, enum role role) {
+static void add_linear(struct build *b, const char *name, uint64_t n_in, uint64_t n_out, enum ew_matrix_role role) {
     add_matrix(b, name, n_in, n_out, 1.0f / sqrtf((float)n_in), role);
 }
 
-static void add_residual(struct build *b, const char *name, uint64_t n_in, enum role role) {
+static void add_residual(struct build *b, const char *name, uint64_t n_in, enum ew_matrix_role role) {
     add_matrix(b, name, n_in, b->shape->n_embd, 1.0f / sqrtf((float)n_in * 2 * (float)b->shape->n_layer), role);
 }
 
@@ -113,18 +87,18 @@ static void add_attention(struct build *b, bool qwen2, bool phi3) {
     uint64_t q = (uint64_t)s->n_head * s->head_dim, kv = (uint64_t)s->n_head_kv * s->head_dim;
     add_norm(b, "attn_norm.weight");
     if (phi3) {
-        add_linear(b, "attn_qkv.weight", s->n_embd, q + 2 * kv, ROLE_FUSED_QKV);
+        add_linear(b, "attn_qkv.weight", s->n_embd, q + 2 * kv, EW_ROLE_FUSED_QKV);
     } else {
-        add_linear(b, "attn_q.weight", s->n_embd, q, ROLE_PLAIN);
-        add_linear(b, "attn_k.weight", s->n_embd, kv, ROLE_PLAIN);
-        add_linear(b, "attn_v.weight", s->n_embd, kv, ROLE_VALUE);
+        add_linear(b, "attn_q.weight", s->n_embd, q, EW_ROLE_PLAIN);
+        add_linear(b, "attn_k.weight", s->n_embd, kv, EW_ROLE_PLAIN);
+        add_linear(b, "attn_v.weight", s->n_embd, kv, EW_ROLE_VALUE);
     }
     if (qwen2) {
         add_vector(b, "attn_q.bias", q, EW_SYNTH_NORMAL, 0.1f);
         add_vector(b, "attn_k.bias", kv, EW_SYNTH_NORMAL, 0.1f);
         add_vector(b, "attn_v.bias", kv, EW_SYNTH_NORMAL, 0.1f);
     }
-    add_residual(b, "attn_output.weight", q, ROLE_PLAIN);
+    add_residual(b, "attn_output.weight", q, EW_ROLE_ATTENTION_OUTPUT);
 }
 
 static void add_layer(struct build *b) {
@@ -134,9 +108,9 @@ static void add_layer(struct build *b) {
     add_attention(b, qwen2, phi3);
     if (gemma2) add_norm(b, "post_attention_norm.weight");
     add_norm(b, "ffn_norm.weight");
-    if (!phi3) add_linear(b, "ffn_gate.weight", s->n_embd, s->n_ff, ROLE_PLAIN);
-    add_linear(b, "ffn_up.weight", s->n_embd, phi3 ? 2 * (uint64_t)s->n_ff : s->n_ff, ROLE_PLAIN);
-    add_residual(b, "ffn_down.weight", s->n_ff, ROLE_DOWN);
+    if (!phi3) add_linear(b, "ffn_gate.weight", s->n_embd, s->n_ff, EW_ROLE_PLAIN);
+    add_linear(b, "ffn_up.weight", s->n_embd, phi3 ? 2 * (uint64_t)s->n_ff : s->n_ff, EW_ROLE_PLAIN);
+    add_residual(b, "ffn_down.weight", s->n_ff, EW_ROLE_DOWN);
     if (gemma2) add_norm(b, "post_ffw_norm.weight");
 }
 
@@ -152,12 +126,13 @@ enum ew_status ew_synth_layout_fill(const struct ew_shape *shape, enum ew_file_t
                                     struct ew_synth_layout *layout, struct ew_error *err) {
     *layout = (struct ew_synth_layout){0};
     struct build b = {.shape = shape, .file_type = file_type, .layout = layout, .layer = -1};
-    add_matrix(&b, "token_embd.weight", shape->n_embd, shape->n_vocab, 0.02f, shape->tied ? ROLE_HEAD : ROLE_PLAIN);
+    add_matrix(&b, "token_embd.weight", shape->n_embd, shape->n_vocab, 0.02f,
+               shape->tied ? EW_ROLE_HEAD : EW_ROLE_PLAIN);
     add_rope(&b);
     for (b.layer = 0; b.layer < (int32_t)shape->n_layer; b.layer++) add_layer(&b);
     b.layer = -1;
     add_norm(&b, "output_norm.weight");
-    if (!shape->tied) add_linear(&b, "output.weight", shape->n_embd, shape->n_vocab, ROLE_HEAD);
+    if (!shape->tied) add_linear(&b, "output.weight", shape->n_embd, shape->n_vocab, EW_ROLE_HEAD);
     return b.failed ? ew_error_set(err, EW_ERR_MEMORY, "%s: no memory for its tensor list", shape->name) : EW_OK;
 }
 

@@ -24,7 +24,7 @@ struct ew_synth_tensor {
 struct ew_synth_layout {
     struct ew_synth_tensor *tensors; /* [n] in file order; owned */
     uint32_t n, capacity;
-    uint32_t n_fallback; /* tensors in Q8_0 because of their row length */
+    uint32_t n_fallback; /* tensors whose rows were no whole blocks of the mixture's type */
 };
 
 /* Errors: MEMORY. The caller frees with ew_synth_layout_free, also after an error. */

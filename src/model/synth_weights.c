@@ -29,22 +29,26 @@ float ew_synth_normal(struct ew_synth_rng *rng) {
     return ((float)sum - mean) / deviation;
 }
 
-/* Where a block's f16 scales are. */
+/* Where a block's f16 scales are: of the second, where there is one, two bytes on. 0: the type has none. */
 static size_t scale_offsets(enum ew_type type, size_t offsets[2]) {
+    size_t n = 1;
     switch (type) {
-    case EW_TYPE_Q8_0: offsets[0] = offsetof(struct ew_block_q8_0, d); return 1;
-    case EW_TYPE_Q4_0: offsets[0] = offsetof(struct ew_block_q4_0, d); return 1;
-    case EW_TYPE_Q6_K: offsets[0] = offsetof(struct ew_block_q6_k, d); return 1;
+    case EW_TYPE_Q4_0:
+    case EW_TYPE_Q5_0:
+    case EW_TYPE_Q8_0:
+    case EW_TYPE_IQ4_NL:
+    case EW_TYPE_IQ4_XS: offsets[0] = 0; break;
+    case EW_TYPE_Q4_1:
+    case EW_TYPE_Q5_1:
     case EW_TYPE_Q4_K:
-        offsets[0] = offsetof(struct ew_block_q4_k, d);
-        offsets[1] = offsetof(struct ew_block_q4_k, dmin);
-        return 2;
-    case EW_TYPE_Q5_K:
-        offsets[0] = offsetof(struct ew_block_q5_k, d);
-        offsets[1] = offsetof(struct ew_block_q5_k, dmin);
-        return 2;
+    case EW_TYPE_Q5_K: offsets[0] = 0, n = 2; break;
+    case EW_TYPE_Q2_K: offsets[0] = offsetof(struct ew_block_q2_k, d), n = 2; break;
+    case EW_TYPE_Q3_K: offsets[0] = offsetof(struct ew_block_q3_k, d); break;
+    case EW_TYPE_Q6_K: offsets[0] = offsetof(struct ew_block_q6_k, d); break;
     default: return 0;
     }
+    offsets[1] = offsets[0] + sizeof(uint16_t);
+    return n;
 }
 
 enum ew_status ew_synth_pool_open(enum ew_type type, uint64_t seed, struct ew_synth_pool **out, struct ew_error *err) {

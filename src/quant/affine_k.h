@@ -1,8 +1,8 @@
-/* The first half of encoding Q4_K and Q5_K, which differ only in how many levels a value has. */
+/* What Q4_K and Q5_K share: they differ only in how many levels a value has. */
 #ifndef EW_QUANT_AFFINE_K_H
 #define EW_QUANT_AFFINE_K_H
 
-#include "quant/blocks.h"
+#include "quant/levels.h"
 
 struct ew_quant_affine_k {
     uint16_t d, dmin; /* f16 */
@@ -13,5 +13,8 @@ struct ew_quant_affine_k {
 /* Fits 8 sub-blocks of 32 to x[256], quantizes their scales and minima to 6 bits, and chooses the levels for the
  * scales that are stored. */
 void ew_quant_fit_affine_k(const float *x, int top, struct ew_quant_affine_k *out);
+
+/* Scales and minima of a block's levels. */
+void ew_quant_unpack_affine_k(uint16_t d, uint16_t dmin, const uint8_t packed[12], struct ew_levels *out);
 
 #endif

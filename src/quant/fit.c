@@ -2,6 +2,7 @@
  * percent narrower and wider are tried, each is moved to its least-squares optimum, and the best of all is kept. */
 #include "quant/fit.h"
 
+#include "quant/half.h"
 #include <math.h>
 
 /* Steps by which the tried grids differ, in units of one quantization level: covers one level more and one less. */
@@ -40,8 +41,8 @@ float ew_quant_fit_scale(const float *x, size_t n, int half) {
     return best_scale;
 }
 
-/* The least-squares scale and min for given levels q; min is kept at or above 0, as the formats store it unsigned. */
-static struct ew_quant_affine solve_affine(const float *x, const int *q, size_t n) {
+/* The least-squares scale and min for given levels q. */
+static struct ew_quant_affine solve_affine(const float *x, const int *q, size_t n, enum ew_offset offset) {
     double sum_q = 0, sum_qq = 0, sum_x = 0, sum_xq = 0;
     for (size_t i = 0; i < n; i++) {
         sum_q += q[i];
@@ -53,7 +54,7 @@ static struct ew_quant_affine solve_affine(const float *x, const int *q, size_t 
     if (determinant <= 0 || sum_qq <= 0) return (struct ew_quant_affine){0};
     double scale = ((double)n * sum_xq - sum_q * sum_x) / determinant;
     double min = (sum_q * sum_xq - sum_qq * sum_x) / determinant;
-    if (min < 0) {
+    if (min < 0 && offset == EW_OFFSET_DOWN) {
         min = 0;
         scale = sum_xq / sum_qq;
     }
@@ -69,9 +70,9 @@ static float affine_error(const float *x, const int *q, size_t n, struct ew_quan
     return sum;
 }
 
-struct ew_quant_affine ew_quant_fit_affine(const float *x, size_t n, int top) {
+struct ew_quant_affine ew_quant_fit_affine(const float *x, size_t n, int top, enum ew_offset offset) {
     enum { MAX_N = 32 };
-    float low = 0.0f, high = x[0];
+    float low = offset == EW_OFFSET_DOWN ? 0.0f : x[0], high = x[0];
     for (size_t i = 0; i < n; i++) {
         low = fminf(low, x[i]);
         high = fmaxf(high, x[i]);
@@ -83,11 +84,19 @@ struct ew_quant_affine ew_quant_fit_affine(const float *x, size_t n, int top) {
         float inverse = ((float)top + try_step * (float)t) / (high - low);
         int q[MAX_N];
         for (size_t i = 0; i < n; i++) q[i] = ew_quant_round((x[i] - low) * inverse, 0, top);
-        struct ew_quant_affine fit = solve_affine(x, q, n);
+        struct ew_quant_affine fit = solve_affine(x, q, n, offset);
         float error = affine_error(x, q, n, fit);
         if (!(error < best_error)) continue;
         best_error = error;
         best = fit;
     }
     return best;
+}
+
+void ew_quant_encode_offset(const float *x, int top, uint16_t *d, uint16_t *m, int q[32]) {
+    struct ew_quant_affine fit = ew_quant_fit_affine(x, 32, top, EW_OFFSET_ANY);
+    *d = ew_f32_to_f16(fit.scale);
+    *m = ew_f32_to_f16(-fit.min);
+    float scale = ew_f16_to_f32(*d), offset = ew_f16_to_f32(*m); /* levels are chosen for what is stored */
+    for (int i = 0; i < 32; i++) q[i] = scale > 0.0f ? ew_quant_round((x[i] - offset) / scale, 0, top) : 0;
 }

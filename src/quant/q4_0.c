@@ -17,14 +17,9 @@ void ew_quant_encode_q4_0(const float *src, size_t n, void *dst) {
     }
 }
 
-void ew_quant_decode_q4_0(const void *src, size_t n, float *dst) {
-    for (size_t b = 0; b < n / EW_QK_SMALL; b++, dst += EW_QK_SMALL) {
-        struct ew_block_q4_0 block;
-        memcpy(&block, (const uint8_t *)src + b * sizeof block, sizeof block);
-        float d = ew_f16_to_f32(block.d);
-        for (size_t i = 0; i < 16; i++) {
-            dst[i] = d * (float)((block.qs[i] & 15) - 8);
-            dst[i + 16] = d * (float)((block.qs[i] >> 4) - 8);
-        }
-    }
+void ew_quant_unpack_q4_0(const void *src, struct ew_levels *out) {
+    struct ew_block_q4_0 block;
+    memcpy(&block, src, sizeof block);
+    ew_levels_set_nibbles(out->q, block.qs, 8);
+    ew_levels_set_scale(out, EW_QK_SMALL, ew_f16_to_f32(block.d));
 }

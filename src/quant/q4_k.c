@@ -9,7 +9,7 @@ void ew_quant_fit_affine_k(const float *x, int top, struct ew_quant_affine_k *ou
     struct ew_quant_affine fit[8];
     float max_scale = 0.0f, max_min = 0.0f;
     for (size_t s = 0; s < 8; s++) {
-        fit[s] = ew_quant_fit_affine(x + 32 * s, 32, top);
+        fit[s] = ew_quant_fit_affine(x + 32 * s, 32, top, EW_OFFSET_DOWN);
         max_scale = fmaxf(max_scale, fit[s].scale);
         max_min = fmaxf(max_min, fit[s].min);
     }
@@ -40,19 +40,19 @@ void ew_quant_encode_q4_k(const float *src, size_t n, void *dst) {
     }
 }
 
-void ew_quant_decode_q4_k(const void *src, size_t n, float *dst) {
-    for (size_t b = 0; b < n / EW_QK_SUPER; b++) {
-        struct ew_block_q4_k block;
-        memcpy(&block, (const uint8_t *)src + b * sizeof block, sizeof block);
-        float d = ew_f16_to_f32(block.d), dmin = ew_f16_to_f32(block.dmin);
-        uint8_t scale[8], min[8];
-        ew_unpack_scales_k4(block.scales, scale, min);
-        for (size_t s = 0; s < 8; s++) {
-            float step = d * (float)scale[s], offset = dmin * (float)min[s];
-            for (size_t l = 0; l < 32; l++) {
-                int q = block.qs[32 * (s / 2) + l] >> (4 * (s % 2)) & 15;
-                *dst++ = step * (float)q - offset;
-            }
-        }
+void ew_quant_unpack_affine_k(uint16_t d, uint16_t dmin, const uint8_t packed[12], struct ew_levels *out) {
+    uint8_t scale[8], min[8];
+    ew_unpack_scales_k4(packed, scale, min);
+    for (size_t i = 0; i < EW_LEVEL_GROUPS; i++) {
+        out->scale[i] = ew_f16_to_f32(d) * (float)scale[i / 2];
+        out->min[i] = ew_f16_to_f32(dmin) * (float)min[i / 2];
     }
+}
+
+void ew_quant_unpack_q4_k(const void *src, struct ew_levels *out) {
+    struct ew_block_q4_k block;
+    memcpy(&block, src, sizeof block);
+    ew_quant_unpack_affine_k(block.d, block.dmin, block.scales, out);
+    for (size_t i = 0; i < EW_QK_SUPER; i++)
+        out->q[i] = (int8_t)(block.qs[i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15);
 }

@@ -18,19 +18,13 @@ void ew_quant_encode_q5_k(const float *src, size_t n, void *dst) {
     }
 }
 
-void ew_quant_decode_q5_k(const void *src, size_t n, float *dst) {
-    for (size_t b = 0; b < n / EW_QK_SUPER; b++) {
-        struct ew_block_q5_k block;
-        memcpy(&block, (const uint8_t *)src + b * sizeof block, sizeof block);
-        float d = ew_f16_to_f32(block.d), dmin = ew_f16_to_f32(block.dmin);
-        uint8_t scale[8], min[8];
-        ew_unpack_scales_k4(block.scales, scale, min);
-        for (size_t s = 0; s < 8; s++) {
-            float step = d * (float)scale[s], offset = dmin * (float)min[s];
-            for (size_t l = 0; l < 32; l++) {
-                int q = (block.qs[32 * (s / 2) + l] >> (4 * (s % 2)) & 15) | (block.qh[l] >> s & 1) << 4;
-                *dst++ = step * (float)q - offset;
-            }
-        }
+void ew_quant_unpack_q5_k(const void *src, struct ew_levels *out) {
+    struct ew_block_q5_k block;
+    memcpy(&block, src, sizeof block);
+    ew_quant_unpack_affine_k(block.d, block.dmin, block.scales, out);
+    for (size_t i = 0; i < EW_QK_SUPER; i++) {
+        size_t s = i / 32, l = i % 32;
+        int low = block.qs[32 * (s / 2) + l] >> (4 * (s % 2)) & 15;
+        out->q[i] = (int8_t)(low | (block.qh[l] >> s & 1) << 4);
     }
 }

@@ -46,15 +46,16 @@ void ew_quant_encode_q6_k(const float *src, size_t n, void *dst) {
     }
 }
 
-void ew_quant_decode_q6_k(const void *src, size_t n, float *dst) {
-    for (size_t b = 0; b < n / EW_QK_SUPER; b++) {
-        struct ew_block_q6_k block;
-        memcpy(&block, (const uint8_t *)src + b * sizeof block, sizeof block);
-        float d = ew_f16_to_f32(block.d);
-        for (size_t i = 0; i < EW_QK_SUPER; i++) {
-            struct place at = place_of(i);
-            int q = (block.ql[at.low] >> at.low_shift & 15) | (block.qh[at.high] >> at.high_shift & 3) << 4;
-            *dst++ = d * (float)block.scales[i / 16] * (float)(q - 32);
-        }
+void ew_quant_unpack_q6_k(const void *src, struct ew_levels *out) {
+    struct ew_block_q6_k block;
+    memcpy(&block, src, sizeof block);
+    for (size_t s = 0; s < 16; s++) {
+        out->scale[s] = ew_f16_to_f32(block.d) * (float)block.scales[s];
+        out->min[s] = 0;
+    }
+    for (size_t i = 0; i < EW_QK_SUPER; i++) {
+        struct place at = place_of(i);
+        int q = (block.ql[at.low] >> at.low_shift & 15) | (block.qh[at.high] >> at.high_shift & 3) << 4;
+        out->q[i] = (int8_t)(q - 32);
     }
 }

@@ -6,29 +6,64 @@
 #include "quant/formats.h"
 #include <string.h>
 
+typedef void encode_fn(const float *src, size_t n, void *dst);
+typedef void decode_fn(const void *src, size_t n, float *dst);
+
 static void encode_f32(const float *src, size_t n, void *dst) { memcpy(dst, src, n * sizeof *src); }
 static void decode_f32(const void *src, size_t n, float *dst) { memcpy(dst, src, n * sizeof *dst); }
 
+/* A format decodes by itself or through the levels of its blocks. No encoder: read only. */
 struct format {
-    void (*encode)(const float *src, size_t n, void *dst);
-    void (*decode)(const void *src, size_t n, float *dst);
+    encode_fn *encode;
+    ew_levels_fn *levels;
+    decode_fn *decode;
 };
 
 static const struct format formats[EW_TYPE_ID_END] = {
-    [EW_TYPE_F32] = {encode_f32, decode_f32},
-    [EW_TYPE_F16] = {ew_quant_encode_f16, ew_quant_decode_f16},
-    [EW_TYPE_BF16] = {ew_quant_encode_bf16, ew_quant_decode_bf16},
-    [EW_TYPE_Q8_0] = {ew_quant_encode_q8_0, ew_quant_decode_q8_0},
-    [EW_TYPE_Q4_0] = {ew_quant_encode_q4_0, ew_quant_decode_q4_0},
-    [EW_TYPE_Q4_K] = {ew_quant_encode_q4_k, ew_quant_decode_q4_k},
-    [EW_TYPE_Q5_K] = {ew_quant_encode_q5_k, ew_quant_decode_q5_k},
-    [EW_TYPE_Q6_K] = {ew_quant_encode_q6_k, ew_quant_decode_q6_k},
+    [EW_TYPE_F32] = {encode_f32, NULL, decode_f32},
+    [EW_TYPE_F16] = {ew_quant_encode_f16, NULL, ew_quant_decode_f16},
+    [EW_TYPE_BF16] = {ew_quant_encode_bf16, NULL, ew_quant_decode_bf16},
+    [EW_TYPE_Q4_0] = {ew_quant_encode_q4_0, ew_quant_unpack_q4_0, NULL},
+    [EW_TYPE_Q4_1] = {ew_quant_encode_q4_1, ew_quant_unpack_q4_1, NULL},
+    [EW_TYPE_Q5_0] = {ew_quant_encode_q5_0, ew_quant_unpack_q5_0, NULL},
+    [EW_TYPE_Q5_1] = {ew_quant_encode_q5_1, ew_quant_unpack_q5_1, NULL},
+    [EW_TYPE_Q8_0] = {ew_quant_encode_q8_0, ew_quant_unpack_q8_0, NULL},
+    [EW_TYPE_Q2_K] = {ew_quant_encode_q2_k, ew_quant_unpack_q2_k, NULL},
+    [EW_TYPE_Q3_K] = {ew_quant_encode_q3_k, ew_quant_unpack_q3_k, NULL},
+    [EW_TYPE_Q4_K] = {ew_quant_encode_q4_k, ew_quant_unpack_q4_k, NULL},
+    [EW_TYPE_Q5_K] = {ew_quant_encode_q5_k, ew_quant_unpack_q5_k, NULL},
+    [EW_TYPE_Q6_K] = {ew_quant_encode_q6_k, ew_quant_unpack_q6_k, NULL},
+    [EW_TYPE_IQ4_NL] = {ew_quant_encode_iq4_nl, ew_quant_unpack_iq4_nl, NULL},
+    [EW_TYPE_IQ4_XS] = {ew_quant_encode_iq4_xs, ew_quant_unpack_iq4_xs, NULL},
+    [EW_TYPE_IQ2_XXS] = {NULL, ew_quant_unpack_iq2_xxs, NULL},
+    [EW_TYPE_IQ2_XS] = {NULL, ew_quant_unpack_iq2_xs, NULL},
+    [EW_TYPE_IQ2_S] = {NULL, ew_quant_unpack_iq2_s, NULL},
+    [EW_TYPE_IQ3_XXS] = {NULL, ew_quant_unpack_iq3_xxs, NULL},
+    [EW_TYPE_IQ3_S] = {NULL, ew_quant_unpack_iq3_s, NULL},
+    [EW_TYPE_IQ1_S] = {NULL, ew_quant_unpack_iq1_s, NULL},
+    [EW_TYPE_IQ1_M] = {NULL, ew_quant_unpack_iq1_m, NULL},
+    [EW_TYPE_TQ1_0] = {ew_quant_encode_tq1_0, ew_quant_unpack_tq1_0, NULL},
+    [EW_TYPE_TQ2_0] = {ew_quant_encode_tq2_0, ew_quant_unpack_tq2_0, NULL},
+    [EW_TYPE_MXFP4] = {ew_quant_encode_mxfp4, ew_quant_unpack_mxfp4, NULL},
 };
+
+ew_levels_fn *ew_quant_levels(uint32_t type) { return type < EW_TYPE_ID_END ? formats[type].levels : NULL; }
+
+static void decode_levels(const struct ew_type_traits *traits, ew_levels_fn *levels, const void *src, size_t n,
+                          float *dst) {
+    const uint8_t *block = src;
+    for (; n > 0; n -= traits->block_elems, block += traits->block_bytes) {
+        struct ew_levels l;
+        levels(block, &l);
+        for (size_t i = 0; i < traits->block_elems; i++)
+            *dst++ = l.scale[i / EW_LEVEL_GROUP] * (float)l.q[i] - l.min[i / EW_LEVEL_GROUP];
+    }
+}
 
 static enum ew_status find_format(enum ew_type type, size_t n, const struct format **out, struct ew_error *err) {
     const struct ew_type_traits *traits = ew_type_traits((uint32_t)type);
     if (!traits) return ew_error_set(err, EW_ERR_UNSUPPORTED, "type %d is not known", (int)type);
-    if (!formats[type].decode)
+    if (!traits->decodable)
         return ew_error_set(err, EW_ERR_UNSUPPORTED, "type %s: this build cannot encode or decode it", traits->name);
     if (n % traits->block_elems != 0)
         return ew_error_set(err, EW_ERR_SHAPE, "row length %zu is not a multiple of %u (%s)", n,
@@ -40,6 +75,9 @@ static enum ew_status find_format(enum ew_type type, size_t n, const struct form
 enum ew_status ew_quantize_row(enum ew_type type, const float *src, size_t n, void *dst, struct ew_error *err) {
     const struct format *format = NULL;
     enum ew_status status = find_format(type, n, &format, err);
+    if (status == EW_OK && !format->encode)
+        return ew_error_set(err, EW_ERR_UNSUPPORTED, "type %s is read, but not written",
+                            ew_type_traits((uint32_t)type)->name);
     if (status == EW_OK && n > 0) format->encode(src, n, dst);
     return status;
 }
@@ -47,6 +85,10 @@ enum ew_status ew_quantize_row(enum ew_type type, const float *src, size_t n, vo
 enum ew_status ew_dequantize_row(enum ew_type type, const void *src, size_t n, float *dst, struct ew_error *err) {
     const struct format *format = NULL;
     enum ew_status status = find_format(type, n, &format, err);
-    if (status == EW_OK && n > 0) format->decode(src, n, dst);
-    return status;
+    if (status != EW_OK || n == 0) return status;
+    if (format->decode)
+        format->decode(src, n, dst);
+    else
+        decode_levels(ew_type_traits((uint32_t)type), format->levels, src, n, dst);
+    return EW_OK;
 }

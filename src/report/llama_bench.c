@@ -83,23 +83,24 @@ static json_t *test_json(const struct ew_report *report, const struct test *t) {
     size_t n_keys = values ? (size_t)(values - kv) : kv ? strlen(kv) : 0;
     json_t *type_k = kv ? json_stringn(kv, n_keys) : json_null(), *type_v = ew_json_text(values ? values + 1 : kv);
     const char *engine = r->engine; /* what is known of ours is not of another engine */
-    json_t *out =
-        json_pack("{s:o, s:i, s:o, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:s, s:b, s:n, s:o, s:o, s:o, s:n, "
-                  "s:n, s:n, s:n}",
-                  "build_commit", ew_json_text(v ? v->version : NULL), "build_number", 0, "cpu_info",
-                  ew_json_text(machine ? machine->name : NULL), "gpu_info", "", "backends", "CPU", "model_filename",
-                  ew_json_text(m->path), "model_type", type, "model_size", ew_json_integer(m->file_bytes),
-                  "model_n_params", ew_json_integer(m->n_params), "n_batch", batch, "n_ubatch", json_incref(batch),
-                  "n_threads", (json_int_t)(t->prefill ? r->prefill_threads : r->decode_threads), "cpu_mask", "0x0",
-                  "cpu_strict", 0, "poll", "type_k", type_k, "type_v", type_v, "n_gpu_layers",
-                  engine ? json_null() : json_integer(0), "split_mode", "main_gpu", "no_kv_offload", "flash_attn");
-    json_t *more = json_pack("{s:n, s:n, s:o, s:b, s:n, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f, s:o, s:o, s:b}",
-                             "tensor_split", "tensor_buft_overrides", "use_mmap", engine ? json_null() : json_true(),
-                             "embeddings", 0, "no_op_offload", "n_prompt", (json_int_t)(t->prefill ? t->tokens : 0),
-                             "n_gen", (json_int_t)(t->prefill ? 0 : t->tokens), "n_depth", (json_int_t)r->depth,
-                             "test_time", ew_json_time(t->first_unix_ns), "avg_ns", (json_int_t)llround(mean_ns),
-                             "stddev_ns", (json_int_t)llround(stddev_ns), "avg_ts", t->mean, "stddev_ts", t->stddev,
-                             "samples_ns", ns, "samples_ts", ts, "synthetic", m->synthetic);
+    json_t *out = json_pack(
+        "{s:o, s:i, s:o, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:s, s:b, s:n, s:o, s:o, s:o, s:n, "
+        "s:n, s:n, s:n, s:n}",
+        "build_commit", ew_json_text(v ? v->version : NULL), "build_number", 0, "cpu_info",
+        ew_json_text(machine ? machine->name : NULL), "gpu_info", "", "backends", "CPU", "model_filename",
+        ew_json_text(m->path), "model_type", type, "model_size", ew_json_integer(m->file_bytes), "model_n_params",
+        ew_json_integer(m->n_params), "n_batch", batch, "n_ubatch", json_incref(batch), "n_threads",
+        (json_int_t)(t->prefill ? r->prefill_threads : r->decode_threads), "cpu_mask", "0x0", "cpu_strict", 0, "poll",
+        "type_k", type_k, "type_v", type_v, "n_gpu_layers", engine ? json_null() : json_integer(0), "n_cpu_moe",
+        "split_mode", "main_gpu", "no_kv_offload", "flash_attn");
+    json_t *more =
+        json_pack("{s:n, s:n, s:n, s:o, s:n, s:b, s:n, s:n, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f, s:o, s:o, s:b}",
+                  "devices", "tensor_split", "tensor_buft_overrides", "use_mmap", engine ? json_null() : json_true(),
+                  "use_direct_io", "embeddings", 0, "no_op_offload", "no_host", "n_prompt",
+                  (json_int_t)(t->prefill ? t->tokens : 0), "n_gen", (json_int_t)(t->prefill ? 0 : t->tokens),
+                  "n_depth", (json_int_t)r->depth, "test_time", ew_json_time(t->first_unix_ns), "avg_ns",
+                  (json_int_t)llround(mean_ns), "stddev_ns", (json_int_t)llround(stddev_ns), "avg_ts", t->mean,
+                  "stddev_ts", t->stddev, "samples_ns", ns, "samples_ts", ts, "synthetic", m->synthetic);
     if (out && more) json_object_update(out, more);
     json_decref(more);
     return out;

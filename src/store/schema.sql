@@ -1,6 +1,6 @@
--- The store of Edgewise, schema version 2 (PRAGMA user_version). One SQLite file, WAL, foreign keys on.
+-- The store of Edgewise, schema version 3 (PRAGMA user_version). One SQLite file, WAL, foreign keys on.
 -- docs/store.md explains it; src/study/study_record.h has the meaning of every column.
--- What came with version 2 stands at the end of each table; store_upgrade.c adds the same to a version 1 file.
+-- What came with later versions stands at the end of each table; store_upgrade.c adds the same to an older file.
 -- Figures are not kept here: they are derived from stamps and samples. The views at the end are conveniences.
 
 CREATE TABLE study (
@@ -171,6 +171,8 @@ CREATE TABLE trial (
     spent_j         REAL,
     own_cpu_ns      INTEGER,
     notes           TEXT,
+    gpu_peak_bytes  INTEGER,
+    memory_json     TEXT,
     UNIQUE (study_id, config_id, repeat),
     CHECK (status IN ('planned', 'running', 'ok') OR reason IS NOT NULL)
 ) STRICT;

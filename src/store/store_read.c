@@ -252,6 +252,7 @@ static void condition_columns(struct reader *r, sqlite3_stmt *s, int at, struct 
     o->spent_j = column_double(s, at + 13);
     o->own_cpu_ns = column_int(s, at + 14);
     o->notes = column_text(r, s, at + 15);
+    o->memory_json = column_text(r, s, at + 16);
 }
 
 static void window_row(struct reader *r, sqlite3_stmt *s, void *element) {
@@ -271,7 +272,8 @@ static const char trial_sql[] =
     " t.ledger_total_bytes, t.peak_rss_bytes, t.peak_pss_bytes, t.swap_peak_bytes, t.sample_prompt, t.sample_text,"
     " t.stderr_tail, x.n, x.first_ns, x.last_ns, x.xxh64, x.blob, t.gate, t.gate_waited_s, t.start_c, t.end_c,"
     " t.cached_share, t.throttle_core_events, t.throttle_package_events, t.pi_flags_before, t.pi_flags_after,"
-    " t.throttled, t.swap_in_pages, t.swap_out_pages, t.meter_lost, t.spent_j, t.own_cpu_ns, t.notes"
+    " t.throttled, t.swap_in_pages, t.swap_out_pages, t.meter_lost, t.spent_j, t.own_cpu_ns, t.notes, t.memory_json,"
+    " t.gpu_peak_bytes"
     " FROM trial t LEFT JOIN stamps x ON x.trial_id = t.id WHERE t.study_id = ?1 ORDER BY t.position, t.id";
 
 static void stamp_columns(struct reader *r, sqlite3_stmt *s, int at, struct ew_trial_record *o) {
@@ -338,6 +340,7 @@ static void trial_row(struct reader *r, sqlite3_stmt *s, void *element) {
     o->stderr_tail = column_text(r, s, 39);
     stamp_columns(r, s, 40, o);
     condition_columns(r, s, 45, &o->conditions);
+    o->gpu_peak_bytes = column_int(s, 62);
 }
 
 static void read_trials(struct reader *r, int64_t id, struct ew_stored_study *out) {

@@ -74,10 +74,11 @@ static enum ew_status update_conditions(struct ew_store *store, const char *key,
         "UPDATE trial SET gate = ?2, gate_waited_s = ?3, start_c = ?4, end_c = ?5, cached_share = ?6,"
         " throttle_core_events = ?7, throttle_package_events = ?8, pi_flags_before = ?9, pi_flags_after = ?10,"
         " throttled = ?11, swap_in_pages = ?12, swap_out_pages = ?13, meter_lost = ?14, spent_j = ?15,"
-        " own_cpu_ns = ?16, notes = ?17 WHERE key = ?1",
-        "ttddddiiiiiiitdit", key, c->gate, c->gate_waited_s, c->start_c, c->end_c, c->cached_share,
+        " own_cpu_ns = ?16, notes = ?17, memory_json = ?18 WHERE key = ?1",
+        "ttddddiiiiiiitditt", key, c->gate, c->gate_waited_s, c->start_c, c->end_c, c->cached_share,
         c->throttle_core_events, c->throttle_package_events, c->pi_flags_before, c->pi_flags_after,
-        (int64_t)c->throttled, c->swap_in_pages, c->swap_out_pages, c->meter_lost, c->spent_j, c->own_cpu_ns, c->notes);
+        (int64_t)c->throttled, c->swap_in_pages, c->swap_out_pages, c->meter_lost, c->spent_j, c->own_cpu_ns, c->notes,
+        c->memory_json);
 }
 
 static enum ew_status update_row(struct ew_store *store, const struct ew_trial_record *t, struct ew_error *err) {
@@ -87,11 +88,11 @@ static enum ew_status update_row(struct ew_store *store, const struct ew_trial_r
         " user_cpu_ns = ?8, system_cpu_ns = ?9, max_rss_bytes = ?10, major_faults = ?11, engine = ?12,"
         " engine_version = ?13, engine_build = ?14, cpu_features = ?15, kernels = ?16, ttft_ns = ?17,"
         " peak_rss_bytes = ?18, peak_pss_bytes = ?19, swap_peak_bytes = ?20, sample_prompt = ?21, sample_text = ?22,"
-        " stderr_tail = ?23 WHERE key = ?1 AND status = 'running'",
-        "tttiiiiiiiitttttiiiittt", t->key, ew_trial_status_name(t->status), t->reason, t->begin_ns, t->end_ns,
+        " stderr_tail = ?23, gpu_peak_bytes = ?24 WHERE key = ?1 AND status = 'running'",
+        "tttiiiiiiiitttttiiiittti", t->key, ew_trial_status_name(t->status), t->reason, t->begin_ns, t->end_ns,
         t->exit_code, t->signal, t->user_cpu_ns, t->system_cpu_ns, t->max_rss_bytes, t->major_faults, t->engine,
         t->engine_version, t->engine_build, t->cpu_features, t->kernels, t->ttft_ns, t->peak_rss_bytes,
-        t->peak_pss_bytes, t->swap_peak_bytes, t->sample_prompt, t->sample_text, t->stderr_tail);
+        t->peak_pss_bytes, t->swap_peak_bytes, t->sample_prompt, t->sample_text, t->stderr_tail, t->gpu_peak_bytes);
     if (status == EW_OK) status = expect_one(store, t->key, "running", err);
     if (status == EW_OK) status = update_conditions(store, t->key, &t->conditions, err);
     if (status != EW_OK || !t->ledger.present) return status;

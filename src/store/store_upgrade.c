@@ -1,5 +1,5 @@
 /* Owns the way from one schema version to the next. A step that was published is never edited: the next version adds
- * one. What a version 1 file does not say stays unknown; nothing is made up. */
+ * one. What an older file does not say stays unknown; nothing is made up. */
 #include "store/store_upgrade.h"
 #include "store/store_sql.h"
 
@@ -45,8 +45,14 @@ static const char upgrade_1_to_2[] = "ALTER TABLE config ADD COLUMN batch INTEGE
                                      ") STRICT, WITHOUT ROWID;"
                                      "PRAGMA user_version = 2;";
 
+static const char upgrade_2_to_3[] = "ALTER TABLE trial ADD COLUMN gpu_peak_bytes INTEGER;"
+                                     "ALTER TABLE trial ADD COLUMN memory_json TEXT;"
+                                     "PRAGMA user_version = 3;";
+
+#define TRIAL_OF_3 ", NULL AS gpu_peak_bytes, NULL AS memory_json FROM main.trial;"
+
 /* Names in the temporary schema come before those of the file. */
-static const char view_1_as_2[] =
+static const char view_1_as_newest[] =
     "CREATE TEMP VIEW config AS SELECT *, 0 AS batch, NULL AS cores, 0 AS sustained_ms, NULL AS load, NULL AS backend,"
     " NULL AS kv_type, NULL AS governor, 0 AS frequency_cap_hz, NULL AS power_mode, NULL AS epp FROM main.config;"
     "CREATE TEMP VIEW invocation AS SELECT *, NULL AS left_out_json, NULL AS stopped, NULL AS own_cpu_ns,"
@@ -54,19 +60,25 @@ static const char view_1_as_2[] =
     "CREATE TEMP VIEW trial AS SELECT *, NULL AS gate, NULL AS gate_waited_s, NULL AS start_c, NULL AS end_c,"
     " NULL AS cached_share, NULL AS throttle_core_events, NULL AS throttle_package_events, NULL AS pi_flags_before,"
     " NULL AS pi_flags_after, 0 AS throttled, NULL AS swap_in_pages, NULL AS swap_out_pages, NULL AS meter_lost,"
-    " NULL AS spent_j, NULL AS own_cpu_ns, NULL AS notes FROM main.trial;"
+    " NULL AS spent_j, NULL AS own_cpu_ns, NULL AS notes" TRIAL_OF_3
     "CREATE TEMP VIEW sustained_window AS SELECT 0 AS trial_id, 0 AS seq, 0 AS end_ns, 0 AS n_tokens, 0 AS decode_ns"
     " WHERE 0;";
 
+static const char view_2_as_newest[] = "CREATE TEMP VIEW trial AS SELECT *" TRIAL_OF_3;
+
 enum ew_status ew_store_upgrade(struct ew_store *store, struct ew_error *err) {
+    static const char *const steps[EW_STORE_VERSION] = {[1] = upgrade_1_to_2, [2] = upgrade_2_to_3};
     enum ew_status status = ew_store_sql_begin(store, err);
     if (status != EW_OK) return status;
-    int code = sqlite3_exec(store->db, upgrade_1_to_2, NULL, NULL, NULL);
-    if (code != SQLITE_OK) status = ew_store_sql_error(store, code, "cannot upgrade", err);
+    for (int64_t from = store->version; status == EW_OK && from < EW_STORE_VERSION; from++) {
+        int code = sqlite3_exec(store->db, steps[from], NULL, NULL, NULL);
+        if (code != SQLITE_OK) status = ew_store_sql_error(store, code, "cannot upgrade", err);
+    }
     return ew_store_sql_end(store, status, err);
 }
 
 enum ew_status ew_store_show_as_newest(struct ew_store *store, struct ew_error *err) {
-    int code = sqlite3_exec(store->db, view_1_as_2, NULL, NULL, NULL);
+    const char *views = store->version == 1 ? view_1_as_newest : view_2_as_newest;
+    int code = sqlite3_exec(store->db, views, NULL, NULL, NULL);
     return code == SQLITE_OK ? EW_OK : ew_store_sql_error(store, code, "cannot read its older schema", err);
 }

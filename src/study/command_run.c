@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "machine/machine.h"
 #include "meter/tree_memory.h"
+#include "study/command_memory.h"
 #include "study/command_signature.h"
 
 #include <math.h>
@@ -14,13 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* After the last window a slow sensor is listened to until it has spoken again, within reason. */
-static const double tail_periods = 2.5, longest_tail_s = 6;
-
 struct session {
     const struct ew_command_setup *setup;
     struct ew_command_result *result;
     size_t capacity;
+    struct ew_command_memory machine_memory;
     struct ew_meter *memory;
     struct ew_meter_sampler *memory_sampler;
     struct ew_machine *machine;
@@ -69,8 +68,9 @@ static struct ew_gauge_window gauge_in(const struct ew_meter_trace *trace, size_
 static struct ew_gauge_window gauge_of(const struct session *s, enum ew_meter_quantity quantity, int64_t t0,
                                        int64_t t1) {
     struct ew_gauge_window best = no_gauge;
-    for (size_t i = 0; i < s->setup->meters->n_used; i++) {
-        const struct ew_meter_trace *trace = ew_meter_sampler_trace(s->result->sampler, i);
+    const struct ew_metering *metering = &s->result->metering;
+    for (size_t i = 0; i < metering->n; i++) {
+        const struct ew_meter_trace *trace = ew_meter_sampler_trace(metering->sampler, i);
         if (trace->info->quantity != quantity) continue;
         for (size_t c = 0; c < trace->n_channels; c++) {
             struct ew_gauge_window g = gauge_in(trace, c, t0, t1);
@@ -101,9 +101,13 @@ static enum ew_status energy_in(const struct session *s, int64_t t0, int64_t t1,
     return ew_energy_of_window(&input, EW_ENERGY_TOTAL, t0, t1, idle, out, err);
 }
 
-static void peaks_in(const struct ew_meter_trace *memory, struct ew_command_window *w) {
+static void peaks_in(const struct session *s, struct ew_command_window *w) {
+    const struct ew_meter_trace *memory = ew_meter_sampler_trace(s->memory_sampler, 0);
     w->peak_rss_bytes = peak_in(memory, EW_TREE_RSS, w->begin_ns, w->end_ns);
     w->peak_pss_bytes = peak_in(memory, EW_TREE_PSS, w->begin_ns, w->end_ns);
+    w->peak_swap_bytes = peak_in(memory, EW_TREE_SWAP, w->begin_ns, w->end_ns);
+    w->peak_anon_bytes = peak_in(memory, EW_TREE_RSS_ANON, w->begin_ns, w->end_ns);
+    w->peak_file_bytes = peak_in(memory, EW_TREE_RSS_FILE, w->begin_ns, w->end_ns);
 }
 
 /* Needs the memory trace of this one run, which the next run's sampling drops. */
@@ -114,11 +118,8 @@ static void take_memory(const struct session *s, struct ew_command_once *once, c
     /* Before its exec a child is a copy of this process, and the kernel counts that too. */
     if (reaped > (double)end->own_peak_bytes) largest = fmax(largest, reaped);
     once->largest_bytes = largest;
-    once->peak_swap_bytes = peak_in(memory, EW_TREE_SWAP, t0, t1);
-    once->peak_anon_bytes = peak_in(memory, EW_TREE_RSS_ANON, t0, t1);
-    once->peak_file_bytes = peak_in(memory, EW_TREE_RSS_FILE, t0, t1);
-    peaks_in(memory, &once->window);
-    for (size_t i = 0; i < once->n_phases; i++) peaks_in(memory, &once->phases[i].window);
+    peaks_in(s, &once->window);
+    for (size_t i = 0; i < once->n_phases; i++) peaks_in(s, &once->phases[i].window);
     once->window.peak_rss_bytes = fmax(once->window.peak_rss_bytes, largest);
     once->most_processes = ew_tree_memory_most(s->memory);
     once->left_running = ew_tree_memory_now(s->memory);
@@ -143,12 +144,11 @@ static enum ew_status take_phases(struct ew_command_once *once, struct ew_comman
 
 /* ---- one run ---- */
 
-static int64_t throttle_count(struct session *s) {
-    if (!s->machine) return EW_MISSING;
-    ew_machine_refresh(s->machine, NULL);
-    const struct ew_machine_throttle *t = &s->machine->throttle;
-    if (t->core_events < 0 && t->package_events < 0) return EW_MISSING;
-    return (t->core_events > 0 ? t->core_events : 0) + (t->package_events > 0 ? t->package_events : 0);
+/* As the meters, it is asked below the root that the user named. */
+static struct ew_machine_throttle throttle_now(struct session *s) {
+    if (!s->machine) return ew_machine_throttle_unknown();
+    ew_machine_refresh(s->machine, s->setup->meters->config.root);
+    return s->machine->throttle;
 }
 
 static double seconds_of(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec * 1e-6; }
@@ -174,13 +174,13 @@ static enum ew_status run_once(struct session *s, bool warm_up, struct ew_error 
     struct ew_command_once *once = new_once(s, err);
     if (!once) return EW_ERR_MEMORY;
     struct ew_command_end end;
-    int64_t throttled = throttle_count(s);
+    const struct ew_machine_throttle before = throttle_now(s);
     enum ew_status status = ew_meter_sampler_start(s->memory_sampler, err);
     if (status != EW_OK) return status;
     status = ew_command_execute(s->setup->argv, &end, err);
     ew_meter_sampler_stop(s->memory_sampler);
     if (status != EW_OK) return status;
-    int64_t throttled_after = throttle_count(s);
+    const struct ew_machine_throttle after = throttle_now(s);
     once->warm_up = warm_up;
     once->window.begin_ns = end.begin_ns;
     once->window.end_ns = end.end_ns;
@@ -189,8 +189,7 @@ static enum ew_status run_once(struct session *s, bool warm_up, struct ew_error 
     once->system_s = seconds_of(end.usage.ru_stime);
     once->minor_faults = end.usage.ru_minflt;
     once->major_faults = end.usage.ru_majflt;
-    once->throttle_events =
-        throttled == EW_MISSING || throttled_after == EW_MISSING ? EW_MISSING : throttled_after - throttled;
+    once->throttle = ew_throttle_span_of(&before, &after);
     status = take_phases(once, &end, err);
     if (status == EW_OK) {
         take_memory(s, once, &end);
@@ -217,7 +216,9 @@ static enum ew_status run_all(struct session *s, struct ew_error *err) {
         bool warm_up = i < setup->warm_ups;
         tell(s, warm_up ? EW_STAGE_WARM_UP : EW_STAGE_RUN, warm_up ? i + 1 : i - setup->warm_ups + 1, NAN);
         if (i > 0) rewind_input(offset);
+        ew_command_memory_begin(&s->machine_memory);
         enum ew_status status = run_once(s, warm_up, err);
+        ew_command_memory_end(&s->machine_memory, status == EW_OK ? &s->result->runs[i] : NULL);
         if (status != EW_OK) return status;
         if (ew_command_interrupted() || failed(&s->result->runs[i])) return EW_OK;
     }
@@ -247,24 +248,14 @@ static enum ew_status play_signature(struct session *s, bool after, struct ew_er
     return status == EW_ERR_CANCELLED ? EW_OK : status;
 }
 
-/* A sensor that speaks seldom must speak once more after the last window. */
-static void listen_on(const struct session *s) {
-    const struct ew_meter *meter = s->setup->meters->energy;
-    if (!meter) return;
-    const struct ew_meter_info *info = ew_meter_info(meter);
-    double seconds = fmin(tail_periods * fmax(info->period_s, info->averaging_s), longest_tail_s);
-    int64_t until = ew_clock_now_ns() + (int64_t)(seconds * 1e9);
-    struct timespec step = {.tv_nsec = 5000000};
-    while (ew_clock_now_ns() < until) nanosleep(&step, NULL);
-}
-
 static enum ew_status open_samplers(struct session *s, struct ew_error *err) {
-    struct ew_study_meters *m = s->setup->meters;
+    const struct ew_study_meters *m = s->setup->meters;
+    struct ew_metering *metering = &s->result->metering;
     enum ew_status status = ew_meter_open_tree_memory(NULL, (int32_t)getpid(), &s->memory, err);
     if (status == EW_OK) status = ew_meter_sampler_open(&s->memory, 1, NULL, &s->memory_sampler, err);
-    if (status != EW_OK || m->n_used == 0) return status;
-    status = ew_meter_sampler_open(m->used, m->n_used, &m->config, &s->result->sampler, err);
-    if (status == EW_OK) status = ew_meter_sampler_start(s->result->sampler, err);
+    if (status == EW_OK) status = ew_metering_start(m, metering, err);
+    if (status == EW_OK && m->energy && !metering->has_energy)
+        status = ew_error_set(err, EW_ERR_UNSUPPORTED, "%s", metering->energy_lost);
     return status;
 }
 
@@ -279,25 +270,47 @@ static enum ew_status idle_figures(struct session *s, struct ew_error *err) {
     return status;
 }
 
-static enum ew_status cut_windows(struct session *s, struct ew_error *err) {
-    struct ew_command_result *result = s->result;
-    if (!result->sampler) return EW_OK;
-    ew_meter_sampler_stop(result->sampler);
-    result->cost = ew_meter_sampler_cost(result->sampler);
-    if (s->setup->meters->energy) result->energy_trace = ew_meter_sampler_trace(result->sampler, 0);
-    enum ew_status status = idle_figures(s, err);
-    for (size_t i = 0; i < result->n_runs && status == EW_OK; i++) {
-        struct ew_command_once *once = &result->runs[i];
-        int64_t t0 = once->window.begin_ns, t1 = once->window.end_ns;
-        once->temperature_c = gauge_of(s, EW_METER_TEMPERATURE, t0, t1);
-        once->frequency_hz = gauge_of(s, EW_METER_FREQUENCY, t0, t1);
-        status = energy_in(s, t0, t1, &once->window.energy, err);
-        for (size_t p = 0; p < once->n_phases && status == EW_OK; p++) {
-            struct ew_command_window *w = &once->phases[p].window;
-            status = energy_in(s, w->begin_ns, w->end_ns, &w->energy, err);
-        }
+/* The end of the last window that wants energy. */
+static int64_t last_window_end(const struct ew_command_result *result) {
+    int64_t end = result->rest_ns[3];
+    for (size_t i = 0; i < result->n_runs; i++)
+        if (result->runs[i].window.end_ns > end) end = result->runs[i].window.end_ns;
+    return end;
+}
+
+static enum ew_status cut_run(struct session *s, struct ew_command_once *once, struct ew_error *err) {
+    int64_t t0 = once->window.begin_ns, t1 = once->window.end_ns;
+    once->temperature_c = gauge_of(s, EW_METER_TEMPERATURE, t0, t1);
+    once->frequency_hz = gauge_of(s, EW_METER_FREQUENCY, t0, t1);
+    ew_throttle_span_add(&once->throttle, &s->result->metering, t0, t1);
+    enum ew_status status = energy_in(s, t0, t1, &once->window.energy, err);
+    for (size_t p = 0; p < once->n_phases && status == EW_OK; p++) {
+        struct ew_command_window *w = &once->phases[p].window;
+        status = energy_in(s, w->begin_ns, w->end_ns, &w->energy, err);
     }
     return status;
+}
+
+static enum ew_status cut_windows(struct session *s, struct ew_error *err) {
+    struct ew_command_result *result = s->result;
+    struct ew_meter_sampler *sampler = result->metering.sampler;
+    if (!sampler) return EW_OK;
+    ew_meter_sampler_finish(sampler, last_window_end(result));
+    result->cost = ew_meter_sampler_cost(sampler);
+    if (result->metering.has_energy) result->energy_trace = ew_meter_sampler_trace(sampler, 0);
+    enum ew_status status = idle_figures(s, err);
+    for (size_t i = 0; i < result->n_runs && status == EW_OK; i++) status = cut_run(s, &result->runs[i], err);
+    return status;
+}
+
+size_t ew_command_gauges(const struct ew_command_result *result, const struct ew_command_once *once, const char *meter,
+                         struct ew_named_gauge *out, size_t capacity) {
+    const struct ew_meter_trace *trace = ew_metering_trace(&result->metering, meter);
+    size_t n = trace ? trace->n_channels : 0;
+    for (size_t c = 0; c < n && c < capacity; c++)
+        out[c] = (struct ew_named_gauge){trace->info->channels[c].name,
+                                         gauge_in(trace, c, once->window.begin_ns, once->window.end_ns)};
+    return n < capacity ? n : capacity;
 }
 
 static enum ew_status run_session(struct session *s, struct ew_error *err) {
@@ -306,7 +319,7 @@ static enum ew_status run_session(struct session *s, struct ew_error *err) {
     clock_gettime(CLOCK_REALTIME, &wall);
     result->begin_ns = ew_clock_now_ns();
     result->begin_unix_ns = (int64_t)wall.tv_sec * 1000000000 + wall.tv_nsec;
-    ew_machine_open(NULL, &s->machine, NULL); /* without it, no throttle count */
+    ew_machine_open(s->setup->meters->config.root, &s->machine, NULL); /* without it, nothing is known of throttling */
     enum ew_status status = open_samplers(s, err);
     if (status == EW_OK) status = ew_command_signals_open(err);
     if (status != EW_OK) return status;
@@ -317,7 +330,6 @@ static enum ew_status run_session(struct session *s, struct ew_error *err) {
     if (status == EW_OK) status = run_all(s, err);
     if (status == EW_OK) status = play_signature(s, true, err);
     if (status == EW_OK) rest(s, true);
-    if (status == EW_OK) listen_on(s);
     result->interrupted = ew_command_interrupted();
     ew_command_signals_close();
     return status == EW_OK ? cut_windows(s, err) : status;
@@ -329,9 +341,11 @@ enum ew_status ew_command_run(const struct ew_command_setup *setup, struct ew_co
     if (!result) return ew_error_set(err, EW_ERR_MEMORY, "command: out of memory");
     result->idle_before = result->idle_after = no_energy;
     struct session s = {.setup = setup, .result = result};
+    ew_command_memory_open(&setup->meters->config, &s.machine_memory);
     enum ew_status status = run_session(&s, err);
     ew_meter_sampler_close(&s.memory_sampler);
     ew_meter_close(&s.memory);
+    ew_command_memory_close(&s.machine_memory);
     ew_machine_close(&s.machine);
     if (status != EW_OK) {
         ew_command_result_close(&result);
@@ -345,7 +359,7 @@ void ew_command_result_close(struct ew_command_result **result) {
     if (!result || !*result) return;
     for (size_t i = 0; i < (*result)->n_runs; i++) free((*result)->runs[i].phases);
     free((*result)->runs);
-    ew_meter_sampler_close(&(*result)->sampler);
+    ew_metering_close(&(*result)->metering);
     free(*result);
     *result = NULL;
 }

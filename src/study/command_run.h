@@ -2,11 +2,12 @@
 #ifndef EW_STUDY_COMMAND_RUN_H
 #define EW_STUDY_COMMAND_RUN_H
 
+#include "machine/memory_activity.h"
 #include "meter/integrate.h"
 #include "meter/load_signature.h"
-#include "meter/meter_sampler.h"
 #include "study/command_process.h"
-#include "study/study_meters.h"
+#include "study/metering.h"
+#include "study/throttle_span.h"
 
 enum ew_command_stage {
     EW_STAGE_IDLE_BEFORE,
@@ -33,10 +34,17 @@ struct ew_gauge_window {
     double first, last, mean, max;
 };
 
+struct ew_named_gauge {
+    const char *name; /* the channel's; the meter's own */
+    struct ew_gauge_window window;
+};
+
 struct ew_command_window {
     int64_t begin_ns, end_ns;
-    struct ew_energy energy;               /* grade NONE and a reason where there is no figure */
-    double peak_rss_bytes, peak_pss_bytes; /* of all processes together; NAN unknown */
+    struct ew_energy energy;                                  /* grade NONE and a reason where there is no figure */
+    double peak_rss_bytes, peak_pss_bytes;                    /* of all processes together; NAN unknown */
+    double peak_swap_bytes, peak_anon_bytes, peak_file_bytes; /* likewise: swapped out, heap and stacks, mapped files */
+    double peak_gpu_bytes;                                    /* on NVIDIA cards; NAN unknown, or none */
 };
 
 struct ew_command_phase_result {
@@ -48,13 +56,13 @@ struct ew_command_once {
     bool warm_up;
     struct ew_command_window window;
     int wait_status;
-    double user_s, system_s;                                  /* processor time of all processes that were waited for */
-    double largest_bytes;                                     /* largest resident set of a single process */
-    double peak_swap_bytes, peak_anon_bytes, peak_file_bytes; /* of all processes together */
+    double user_s, system_s;          /* processor time of all processes that were waited for */
+    double largest_bytes;             /* largest resident set of a single process */
+    struct ew_memory_activity memory; /* of the whole machine meanwhile */
     uint32_t most_processes, left_running;
     int64_t minor_faults, major_faults;
     struct ew_gauge_window temperature_c, frequency_hz;
-    int64_t throttle_events;                /* EW_MISSING unknown */
+    struct ew_throttle_span throttle;
     struct ew_command_phase_result *phases; /* [n_phases] in order of begin */
     size_t n_phases;
     uint32_t broken_lines;
@@ -74,13 +82,18 @@ struct ew_command_result {
     size_t n_signatures;
     const struct ew_meter_trace *energy_trace; /* NULL without an energy meter */
     struct ew_sampler_cost cost;
-    struct ew_meter_sampler *sampler; /* owns energy_trace */
+    struct ew_metering metering; /* owns energy_trace; says which meters were left out */
 };
 
 /* Errors: those of ew_command_execute; MEMORY; CANCELLED when a signal came before the first run. The exit status of
  * the command is a result, not an error. *out: ew_command_result_close. */
 enum ew_status ew_command_run(const struct ew_command_setup *setup, struct ew_command_result **out,
                               struct ew_error *err);
+
+/* The channels of a gauge over a run, meter "fan" or another: at most capacity of them into out; returns how many. */
+size_t ew_command_gauges(const struct ew_command_result *result, const struct ew_command_once *once, const char *meter,
+                         struct ew_named_gauge *out, size_t capacity);
+
 void ew_command_result_close(struct ew_command_result **result);
 
 #endif

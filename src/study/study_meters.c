@@ -2,8 +2,10 @@
 #include "study/study_meters.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "meter/nvml_processes.h"
 #include "meter/process_memory.h"
 #include "study/idle_settled.h"
+#include "study/metering.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -13,13 +15,27 @@
 #include <time.h>
 #include <unistd.h>
 
-static void use(struct ew_study_meters *m, struct ew_meter *meter) {
-    if (m->n_used < EW_STUDY_MAX_METERS) m->used[m->n_used++] = meter;
+static bool is_wanted(const struct ew_meter_info *info) {
+    /* Memory of the list is that of graphics cards; a process's own meter belongs to its trial. */
+    bool wanted = info->quantity != EW_METER_ENERGY && info->quantity != EW_METER_TIME;
+    return wanted && info->reason == EW_METER_USABLE;
+}
+
+static enum ew_status use_meters(struct ew_study_meters *m, struct ew_error *err) {
+    size_t count = ew_meter_list_count(m->list);
+    m->used = calloc(count + 1, sizeof(struct ew_meter *));
+    m->used_id = calloc(count + 1, sizeof *m->used_id);
+    if (!m->used || !m->used_id) return ew_error_set(err, EW_ERR_MEMORY, "meters: out of memory");
+    if (m->energy) m->used[m->n_used++] = m->energy;
+    for (size_t i = 0; i < count; i++)
+        if (is_wanted(ew_meter_info(ew_meter_list_at(m->list, i)))) m->used[m->n_used++] = ew_meter_list_at(m->list, i);
+    return EW_OK;
 }
 
 enum ew_status ew_study_meters_open(const struct ew_meter_config *config, const char *energy,
                                     struct ew_study_meters *out, struct ew_error *err) {
-    struct ew_study_meters m = {.config = config ? *config : (struct ew_meter_config){0}, .memory_id = EW_MISSING};
+    struct ew_study_meters m = {
+        .config = config ? *config : (struct ew_meter_config){0}, .memory_id = EW_MISSING, .gpu_memory_id = EW_MISSING};
     enum ew_status status = ew_meter_list_probe(&m.config, &m.list, err);
     if (status != EW_OK) return status;
     bool automatic = !energy || strcmp(energy, "auto") == 0 || strcmp(energy, "none") == 0;
@@ -37,19 +53,23 @@ enum ew_status ew_study_meters_open(const struct ew_meter_config *config, const 
         if (strncmp(reason, said, sizeof said - 1) == 0) reason += sizeof said - 1;
         if (status != EW_OK) snprintf(m.energy_none, sizeof m.energy_none, "%s", reason);
     }
-    if (m.energy) use(&m, m.energy);
-    for (size_t i = 0; i < ew_meter_list_count(m.list); i++) {
-        struct ew_meter *meter = ew_meter_list_at(m.list, i);
-        const struct ew_meter_info *info = ew_meter_info(meter);
-        /* Memory of the list is that of graphics cards; a process's own meter belongs to its trial. */
-        bool wanted = info->quantity != EW_METER_ENERGY && info->quantity != EW_METER_TIME;
-        if (wanted && info->reason == EW_METER_USABLE) use(&m, meter);
+    status = use_meters(&m, err);
+    if (status != EW_OK) {
+        ew_study_meters_close(&m);
+        return status;
     }
     *out = m;
     return EW_OK;
 }
 
-void ew_study_meters_close(struct ew_study_meters *meters) { ew_meter_list_close(&meters->list); }
+void ew_study_meters_close(struct ew_study_meters *meters) {
+    ew_meter_list_close(&meters->list);
+    free(meters->used);
+    free(meters->used_id);
+    meters->used = NULL;
+    meters->used_id = NULL;
+    meters->n_used = 0;
+}
 
 static json_t *number_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
@@ -115,6 +135,10 @@ enum ew_status ew_study_meters_put(struct ew_study_meters *m, const struct ew_st
     status = ew_meter_open_process_memory(NULL, (int32_t)getpid(), &memory, err);
     if (status != EW_OK) return status;
     status = put_one(sink, invocation_id, ew_meter_info(memory), true, &m->memory_id, err);
+    ew_meter_close(&memory);
+    if (status != EW_OK || ew_meter_open_gpu_memory(&m->config, (int32_t)getpid(), &memory, NULL) != EW_OK)
+        return status;
+    status = put_one(sink, invocation_id, ew_meter_info(memory), true, &m->gpu_memory_id, err);
     ew_meter_close(&memory);
     return status;
 }
@@ -210,20 +234,19 @@ enum ew_status ew_study_meters_rest(struct ew_study_meters *m, const struct ew_r
                                     struct ew_series_record **series, size_t *n, struct ew_error *err) {
     *series = NULL;
     *n = 0;
-    struct ew_meter_sampler *sampler = NULL;
-    enum ew_status status = ew_meter_sampler_open(m->used, m->n_used, &m->config, &sampler, err);
-    if (status == EW_OK) status = ew_meter_sampler_start(sampler, err);
-    if (status != EW_OK) {
-        ew_meter_sampler_close(&sampler);
-        return status;
+    struct ew_metering metering;
+    enum ew_status status = ew_metering_start(m, &metering, err);
+    if (status != EW_OK) return status;
+    if (m->energy && !metering.has_energy) {
+        ew_metering_close(&metering);
+        return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s", metering.energy_lost);
     }
     baseline->begin_ns = ew_clock_now_ns();
-    wait_until_rested(m, sampler, baseline->begin_ns, limits, stop);
+    wait_until_rested(m, metering.sampler, baseline->begin_ns, limits, stop);
     baseline->end_ns = ew_clock_now_ns();
-    ew_meter_sampler_stop(sampler);
-    for (size_t i = 0; status == EW_OK && i < m->n_used; i++)
-        status = ew_series_add_trace(series, n, ew_meter_sampler_trace(sampler, i), m->used_id[i], err);
-    ew_meter_sampler_close(&sampler);
+    if (metering.sampler) ew_meter_sampler_stop(metering.sampler);
+    status = ew_metering_add_series(&metering, series, n, err);
+    ew_metering_close(&metering);
     if (status != EW_OK) ew_series_free(series, *n);
     return status;
 }

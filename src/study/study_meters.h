@@ -7,17 +7,16 @@
 #include "study/study_record.h"
 #include "study/study_sink.h"
 
-enum { EW_STUDY_MAX_METERS = 16 };
-
 struct ew_study_meters {
     struct ew_meter_config config;
+    int64_t gpu_memory_id; /* row of the meter of card memory; EW_MISSING: there is no card to ask */
     struct ew_meter_list *list;
-    struct ew_meter *energy;                    /* NULL: see energy_none */
-    char energy_none[EW_ERROR_MESSAGE_SIZE];    /* "" when there is energy */
-    struct ew_meter *used[EW_STUDY_MAX_METERS]; /* energy first, then temperatures and frequencies */
-    int64_t used_id[EW_STUDY_MAX_METERS];       /* rows in the store */
+    struct ew_meter *energy;                 /* NULL: see energy_none */
+    char energy_none[EW_ERROR_MESSAGE_SIZE]; /* "" when there is energy */
     size_t n_used;
-    int64_t memory_id; /* row of the process memory meter */
+    struct ew_meter **used; /* [n_used]: energy first, then temperatures, clocks, fans, throttling …; owned */
+    int64_t *used_id;       /* [n_used] rows in the store; owned */
+    int64_t memory_id;      /* row of the process memory meter */
 };
 
 /* energy: NULL or "auto", "none", or a meter's name. Takes up to a second, in which the energy meter proves itself.
@@ -43,7 +42,8 @@ struct ew_rest_limits {
     double until;        /* over once idle power is known to ± this share of it, idle_settled.h; 0 = after min_s */
 };
 
-/* Samples all used meters at rest, less when *stop becomes non-zero. series: ew_series_free. */
+/* Samples the used meters at rest, less when *stop becomes non-zero. series: ew_series_free. Errors: MEMORY;
+ * UNSUPPORTED where the energy meter cannot be read now. Other meters that cannot are left out. */
 enum ew_status ew_study_meters_rest(struct ew_study_meters *meters, const struct ew_rest_limits *limits,
                                     const volatile int *stop, struct ew_baseline_record *baseline,
                                     struct ew_series_record **series, size_t *n, struct ew_error *err);

@@ -148,6 +148,8 @@ struct ew_sustained_window {
 
 /* The circumstances of a trial. */
 struct ew_trial_conditions {
+    const char *memory_json; /* what the machine's memory system did, memory_record.h; NULL unknown */
+
     const char *gate;      /* outcome of the thermal gate, thermal_gate.h; NULL = none asked for */
     double gate_waited_s;  /* NAN without a gate */
     double start_c, end_c; /* the processor just before and after; NAN unknown */
@@ -155,12 +157,12 @@ struct ew_trial_conditions {
     /* Counted by the machine during the trial; EW_MISSING unknown. */
     int64_t throttle_core_events, throttle_package_events;
     int64_t pi_flags_before, pi_flags_after; /* Raspberry Pi get_throttled */
-    bool throttled;                          /* one of the above says so */
+    bool throttled;                          /* slowed down by whatever means: notes say by which */
     int64_t swap_in_pages, swap_out_pages;   /* of the whole machine; EW_MISSING unknown */
     const char *meter_lost;                  /* why the energy readings do not last to the end; NULL: they do */
     double spent_j;     /* gross, of the whole trial, for the budget; reports integrate the phases. NAN unknown */
     int64_t own_cpu_ns; /* processor time that the study runner took meanwhile, meters included */
-    const char *notes;  /* what was asked for and could not be had; NULL = nothing */
+    const char *notes;  /* what slowed it down; what was asked for and could not be had; NULL = nothing */
 };
 
 struct ew_trial_record {
@@ -183,6 +185,7 @@ struct ew_trial_record {
     struct ew_ledger_record ledger;
     int64_t peak_rss_bytes, peak_pss_bytes; /* over the whole trial, read from outside; HWM is used where larger */
     int64_t swap_peak_bytes;
+    int64_t gpu_peak_bytes; /* on NVIDIA cards, with all that the engine started; EW_MISSING unknown, or none */
     const char *sample_prompt, *sample_text;
     const char *stderr_tail; /* last lines, where the trial did not end well */
     /* Phases in order. */

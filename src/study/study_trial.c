@@ -2,6 +2,7 @@
  * trial_run.c. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "study/memory_record.h"
 #include "study/page_cache.h"
 #include "study/study_runner.h"
 #include "study/trial_conditions.h"
@@ -9,29 +10,22 @@
 #include "study/trial_speed.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { NOTES_SIZE = 400 };
+enum { NOTES_SIZE = 2048 };
 
 /* What is known of a trial before it begins. */
 struct preparation {
     struct ew_gate_result gate;
+    struct ew_memory_reading memory;
+    int64_t memory_ns;
     double cached_share;
     struct ew_conditions_snapshot before;
     char notes[NOTES_SIZE];
 };
-
-__attribute__((format(printf, 2, 3))) static void add_note(struct preparation *p, const char *format, ...) {
-    size_t used = strlen(p->notes);
-    va_list args;
-    va_start(args, format);
-    if (used > 0) used += (size_t)snprintf(p->notes + used, sizeof p->notes - used, "; ");
-    if (used < sizeof p->notes) vsnprintf(p->notes + used, sizeof p->notes - used, format, args);
-    va_end(args);
-}
 
 static void on_tick(void *context, const char *phase) {
     struct ew_study_runner *r = context;
@@ -107,19 +101,42 @@ static enum ew_status load_cache(struct ew_study_runner *r, const struct ew_conf
                             : cold        ? ew_page_cache_drop(path, &why)
                                           : ew_page_cache_fill(path, r->request->stop_soon, &why);
     if (status == EW_ERR_CANCELLED) return ew_error_set(r->err, status, "stopped");
-    if (status != EW_OK) add_note(p, "load %s: %.200s", config->load, why.message);
+    if (status != EW_OK) ew_conditions_note(p->notes, sizeof p->notes, "load %s: %.200s", config->load, why.message);
     p->cached_share = ew_page_cache_share(path);
     if (!config->load) return EW_OK;
     if (isnan(p->cached_share))
-        add_note(p, "load %s: how much of the file is in the page cache is told to its owner only", config->load);
+        ew_conditions_note(p->notes, sizeof p->notes,
+                           "load %s: how much of the file is in the page cache is told to its owner only",
+                           config->load);
     else if (cold && p->cached_share > 0.01)
-        add_note(p, "load cold: %.0f %% of the file could not be dropped from the page cache", 100 * p->cached_share);
+        ew_conditions_note(p->notes, sizeof p->notes,
+                           "load cold: %.0f %% of the file could not be dropped from the page cache",
+                           100 * p->cached_share);
     else if (!cold && p->cached_share < 0.99)
-        add_note(p, "load warm: only %.0f %% of the file stay in the page cache", 100 * p->cached_share);
+        ew_conditions_note(p->notes, sizeof p->notes, "load warm: only %.0f %% of the file stay in the page cache",
+                           100 * p->cached_share);
     return EW_OK;
 }
 
 /* ---- the trial ---- */
+
+/* NULL = not known. The caller's: free(). */
+static char *memory_json(const struct ew_study_runner *r, const struct preparation *p) {
+    struct ew_memory_reading after;
+    struct ew_memory_activity activity;
+    ew_memory_reading_take(r->request->root, &after);
+    ew_memory_activity_between(&p->memory, &after, ew_clock_now_ns() - p->memory_ns, &activity);
+    return ew_memory_record_write(&activity);
+}
+
+static void tell_finished(struct ew_study_runner *r, size_t index, const struct ew_trial_record *record) {
+    ew_study_slots_note(&r->slots, index, record);
+    ew_study_note_progress(r, index);
+    r->progress.degrees_c = record->conditions.end_c;
+    r->progress.prefill_tokens_per_s = ew_trial_prefill_speed(record);
+    r->progress.decode_tokens_per_s = ew_trial_decode_speed(record);
+    if (r->request->watcher.finished) r->request->watcher.finished(r->request->watcher.context, &r->progress, record);
+}
 
 static struct ew_trial_spec make_spec(const struct ew_study_runner *r, const struct ew_plan_trial *t) {
     const struct ew_study_file *study = r->request->study;
@@ -148,10 +165,11 @@ static struct ew_trial_spec make_spec(const struct ew_study_runner *r, const str
     return spec;
 }
 
-static void add_conditions(struct ew_study_runner *r, const struct preparation *p, struct ew_trial_record *record) {
+static void add_conditions(struct ew_study_runner *r, struct preparation *p, struct ew_trial_record *record) {
     const struct ew_conditions_snapshot after = ew_conditions_take(r->request->machine, r->request->root);
     struct ew_trial_conditions *c = &record->conditions;
-    ew_conditions_compare(&p->before, &after, c);
+    ew_conditions_compare(&p->before, &after, c, p->notes, sizeof p->notes);
+    if (c->notes) ew_conditions_note(p->notes, sizeof p->notes, "%s", c->notes);
     if (p->gate.outcome != EW_GATE_NONE) {
         c->gate = ew_gate_outcome_name(p->gate.outcome);
         c->gate_waited_s = p->gate.waited_s;
@@ -160,11 +178,12 @@ static void add_conditions(struct ew_study_runner *r, const struct preparation *
     c->notes = *p->notes ? p->notes : NULL;
 }
 
-static enum ew_status finish(struct ew_study_runner *r, size_t index, const struct preparation *p,
+static enum ew_status finish(struct ew_study_runner *r, size_t index, struct preparation *p,
                              const struct ew_trial_record *measured) {
     const struct ew_plan_trial *t = &r->plan.trials[index];
     struct ew_trial_record record = *measured;
     add_conditions(r, p, &record);
+    record.conditions.memory_json = memory_json(r, p);
     record.study_id = r->study_id;
     record.config_id = r->plan.configs[t->config].record.id;
     record.invocation_id = r->invocation_id;
@@ -173,14 +192,9 @@ static enum ew_status finish(struct ew_study_runner *r, size_t index, const stru
     record.position = (int64_t)index;
     record.seed = r->seed + t->repeat;
     enum ew_status status = r->request->sink->finish_trial(r->request->sink->context, &record, r->err);
-    if (status != EW_OK) return status;
-    ew_study_slots_note(&r->slots, index, &record);
-    ew_study_note_progress(r, index);
-    r->progress.degrees_c = record.conditions.end_c;
-    r->progress.prefill_tokens_per_s = ew_trial_prefill_speed(&record);
-    r->progress.decode_tokens_per_s = ew_trial_decode_speed(&record);
-    if (r->request->watcher.finished) r->request->watcher.finished(r->request->watcher.context, &r->progress, &record);
-    return EW_OK;
+    if (status == EW_OK) tell_finished(r, index, &record);
+    free((char *)record.conditions.memory_json);
+    return status;
 }
 
 /* The record of a trial that could not begin. */
@@ -200,10 +214,11 @@ static struct ew_trial_record not_begun(const char *reason) {
                                     .peak_rss_bytes = EW_MISSING,
                                     .peak_pss_bytes = EW_MISSING,
                                     .swap_peak_bytes = EW_MISSING,
+                                    .gpu_peak_bytes = EW_MISSING,
                                     .conditions = {.gate_waited_s = NAN, .spent_j = NAN}};
 }
 
-static enum ew_status measure(struct ew_study_runner *r, size_t index, const struct preparation *p) {
+static enum ew_status measure(struct ew_study_runner *r, size_t index, struct preparation *p) {
     const struct ew_study_request *q = r->request;
     const struct ew_plan_trial *t = &r->plan.trials[index];
     const struct ew_trial_setup setup = {.engine = q->engine,
@@ -235,6 +250,8 @@ enum ew_status ew_study_run_trial(struct ew_study_runner *r, size_t index) {
     status = q->sink->begin_trial(q->sink->context, t->key, r->invocation_id, ew_study_unix_now_ns(), r->err);
     if (status != EW_OK) return status;
     p.before = ew_conditions_take(q->machine, q->root);
+    ew_memory_reading_take(q->root, &p.memory);
+    p.memory_ns = ew_clock_now_ns();
     if (set == EW_OK) {
         status = measure(r, index, &p);
     } else {

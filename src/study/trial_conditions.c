@@ -1,7 +1,11 @@
-/* Owns what counts as throttled. Where the counts come from: src/machine. */
+/* Owns what two looks at the machine say of a trial. What counts as throttled: throttle_span.c. */
 #include "study/trial_conditions.h"
 #include "base/small_file.h"
+#include "study/throttle_span.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 
 static int64_t vmstat(const char *text, const char *name) {
@@ -35,28 +39,33 @@ struct ew_conditions_snapshot ew_conditions_take(struct ew_machine *machine, con
                                            .own_cpu_ns = ew_conditions_own_cpu_ns()};
 }
 
-static int64_t grown(int64_t before, int64_t after, int64_t unknown) {
-    return before == unknown || after == unknown ? EW_MISSING : after - before;
+void ew_conditions_note(char *notes, size_t capacity, const char *format, ...) {
+    size_t used = strlen(notes);
+    va_list args;
+    va_start(args, format);
+    if (used > 0) used += (size_t)snprintf(notes + used, capacity - used, "; ");
+    if (used < capacity) vsnprintf(notes + used, capacity - used, format, args);
+    va_end(args);
 }
 
-/* Raspberry Pi: bits 0-3 hold now, bits 16-19 since boot. */
-static bool pi_throttled(int64_t before, int64_t after) {
-    enum { NOW = 0xf, SINCE_BOOT = 0xf0000 };
-    return before >= 0 && after >= 0 && ((after & NOW) || (before & NOW) || (after & ~before & SINCE_BOOT));
+/* A count that fell began anew: its core was switched off meanwhile. */
+static int64_t difference(int64_t before, int64_t after) {
+    return before < 0 || after < before ? EW_MISSING : after - before;
 }
 
 void ew_conditions_compare(const struct ew_conditions_snapshot *before, const struct ew_conditions_snapshot *after,
-                           struct ew_trial_conditions *out) {
+                           struct ew_trial_conditions *out, char *notes, size_t capacity) {
     const struct ew_machine_throttle *a = &before->throttle, *b = &after->throttle;
+    const struct ew_throttle_span span = ew_throttle_span_of(a, b);
     out->start_c = before->cpu_c;
     out->end_c = after->cpu_c;
-    out->throttle_core_events = grown(a->core_events, b->core_events, -1);
-    out->throttle_package_events = grown(a->package_events, b->package_events, -1);
+    out->throttle_core_events = difference(a->core_events, b->core_events);
+    out->throttle_package_events = difference(a->package_events, b->package_events);
     out->pi_flags_before = a->pi_flags < 0 ? EW_MISSING : a->pi_flags;
     out->pi_flags_after = b->pi_flags < 0 ? EW_MISSING : b->pi_flags;
-    out->throttled =
-        out->throttle_core_events > 0 || out->throttle_package_events > 0 || pi_throttled(a->pi_flags, b->pi_flags);
-    out->swap_in_pages = grown(before->swap_in_pages, after->swap_in_pages, EW_MISSING);
-    out->swap_out_pages = grown(before->swap_out_pages, after->swap_out_pages, EW_MISSING);
+    out->throttled |= span.throttled;
+    if (span.throttled) ew_conditions_note(notes, capacity, "%s", span.words);
+    out->swap_in_pages = difference(before->swap_in_pages, after->swap_in_pages);
+    out->swap_out_pages = difference(before->swap_out_pages, after->swap_out_pages);
     out->own_cpu_ns = after->own_cpu_ns - before->own_cpu_ns;
 }

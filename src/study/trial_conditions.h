@@ -15,9 +15,13 @@ struct ew_conditions_snapshot {
 /* Refreshes the machine. root: as for ew_machine_open. */
 struct ew_conditions_snapshot ew_conditions_take(struct ew_machine *machine, const char *root);
 
-/* Fills everything that two snapshots say: temperatures, throttling, swapping, own time. */
+/* Fills everything that two snapshots say: temperatures, throttling, swapping, own time. `throttled` is set where they
+ * say so, and otherwise stays; notes [capacity] then get why. */
 void ew_conditions_compare(const struct ew_conditions_snapshot *before, const struct ew_conditions_snapshot *after,
-                           struct ew_trial_conditions *out);
+                           struct ew_trial_conditions *out, char *notes, size_t capacity);
+
+/* Appends a note to notes [capacity], after "; " where there are others; cut where there is no room. */
+__attribute__((format(printf, 3, 4))) void ew_conditions_note(char *notes, size_t capacity, const char *format, ...);
 
 /* Processor time of this process with all its threads, without children. */
 int64_t ew_conditions_own_cpu_ns(void);

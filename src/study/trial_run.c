@@ -5,7 +5,11 @@
 #include "base/error.h"
 #include "base/small_file.h"
 #include "meter/integrate.h"
+#include "meter/nvml_processes.h"
 #include "meter/process_memory.h"
+#include "study/metering.h"
+#include "study/throttle_span.h"
+#include "study/trial_conditions.h"
 #include "study/trial_process.h"
 
 #include <math.h>
@@ -15,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TICK_MS = 100, READ_BYTES = 65536, GRACE_MS = 5000 };
+enum { TICK_MS = 100, READ_BYTES = 65536, GRACE_MS = 5000, NOTES_SIZE = 1024 };
 /* A meter that was silent for so long at the end of a trial is lost. */
 enum { METER_SECONDS = 1, METER_PERIODS = 5 };
 
@@ -26,6 +30,7 @@ struct ew_trial_result {
     size_t n_series;
     char reason[EW_TRIAL_REASON_SIZE];
     char meter_lost[EW_TRIAL_REASON_SIZE]; /* "" = it lasted */
+    char notes[NOTES_SIZE];                /* "" = none */
     struct ew_trial_process process;       /* for stderr_tail */
 };
 
@@ -34,10 +39,11 @@ struct run {
     struct ew_trial_result *result;
     char *spec;
     struct ew_meter *memory;
-    struct ew_meter_sampler *memory_sampler, *meter_sampler;
-    size_t first_meter; /* of those in use that the sampler has */
+    struct ew_meter_sampler *memory_sampler;
+    struct ew_metering metering;
     int64_t begin_ns, deadline_ns;
     int64_t oom_kills_before, free_before;
+    struct ew_meter *gpu_memory; /* sampled with memory; NULL: no card to ask */
     bool timed_out;
     int wait_status;
     struct rusage usage;
@@ -67,36 +73,25 @@ static int32_t pid_to_meter(const struct run *run, int64_t said) {
 static enum ew_status start_memory_meter(struct run *run, int64_t said_pid, struct ew_error *err) {
     int32_t pid = pid_to_meter(run, said_pid);
     if (ew_meter_open_process_memory(NULL, pid, &run->memory, NULL) != EW_OK) return EW_OK; /* it has ended already */
-    enum ew_status status = ew_meter_sampler_open(&run->memory, 1, NULL, &run->memory_sampler, err);
+    const struct ew_study_meters *meters = run->setup->meters;
+    if (meters->gpu_memory_id == EW_MISSING ||
+        ew_meter_open_gpu_memory(&meters->config, pid, &run->gpu_memory, NULL) != EW_OK)
+        run->gpu_memory = NULL;
+    struct ew_meter *const watched[] = {run->memory, run->gpu_memory};
+    enum ew_status status = ew_meter_sampler_open(watched, run->gpu_memory ? 2 : 1, NULL, &run->memory_sampler, err);
     if (status != EW_OK) return status;
     if (ew_meter_sampler_start(run->memory_sampler, NULL) != EW_OK) ew_meter_sampler_close(&run->memory_sampler);
     return EW_OK;
 }
 
-/* Starts the sampler over the meters from `first` on. */
-static enum ew_status start_meters_from(struct run *run, size_t first, struct ew_error *err) {
-    const struct ew_study_meters *meters = run->setup->meters;
-    run->first_meter = first;
-    if (first >= meters->n_used) return EW_OK;
-    enum ew_status status =
-        ew_meter_sampler_open(meters->used + first, meters->n_used - first, &meters->config, &run->meter_sampler, err);
-    if (status == EW_OK) status = ew_meter_sampler_start(run->meter_sampler, err);
-    if (status != EW_OK) ew_meter_sampler_close(&run->meter_sampler);
-    return status;
-}
-
 /* An energy meter that has gone is no reason not to run: the trial says that it has none. */
 static enum ew_status start_meters(struct run *run, struct ew_error *err) {
-    const struct ew_study_meters *meters = run->setup->meters;
-    struct ew_error why = {0};
-    enum ew_status status = start_meters_from(run, 0, &why);
-    if (status == EW_OK) return EW_OK;
-    if (status == EW_ERR_MEMORY) return ew_error_set(err, status, "%s", why.message);
-    if (meters->energy) {
-        snprintf(run->result->meter_lost, sizeof run->result->meter_lost, "%.380s", why.message);
-        if (start_meters_from(run, 1, &why) == EW_OK) return EW_OK;
-    }
-    run->first_meter = meters->n_used;
+    struct ew_trial_result *result = run->result;
+    enum ew_status status = ew_metering_start(run->setup->meters, &run->metering, err);
+    if (status != EW_OK) return status;
+    snprintf(result->meter_lost, sizeof result->meter_lost, "%.380s", run->metering.energy_lost);
+    if (*run->metering.left_out)
+        ew_conditions_note(result->notes, sizeof result->notes, "without %s", run->metering.left_out);
     return EW_OK;
 }
 
@@ -105,7 +100,7 @@ static enum ew_status start(struct run *run, struct ew_error *err) {
     enum ew_status status = ew_trial_spec_write(&setup->spec, &run->spec, err);
     if (status == EW_OK) status = ew_trial_collector_open(&run->result->collector, err);
     if (status != EW_OK) return status;
-    if (setup->meters && setup->meters->n_used > 0) {
+    if (setup->meters) {
         status = start_meters(run, err);
         if (status != EW_OK) return status;
     }
@@ -212,6 +207,15 @@ static void note_energy(struct run *run, const struct ew_meter_trace *trace) {
              (double)(r->end_ns - r->begin_ns) * 1e-9, *trace->error ? ": " : "", trace->error);
 }
 
+/* What came and went between the looks at the machine before and after. */
+static void note_throttling(struct run *run) {
+    struct ew_trial_record *r = &run->result->record;
+    char words[EW_THROTTLE_WORDS];
+    r->conditions.throttled = ew_throttle_seen(&run->metering, r->begin_ns, r->end_ns, words, sizeof words);
+    if (r->conditions.throttled)
+        ew_conditions_note(run->result->notes, sizeof run->result->notes, "while it ran: %s", words);
+}
+
 static enum ew_status gather_samples(struct run *run, struct ew_error *err) {
     struct ew_trial_result *result = run->result;
     const struct ew_study_meters *meters = run->setup->meters;
@@ -221,14 +225,16 @@ static enum ew_status gather_samples(struct run *run, struct ew_error *err) {
         const struct ew_meter_trace *trace = ew_meter_sampler_trace(run->memory_sampler, 0);
         note_memory(run, trace);
         status = ew_series_add_trace(&result->series, &result->n_series, trace, meters->memory_id, err);
+        trace = run->gpu_memory ? ew_meter_sampler_trace(run->memory_sampler, 1) : NULL;
+        if (trace) result->record.gpu_peak_bytes = bytes_or_missing(ew_gpu_memory_peak(trace, INT64_MIN, INT64_MAX));
+        if (status == EW_OK && result->record.gpu_peak_bytes != EW_MISSING)
+            status = ew_series_add_trace(&result->series, &result->n_series, trace, meters->gpu_memory_id, err);
     }
-    if (run->meter_sampler) {
-        ew_meter_sampler_stop(run->meter_sampler);
-        for (size_t i = run->first_meter; status == EW_OK && i < meters->n_used; i++)
-            status = ew_series_add_trace(&result->series, &result->n_series,
-                                         ew_meter_sampler_trace(run->meter_sampler, i - run->first_meter),
-                                         meters->used_id[i], err);
-        if (meters->energy && run->first_meter == 0) note_energy(run, ew_meter_sampler_trace(run->meter_sampler, 0));
+    if (run->metering.sampler) {
+        ew_meter_sampler_stop(run->metering.sampler);
+        if (status == EW_OK) status = ew_metering_add_series(&run->metering, &result->series, &result->n_series, err);
+        note_throttling(run);
+        if (run->metering.has_energy) note_energy(run, ew_meter_sampler_trace(run->metering.sampler, 0));
     }
     result->record.series = result->series;
     result->record.n_series = result->n_series;
@@ -276,7 +282,7 @@ static enum ew_status conclude(struct run *run, struct ew_error *err) {
     struct ew_trial_record *r = &run->result->record;
     r->begin_ns = run->begin_ns;
     r->end_ns = ew_clock_now_ns();
-    r->peak_rss_bytes = r->peak_pss_bytes = r->swap_peak_bytes = EW_MISSING;
+    r->peak_rss_bytes = r->peak_pss_bytes = r->swap_peak_bytes = r->gpu_peak_bytes = EW_MISSING;
     r->conditions = (struct ew_trial_conditions){.gate_waited_s = NAN,
                                                  .start_c = NAN,
                                                  .end_c = NAN,
@@ -295,6 +301,7 @@ static enum ew_status conclude(struct run *run, struct ew_error *err) {
     status = gather_samples(run, err);
     note_own_peak(r);
     if (*run->result->meter_lost) r->conditions.meter_lost = run->result->meter_lost;
+    if (*run->result->notes) r->conditions.notes = run->result->notes;
     if (status == EW_OK) judge(run);
     return status;
 }
@@ -309,8 +316,9 @@ enum ew_status ew_trial_run(const struct ew_trial_setup *setup, struct ew_trial_
     if (status == EW_OK) status = conclude(&run, err);
     ew_trial_process_close(&result->process);
     ew_meter_sampler_close(&run.memory_sampler);
-    ew_meter_sampler_close(&run.meter_sampler);
+    ew_metering_close(&run.metering);
     ew_meter_close(&run.memory);
+    ew_meter_close(&run.gpu_memory);
     free(run.spec);
     if (status != EW_OK) {
         ew_trial_result_close(&result);

@@ -1,7 +1,10 @@
 /* Owns the merge table and the GPT-2 byte alphabet, in which the texts of tokens are written: a printable Latin-1
  * byte stands for itself, the other 68 are U+0100 on, in order. Cutting into words: pretokenize.c. */
 #include "token/bpe.h"
+#include "base/bytes.h"
 #include "base/error.h"
+#include "base/utf8.h"
+#include "edgewise/text_stream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +135,25 @@ static uint32_t find_word(const struct ew_vocab *vocab, const uint8_t *word, siz
     return id != EW_TOKEN_NONE && ew_vocab_is_text(vocab, id) ? id : EW_TOKEN_NONE;
 }
 
+static enum ew_status encode_word(void *context, const uint8_t *word, size_t n, struct ew_error *err);
+
+/* A byte that is no text, in a vocabulary that has tokens for the bytes of text alone, is the character that stands for
+ * broken text. */
+static enum ew_status encode_without_byte(struct encoding *encoding, const uint8_t *word, size_t n, size_t at,
+                                          struct ew_error *err) {
+    if (ew_utf8_char_bytes(word, n) > 0) /* pretokenize.c keeps what is text and what is none in words apart */
+        return ew_error_set(err, EW_ERR_UNSUPPORTED, "text: byte 0x%02x has no token in this vocabulary", word[at]);
+    size_t room;
+    char *replaced = ew_mul_size(n + 3, 3, &room) ? malloc(room) : NULL;
+    if (!replaced) return ew_error_set(err, EW_ERR_MEMORY, "text: no memory for %zu bytes that are not UTF-8", n);
+    struct ew_text_stream stream = {0};
+    size_t size = ew_text_stream_add(&stream, (const char *)word, n, replaced);
+    size += ew_text_stream_end(&stream, replaced + size);
+    enum ew_status status = encode_word(encoding, (const uint8_t *)replaced, size, err);
+    free(replaced);
+    return status;
+}
+
 static enum ew_status encode_word(void *context, const uint8_t *word, size_t n, struct ew_error *err) {
     struct encoding *encoding = context;
     const struct ew_bpe *bpe = encoding->bpe;
@@ -147,8 +169,7 @@ static enum ew_status encode_word(void *context, const uint8_t *word, size_t n, 
     if (status) return status;
     for (size_t i = 0; i < n; i++) {
         const uint32_t id = bpe->byte_ids[word[i]];
-        if (id == EW_TOKEN_NONE)
-            return ew_error_set(err, EW_ERR_UNSUPPORTED, "text: byte 0x%02x has no token in this vocabulary", word[i]);
+        if (id == EW_TOKEN_NONE) return encode_without_byte(encoding, word, n, i, err);
         work->symbols[i] = (struct ew_merge_symbol){.start = (uint32_t)i, .size = 1, .id = id};
     }
     ew_merge_work_run(work, (uint32_t)n, merge_pair, bpe);

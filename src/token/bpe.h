@@ -25,7 +25,8 @@ struct ew_bpe {
 /* Fills byte_ids, merges and slots (allocated, slots zeroed, slot_bits set, vocab set) from the array of the file. */
 enum ew_status ew_bpe_fill(struct ew_bpe *bpe, const struct ew_gguf_kv *merges, const char *path, struct ew_error *err);
 
-/* Errors: MEMORY, LIMIT, UNSUPPORTED (a byte that has no token). */
+/* Bytes that are not UTF-8 and have no token become the tokens of U+FFFD. Errors: MEMORY, LIMIT, UNSUPPORTED (a byte of
+ * text that has no token). */
 enum ew_status ew_bpe_encode(const struct ew_bpe *bpe, const uint8_t *text, size_t n, struct ew_token_sink *sink,
                              struct ew_error *err);
 

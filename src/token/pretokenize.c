@@ -1,64 +1,11 @@
-/* Owns the patterns and their matching. \s of the sources is spelled out as Unicode White_Space, because PCRE2's own
- * \s takes U+180E too; (?i:'s) as '[sS], because ignoring case would take the long s U+017F.
- * Refuses names it does not know. What happens to the words: bpe.c. */
+/* Owns the matching of the patterns: compiled once, run stage by stage over text that is UTF-8; other bytes never reach
+ * PCRE2. The patterns: pretokenize_rules.c. What happens to the words: bpe.c. */
 #include "token/pretokenize.h"
 #include "base/error.h"
+#include "base/utf8.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
-#include <string.h>
-
-#define WS "\\x{09}-\\x{0d}\\x{85}\\p{Z}" /* inside brackets */
-#define CONTRACTION "'(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])"
-#define SPACES "[" WS "]*[\\r\\n]+|[" WS "]+(?![^" WS "])|[" WS "]+"
-#define GPT2_WORDS "'(?:[stmd]|re|ve|ll)| ?\\p{L}+| ?\\p{N}+| ?[^" WS "\\p{L}\\p{N}]+|[" WS "]+(?![^" WS "])"
-/* Llama 3 and its kin differ in how many digits go together. */
-#define LLAMA3_WORDS(digits)                                                                                           \
-    CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^" WS "\\p{L}\\p{N}]+[\\r\\n]*|" SPACES
-/* Words of tekken and GPT-4o: capitals, then small letters, with what may follow. */
-#define CASED_WORDS(suffix, digits)                                                                                    \
-    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" suffix                 \
-    "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" suffix "|" digits     \
-    "| ?[^" WS "\\p{L}\\p{N}]+[\\r\\n/]*|" SPACES
-
-static const struct ew_pretokenize_rule rules[] = {
-    {"gpt-2 default phi-2 mpt olmo jais trillion granite-docling gigachat mellum ", {GPT2_WORDS}, false, false},
-    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 ", {LLAMA3_WORDS("\\p{N}{1,3}")}, true, true},
-    {"dbrx smaug-bpe chatglm-bpe glm4 ", {LLAMA3_WORDS("\\p{N}{1,3}")}, false, false},
-    {"qwen2 deepseek-r1-qwen stablelm2 megrez ", {LLAMA3_WORDS("\\p{N}")}, false, false},
-    {"qwen35 ",
-     {CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^" WS "\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" SPACES},
-     false,
-     false},
-    {"starcoder refact command-r smollm codeshell exaone minerva-7b ", {"\\p{N}", GPT2_WORDS}, false, false},
-    {"deepseek-coder ",
-     {"[\\r\\n]", "[" WS "]?\\p{L}+", "[" WS "]?\\p{P}+", "[\\x{4e00}-\\x{9fa5}\\x{800}-\\x{4e00}\\x{ac00}-\\x{d7ff}]+",
-      "\\p{N}"},
-     false,
-     false},
-    {"deepseek-v3 hunyuan-dense ",
-     {"\\p{N}{1,3}", "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}]+",
-      "[!-/:-@\\[-`{-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|" SPACES},
-     false,
-     false},
-    {"falcon ", {"[\\p{P}$+<=>^~|`]+", GPT2_WORDS, "[0-9][0-9][0-9]"}, false, false},
-    {"tekken ", {CASED_WORDS("", "\\p{N}")}, true, true},
-    {"gpt-4o llama4 ", {CASED_WORDS("(?:" CONTRACTION ")?", "\\p{N}{1,3}")}, false, false},
-};
-
-const struct ew_pretokenize_rule *ew_pretokenize_find_rule(const char *name, size_t n) {
-    if (n == 0 || memchr(name, ' ', n)) return NULL;
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        for (const char *at = rules[i].names; *at; at = strchr(at, ' ') + 1)
-            if (strncmp(at, name, n) == 0 && at[n] == ' ') return &rules[i];
-    return NULL;
-}
-
-unsigned ew_pretokenize_n_stages(const struct ew_pretokenize_rule *rule) {
-    unsigned n = 0;
-    while (n < EW_PRETOKENIZE_MAX_STAGES && rule->patterns[n]) n++;
-    return n;
-}
 
 enum ew_status ew_pretokenizer_compile(const struct ew_pretokenize_rule *rule, struct ew_pretokenizer *out,
                                        struct ew_error *err) {
@@ -88,26 +35,12 @@ void ew_pretokenizer_free(struct ew_pretokenizer *pretokenizer) {
     *pretokenizer = (struct ew_pretokenizer){0};
 }
 
-/* Bytes of the well-formed UTF-8 character at text, 0 when there is none. Source: Unicode, table 3-7. */
-static size_t utf8_char_bytes(const uint8_t *text, size_t n) {
-    const uint8_t c = text[0];
-    if (c < 0x80) return 1;
-    if (c < 0xc2 || c > 0xf4) return 0;
-    const size_t size = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    if (n < size) return 0;
-    const uint8_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80, high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-    if (text[1] < low || text[1] > high) return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((text[i] & 0xc0) != 0x80) return 0;
-    return size;
-}
-
 /* Bytes from text on that are all well-formed, or all not. */
 static size_t run_bytes(const uint8_t *text, size_t n, bool *valid) {
-    size_t at = 0, size = utf8_char_bytes(text, n);
+    size_t at = 0, size = ew_utf8_char_bytes(text, n);
     *valid = size > 0;
     while (at < n) {
-        size = utf8_char_bytes(text + at, n - at);
+        size = ew_utf8_char_bytes(text + at, n - at);
         if ((size > 0) != *valid) break;
         at += size ? size : 1;
     }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EW_PRETOKENIZE_MAX_STAGES = 5 };
+enum { EW_PRETOKENIZE_MAX_STAGES = 6 };
 
 struct ew_pretokenize_rule {
     const char *names; /* values of tokenizer.ggml.pre, each followed by a space */
@@ -18,8 +18,11 @@ struct ew_pretokenize_rule {
     bool adds_bos;      /* where tokenizer.ggml.add_bos_token is missing */
 };
 
-/* NULL for a name that is not known. */
+/* NULL for a name that is not known. pretokenize_rules.c has the table. */
 const struct ew_pretokenize_rule *ew_pretokenize_find_rule(const char *name, size_t n);
+/* Whether the name is known to mean something that no rule here can stand in for: BPE without the byte alphabet, or
+ * without merges. */
+bool ew_pretokenize_is_foreign(const char *name, size_t n);
 unsigned ew_pretokenize_n_stages(const struct ew_pretokenize_rule *rule);
 
 /* Compiled patterns. Read-only after opening; shared by threads. */

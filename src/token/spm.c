@@ -3,6 +3,7 @@
 #include "token/spm.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,16 +59,20 @@ static bool merge_pair(const void *context, const uint8_t *text, const struct ew
 
 /* Bytes that form one symbol: a whole character, or one byte where there is no character. */
 static uint32_t char_bytes(const uint8_t *text, size_t n) {
-    const uint8_t c = text[0];
-    const uint32_t size = c < 0xc2 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 1;
-    if (size > n) return 1;
-    for (uint32_t i = 1; i < size; i++)
-        if ((text[i] & 0xc0) != 0x80) return 1;
-    return size;
+    const size_t size = ew_utf8_char_bytes(text, n);
+    return size ? (uint32_t)size : 1;
 }
 
-static enum ew_status spell(const struct ew_spm *spm, const uint8_t *text, size_t n, struct ew_token_sink *sink,
-                            struct ew_error *err) {
+struct encoding {
+    const struct ew_spm *spm;
+    struct ew_merge_work work;
+    struct ew_token_sink *sink;
+    bool after_unknown; /* characters without a token that follow each other are one unknown token, as SentencePiece has
+                           it */
+};
+
+static enum ew_status spell(struct encoding *encoding, const uint8_t *text, size_t n, struct ew_error *err) {
+    const struct ew_spm *spm = encoding->spm;
     for (size_t i = 0; i < n; i++) {
         uint32_t id = spm->byte_ids[text[i]];
         if (id == EW_TOKEN_NONE) {
@@ -76,16 +81,19 @@ static enum ew_status spell(const struct ew_spm *spm, const uint8_t *text, size_
                                     "text: byte 0x%02x has no token: the vocabulary has neither a byte token nor an "
                                     "unknown token",
                                     text[i]);
-            ew_token_push(sink, spm->unknown_id);
+            if (!encoding->after_unknown) ew_token_push(encoding->sink, spm->unknown_id);
+            encoding->after_unknown = true;
             return EW_OK;
         }
-        ew_token_push(sink, id);
+        encoding->after_unknown = false;
+        ew_token_push(encoding->sink, id);
     }
     return EW_OK;
 }
 
-static enum ew_status encode_word(const struct ew_spm *spm, struct ew_merge_work *work, size_t n,
-                                  struct ew_token_sink *sink, struct ew_error *err) {
+static enum ew_status encode_word(struct encoding *encoding, size_t n, struct ew_error *err) {
+    const struct ew_spm *spm = encoding->spm;
+    struct ew_merge_work *work = &encoding->work;
     enum ew_status status = ew_merge_work_reserve(work, n, err);
     if (status) return status;
     uint32_t n_symbols = 0;
@@ -98,10 +106,12 @@ static enum ew_status encode_word(const struct ew_spm *spm, struct ew_merge_work
     ew_merge_work_run(work, n_symbols, merge_pair, spm);
     for (uint32_t i = 0; i != EW_TOKEN_NONE && !status; i = work->symbols[i].next) {
         const struct ew_merge_symbol *symbol = &work->symbols[i];
-        if (symbol->id != EW_TOKEN_NONE)
-            ew_token_push(sink, symbol->id);
-        else
-            status = spell(spm, work->text + symbol->start, symbol->size, sink, err);
+        if (symbol->id == EW_TOKEN_NONE) {
+            status = spell(encoding, work->text + symbol->start, symbol->size, err);
+            continue;
+        }
+        encoding->after_unknown = false;
+        ew_token_push(encoding->sink, symbol->id);
     }
     return status;
 }
@@ -115,34 +125,45 @@ static size_t word_bytes(const struct ew_spm *spm, const uint8_t *text, size_t n
     return at;
 }
 
-enum ew_status ew_spm_encode(const struct ew_spm *spm, const uint8_t *text, size_t n, bool add_space,
+/* Writes text with U+2581 for its spaces; out has room for every one of them and a prefix. Returns the size. */
+static size_t escape_spaces(const uint8_t *text, size_t n, struct ew_spm_spacing spacing, uint8_t *out) {
+    size_t size = 0;
+    bool after_space = spacing.strip_left;
+    if (spacing.prefix) {
+        memcpy(out, space_mark, 3);
+        size = 3;
+        after_space = true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] != ' ') {
+            out[size++] = text[i];
+        } else if (!spacing.collapse || !after_space) {
+            memcpy(out + size, space_mark, 3);
+            size += 3;
+        }
+        after_space = text[i] == ' ';
+    }
+    if (spacing.collapse && spacing.strip_right)
+        while (size >= 3 && is_space_mark(out + size - 3, 3)) size -= 3;
+    return size;
+}
+
+enum ew_status ew_spm_encode(const struct ew_spm *spm, const uint8_t *text, size_t n, struct ew_spm_spacing spacing,
                              struct ew_token_sink *sink, struct ew_error *err) {
     if (n > UINT32_MAX / 4) return ew_error_set(err, EW_ERR_LIMIT, "text: %zu bytes are more than 1 GiB", n);
-    size_t n_spaces = add_space;
+    size_t n_spaces = spacing.prefix;
     for (size_t i = 0; i < n; i++) n_spaces += text[i] == ' ';
     uint8_t *escaped = malloc(n + 3 * n_spaces + 1);
     if (!escaped) return ew_error_set(err, EW_ERR_MEMORY, "text: no memory for %zu bytes", n);
-    size_t size = 0;
-    if (add_space) {
-        memcpy(escaped, space_mark, 3);
-        size = 3;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == ' ') {
-            memcpy(escaped + size, space_mark, 3);
-            size += 3;
-        } else {
-            escaped[size++] = text[i];
-        }
-    }
-    struct ew_merge_work work = {0};
+    const size_t size = escape_spaces(text, n, spacing, escaped);
+    struct encoding encoding = {.spm = spm, .sink = sink};
     enum ew_status status = EW_OK;
     for (size_t at = 0, length; at < size && !status; at += length) {
         length = word_bytes(spm, escaped + at, size - at);
-        work.text = escaped + at;
-        status = encode_word(spm, &work, length, sink, err);
+        encoding.work.text = escaped + at;
+        status = encode_word(&encoding, length, err);
     }
-    ew_merge_work_free(&work);
+    ew_merge_work_free(&encoding.work);
     free(escaped);
     return status;
 }

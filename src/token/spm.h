@@ -17,9 +17,15 @@ struct ew_spm {
 /* Finds the byte tokens and looks through the texts. scores as in the struct. */
 void ew_spm_fill(struct ew_spm *spm, const struct ew_vocab *vocab, const uint8_t *scores, uint32_t unknown_id);
 
-/* Tokens of text, with a space put before it where add_space. Errors: MEMORY, LIMIT, UNSUPPORTED (a character that
- * has neither token nor bytes nor an unknown token). */
-enum ew_status ew_spm_encode(const struct ew_spm *spm, const uint8_t *text, size_t n, bool add_space,
+struct ew_spm_spacing {
+    bool prefix;                  /* a space is put before the text */
+    bool collapse;                /* of spaces in a row one stays */
+    bool strip_left, strip_right; /* with collapse: the text begins or ends here, and none stays */
+};
+
+/* Tokens of text. Errors: MEMORY, LIMIT, UNSUPPORTED (a character that has neither token nor bytes nor an unknown
+ * token). */
+enum ew_status ew_spm_encode(const struct ew_spm *spm, const uint8_t *text, size_t n, struct ew_spm_spacing spacing,
                              struct ew_token_sink *sink, struct ew_error *err);
 
 /* Bytes of a token as text; see ew_tokenizer_token_bytes. */

@@ -3,13 +3,8 @@
 #include "token/token_metadata.h"
 #include "base/error.h"
 
+#include <stdio.h>
 #include <string.h>
-
-const char *const ew_token_end_names[] = {
-    "</s>",  "<|eot_id|>",    "<|eom_id|>", "<|im_end|>",         "<|end|>",    "<|endoftext|>", "<|end_of_text|>",
-    "<EOT>", "<end_of_turn>", "[EOT]",      "<end_of_utterance>", "<|return|>", "<|call|>",      NULL,
-};
-enum { N_END_NAMES = sizeof ew_token_end_names / sizeof *ew_token_end_names - 1 };
 
 static bool same(struct ew_gguf_string s, const char *text) {
     return s.size == strlen(text) && memcmp(s.data, text, s.size) == 0;
@@ -17,22 +12,6 @@ static bool same(struct ew_gguf_string s, const char *text) {
 
 /* For messages: file strings may be long or no text at all. */
 static int shown(struct ew_gguf_string s) { return s.size < 60 ? (int)s.size : 60; }
-
-static enum ew_status read_id(const struct ew_gguf *gguf, const char *key, uint32_t n_vocab, uint32_t missing,
-                              uint32_t *out, struct ew_error *err) {
-    if (!ew_gguf_find_kv(gguf, key)) {
-        *out = missing < n_vocab ? missing : EW_TOKEN_NONE;
-        return EW_OK;
-    }
-    uint64_t id;
-    enum ew_status status = ew_gguf_get_u64(gguf, key, &id, err);
-    if (status) return status;
-    if (id >= n_vocab && id != UINT32_MAX) /* writers put -1 for none */
-        return ew_error_set(err, EW_ERR_FORMAT, "%s: %s: %llu is outside the vocabulary of %u tokens",
-                            ew_gguf_path(gguf), key, (unsigned long long)id, n_vocab);
-    *out = (uint32_t)id;
-    return EW_OK;
-}
 
 static enum ew_status read_flag(const struct ew_gguf *gguf, const char *key, bool missing, bool *out,
                                 struct ew_error *err) {
@@ -71,7 +50,7 @@ static enum ew_status read_kind(const struct ew_gguf *gguf, struct ew_token_meta
         meta->kind = EW_TOKENIZER_BPE;
     } else {
         return ew_error_set(err, EW_ERR_UNSUPPORTED,
-                            "%s: tokenizer.ggml.model: `%.*s` is not supported (`llama` and `gpt2` are)",
+                            "%s: tokenizer `%.*s` (tokenizer.ggml.model) is not supported (`llama` and `gpt2` are)",
                             ew_gguf_path(gguf), shown(model), model.data);
     }
     return EW_OK;
@@ -89,12 +68,42 @@ static enum ew_status read_tokens(const struct ew_gguf *gguf, struct ew_token_me
     meta->n_vocab = (uint32_t)meta->tokens->n;
     status = find_per_token(gguf, "tokenizer.ggml.token_type", EW_GGUF_I32, meta->n_vocab, &meta->types, err);
     if (status) return status;
-    meta->n_special = N_END_NAMES;
+    meta->n_special = EW_TOKEN_END_NAMES;
     for (uint32_t id = 0; meta->types && id < meta->n_vocab; id++) {
         uint32_t type;
         memcpy(&type, meta->types->data + (size_t)id * sizeof type, sizeof type);
         meta->n_special += type >= EW_TOKEN_UNKNOWN && type <= EW_TOKEN_USER_DEFINED;
     }
+    return EW_OK;
+}
+
+/* A file without the key comes from the time when GPT-2's words were all there was. A name from after our time is most
+ * likely a relative of the known ones: its ids may differ here and there, and the note says so. */
+static enum ew_status read_rule(const struct ew_gguf *gguf, struct ew_token_metadata *meta, struct ew_error *err) {
+    static const char fallback[] = "gpt-2";
+    struct ew_gguf_string name;
+    meta->rule = ew_pretokenize_find_rule(fallback, strlen(fallback));
+    if (!ew_gguf_find_kv(gguf, "tokenizer.ggml.pre")) {
+        snprintf(meta->note, sizeof meta->note, "tokenizer.ggml.pre is missing: text is cut into words as for %s",
+                 fallback);
+        return EW_OK;
+    }
+    enum ew_status status = ew_gguf_get_string(gguf, "tokenizer.ggml.pre", &name, err);
+    if (status) return status;
+    if (ew_pretokenize_is_foreign(name.data, name.size))
+        return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: tokenizer.ggml.pre: `%.*s` is not supported",
+                            ew_gguf_path(gguf), shown(name), name.data);
+    const struct ew_pretokenize_rule *rule = ew_pretokenize_find_rule(name.data, name.size);
+    if (rule) {
+        meta->rule = rule;
+        return EW_OK;
+    }
+    char clean[64];
+    snprintf(
+        meta->note, sizeof meta->note,
+        "tokenizer.ggml.pre: `%s` is not known: text is cut into words as for %s, and some ids may differ from the "
+        "model's own",
+        ew_gguf_print_string(name, clean, sizeof clean), fallback);
     return EW_OK;
 }
 
@@ -107,16 +116,7 @@ static enum ew_status read_bpe(const struct ew_gguf *gguf, struct ew_token_metad
         return ew_error_set(err, EW_ERR_FORMAT, "%s: tokenizer.ggml.merges: %llu are too many", ew_gguf_path(gguf),
                             (unsigned long long)meta->merges->n);
     meta->n_merges = (uint32_t)meta->merges->n;
-    struct ew_gguf_string name = {"gpt-2", 5};
-    if (ew_gguf_find_kv(gguf, "tokenizer.ggml.pre")) {
-        status = ew_gguf_get_string(gguf, "tokenizer.ggml.pre", &name, err);
-        if (status) return status;
-    }
-    meta->rule = ew_pretokenize_find_rule(name.data, name.size);
-    if (!meta->rule)
-        return ew_error_set(err, EW_ERR_UNSUPPORTED, "%s: tokenizer.ggml.pre: `%.*s` is not a known pre-tokenizer",
-                            ew_gguf_path(gguf), shown(name), name.data);
-    return EW_OK;
+    return read_rule(gguf, meta, err);
 }
 
 /* Phi-3 strips blanks after its special tokens; GGUF has no key for that, so the model's name decides. */
@@ -134,25 +134,14 @@ static enum ew_status read_special(const struct ew_gguf *gguf, struct ew_token_m
     const bool spm = meta->kind == EW_TOKENIZER_SPM;
     const struct {
         const char *key;
-        uint32_t missing, *out;
-    } ids[] = {
-        {"tokenizer.ggml.bos_token_id", spm ? 1 : EW_TOKEN_NONE, &meta->bos},
-        {"tokenizer.ggml.eos_token_id", spm ? 2 : EW_TOKEN_NONE, &meta->eos},
-        {"tokenizer.ggml.unknown_token_id", spm ? 0 : EW_TOKEN_NONE, &meta->unknown},
-        {"tokenizer.ggml.eot_token_id", EW_TOKEN_NONE, &meta->eot},
-        {"tokenizer.ggml.eom_token_id", EW_TOKEN_NONE, &meta->eom},
-    };
-    const struct {
-        const char *key;
         bool missing, *out;
     } flags[] = {
         {"tokenizer.ggml.add_bos_token", spm || meta->rule->adds_bos, &meta->add_bos},
         {"tokenizer.ggml.add_eos_token", false, &meta->add_eos},
         {"tokenizer.ggml.add_space_prefix", spm, &meta->add_space_prefix},
+        {"tokenizer.ggml.remove_extra_whitespaces", false, &meta->collapse_spaces},
     };
-    enum ew_status status = EW_OK;
-    for (size_t i = 0; i < sizeof ids / sizeof *ids && !status; i++)
-        status = read_id(gguf, ids[i].key, meta->n_vocab, ids[i].missing, ids[i].out, err);
+    enum ew_status status = ew_token_roles_read(gguf, meta->n_vocab, spm, &meta->roles, err);
     for (size_t i = 0; i < sizeof flags / sizeof *flags && !status; i++)
         status = read_flag(gguf, flags[i].key, flags[i].missing, flags[i].out, err);
     meta->special_strips_right = name_is_phi3(gguf);

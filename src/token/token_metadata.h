@@ -3,6 +3,7 @@
 #define EW_TOKEN_METADATA_H
 
 #include "token/pretokenize.h"
+#include "token/token_roles.h"
 #include "token/token_vocab.h"
 
 enum ew_tokenizer_kind { EW_TOKENIZER_SPM, EW_TOKENIZER_BPE };
@@ -15,16 +16,14 @@ struct ew_token_metadata {
     const struct ew_gguf_kv *merges;        /* BPE */
     const struct ew_pretokenize_rule *rule; /* BPE */
     uint32_t n_vocab, n_merges, n_special;  /* n_special: at most so many tokens are found before words */
-    uint32_t bos, eos, unknown, eot, eom;   /* EW_TOKEN_NONE: none */
+    struct ew_token_roles roles;
     bool add_bos, add_eos, add_space_prefix;
+    bool collapse_spaces;      /* SPM: of spaces in a row one stays, those around the text go */
     bool special_strips_right; /* blanks after a special token go with it */
+    char note[192];            /* what was guessed; "" when nothing was */
 };
 
 /* Errors: NOT_FOUND without a tokenizer, UNSUPPORTED naming the kind or the pre-tokenizer, FORMAT. */
 enum ew_status ew_token_metadata_read(const struct ew_gguf *gguf, struct ew_token_metadata *out, struct ew_error *err);
-
-/* Names of tokens that end a generation in well-known models, NULL at the end. Whatever their type says, such tokens
- * are control tokens. */
-extern const char *const ew_token_end_names[];
 
 #endif

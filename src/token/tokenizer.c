@@ -70,34 +70,14 @@ uint64_t ew_tokenizer_predict_bytes(const struct ew_gguf *gguf) {
 
 /* ---- opening ---- */
 
-static void mark_end(struct ew_vocab *vocab, uint32_t id) {
-    if (id != EW_TOKEN_NONE) vocab->attrs[id] |= EW_TOKEN_IS_END;
-}
-
-static void mark_end_tokens(struct ew_tokenizer *tokenizer) {
-    struct ew_vocab *vocab = &tokenizer->vocab;
-    const bool harmony =
-        ew_vocab_find(vocab, "<|return|>", 10) != EW_TOKEN_NONE && ew_vocab_find(vocab, "<|call|>", 8) != EW_TOKEN_NONE;
-    for (const char *const *name = ew_token_end_names; *name; name++) {
-        uint32_t id = ew_vocab_find(vocab, *name, strlen(*name));
-        if (id == EW_TOKEN_NONE) continue;
-        vocab->attrs[id] = EW_TOKEN_CONTROL;
-        /* Where <|return|> and <|call|> end a turn, <|end|> only ends a message within it. */
-        if (!harmony || strcmp(*name, "<|end|>") != 0) mark_end(vocab, id);
-    }
-    mark_end(vocab, tokenizer->meta.eos);
-    mark_end(vocab, tokenizer->meta.eot);
-    mark_end(vocab, tokenizer->meta.eom);
-}
-
 static enum ew_status fill(struct ew_tokenizer *tokenizer, const char *path, struct ew_error *err) {
-    const struct ew_token_metadata *meta = &tokenizer->meta;
+    struct ew_token_metadata *meta = &tokenizer->meta;
     enum ew_status status = ew_vocab_fill(&tokenizer->vocab, meta->tokens, meta->types, path, err);
     if (status) return status;
-    mark_end_tokens(tokenizer);
+    ew_token_roles_apply(&meta->roles, &tokenizer->vocab);
     ew_special_tokens_fill(&tokenizer->special, &tokenizer->vocab);
     if (meta->kind == EW_TOKENIZER_SPM) {
-        ew_spm_fill(&tokenizer->spm, &tokenizer->vocab, meta->scores ? meta->scores->data : NULL, meta->unknown);
+        ew_spm_fill(&tokenizer->spm, &tokenizer->vocab, meta->scores ? meta->scores->data : NULL, meta->roles.unknown);
         return EW_OK;
     }
     struct ew_bpe *bpe = &tokenizer->bpe;
@@ -143,11 +123,17 @@ static bool in_vocab(const struct ew_tokenizer *tokenizer, int32_t id) {
 }
 
 uint32_t ew_tokenizer_n_vocab(const struct ew_tokenizer *tokenizer) { return tokenizer->vocab.n; }
-int32_t ew_tokenizer_bos(const struct ew_tokenizer *tokenizer) { return id_or_none(tokenizer->meta.bos); }
-int32_t ew_tokenizer_eos(const struct ew_tokenizer *tokenizer) { return id_or_none(tokenizer->meta.eos); }
+int32_t ew_tokenizer_bos(const struct ew_tokenizer *tokenizer) { return id_or_none(tokenizer->meta.roles.bos); }
+int32_t ew_tokenizer_eos(const struct ew_tokenizer *tokenizer) { return id_or_none(tokenizer->meta.roles.eos); }
+
+int32_t ew_tokenizer_fim(const struct ew_tokenizer *tokenizer, enum ew_fim_token which) {
+    return which < EW_N_FIM ? id_or_none(tokenizer->meta.roles.fim[which]) : -1;
+}
+
+const char *ew_tokenizer_note(const struct ew_tokenizer *tokenizer) { return tokenizer->meta.note; }
 
 bool ew_tokenizer_adds_bos(const struct ew_tokenizer *tokenizer) {
-    return tokenizer->meta.add_bos && tokenizer->meta.bos != EW_TOKEN_NONE;
+    return tokenizer->meta.add_bos && tokenizer->meta.roles.bos != EW_TOKEN_NONE;
 }
 
 bool ew_tokenizer_strips_first_space(const struct ew_tokenizer *tokenizer) {
@@ -156,6 +142,10 @@ bool ew_tokenizer_strips_first_space(const struct ew_tokenizer *tokenizer) {
 
 bool ew_tokenizer_is_end(const struct ew_tokenizer *tokenizer, int32_t id) {
     return in_vocab(tokenizer, id) && tokenizer->vocab.attrs[id] & EW_TOKEN_IS_END;
+}
+
+enum ew_token_type ew_tokenizer_token_type(const struct ew_tokenizer *tokenizer, int32_t id) {
+    return in_vocab(tokenizer, id) ? ew_vocab_type(&tokenizer->vocab, (uint32_t)id) : EW_TOKEN_UNDEFINED;
 }
 
 size_t ew_tokenizer_token_bytes(const struct ew_tokenizer *tokenizer, int32_t id, bool special, char *buf,
@@ -192,13 +182,15 @@ static size_t after_special(const struct ew_tokenizer *tokenizer, uint32_t id, c
     return at;
 }
 
-/* Text without special tokens. SentencePiece puts a space before the first one and after each special token. */
-static enum ew_status encode_plain(const struct ew_tokenizer *tokenizer, const uint8_t *text, size_t n,
-                                   struct ew_token_sink *sink, struct ew_error *err) {
-    if (n == 0) return EW_OK;
-    if (tokenizer->meta.kind == EW_TOKENIZER_SPM)
-        return ew_spm_encode(&tokenizer->spm, text, n, tokenizer->meta.add_space_prefix, sink, err);
-    return ew_bpe_encode(&tokenizer->bpe, text, n, sink, err);
+/* The part [from, to) of a text of n bytes, which holds no special token. SentencePiece puts a space before the first
+ * part and after each special token. */
+static enum ew_status encode_part(const struct ew_tokenizer *tokenizer, const uint8_t *text, size_t n, size_t from,
+                                  size_t to, struct ew_token_sink *sink, struct ew_error *err) {
+    if (from == to) return EW_OK;
+    const struct ew_token_metadata *meta = &tokenizer->meta;
+    if (meta->kind == EW_TOKENIZER_BPE) return ew_bpe_encode(&tokenizer->bpe, text + from, to - from, sink, err);
+    const struct ew_spm_spacing spacing = {meta->add_space_prefix, meta->collapse_spaces, from == 0, to == n};
+    return ew_spm_encode(&tokenizer->spm, text + from, to - from, spacing, sink, err);
 }
 
 enum ew_status ew_tokenizer_encode(const struct ew_tokenizer *tokenizer, const char *text, size_t n_bytes,
@@ -211,20 +203,20 @@ enum ew_status ew_tokenizer_encode(const struct ew_tokenizer *tokenizer, const c
     struct ew_token_sink sink = {ids, capacity, 0};
     enum ew_status status = EW_OK;
 
-    if (add_special && ew_tokenizer_adds_bos(tokenizer)) ew_token_push(&sink, meta->bos);
+    if (add_special && ew_tokenizer_adds_bos(tokenizer)) ew_token_push(&sink, meta->roles.bos);
     size_t done = 0, at;
     uint32_t id;
     while (!status && ew_special_tokens_next(&tokenizer->special, &tokenizer->vocab, bytes, n_bytes, done,
                                              parse_special, &at, &id)) {
-        status = encode_plain(tokenizer, bytes + done, at - done, &sink, err);
+        status = encode_part(tokenizer, bytes, n_bytes, done, at, &sink, err);
         ew_token_push(&sink, id);
         size_t size;
         ew_vocab_text(&tokenizer->vocab, id, &size);
         done = after_special(tokenizer, id, bytes, n_bytes, at + size);
     }
-    if (!status) status = encode_plain(tokenizer, bytes + done, n_bytes - done, &sink, err);
+    if (!status) status = encode_part(tokenizer, bytes, n_bytes, done, n_bytes, &sink, err);
     if (status) return status;
-    if (add_special && meta->add_eos && meta->eos != EW_TOKEN_NONE) ew_token_push(&sink, meta->eos);
+    if (add_special && meta->add_eos && meta->roles.eos != EW_TOKEN_NONE) ew_token_push(&sink, meta->roles.eos);
 
     *n_ids = sink.n;
     if (sink.n > capacity)

@@ -7,8 +7,8 @@ import re
 
 import source_tree
 
-ROOMS = ["base", "machine", "gguf", "quant", "token", "kernel", "plan", "model", "backend", "engine", "meter",
-         "quality", "study", "store", "insight", "report", "serve", "cli"]
+ROOMS = ["base", "machine", "gguf", "quant", "token", "kernel", "plan", "model", "chat", "backend", "engine",
+         "meter", "quality", "convert", "study", "store", "insight", "report", "serve", "cli"]
 INTERNALS = {"gguf", "quant", "kernel", "plan", "backend"}
 WALLS = [  # (rooms, what they must not include, rule)
     ({"engine"}, {"meter", "edgewise/meter.h", "edgewise/edgewise.h"}, "engine never sees meters"),

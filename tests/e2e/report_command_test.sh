@@ -30,7 +30,7 @@ rows = json.loads(subprocess.run(['$edgewise', 'report', '$folder/s.db', '--llam
 decode = [r for r in rows if r['n_gen'] == 11 and r['n_threads'] == 1][1]
 print(len(rows), len([r for r in rows if r['synthetic']]), '%.6f' % decode['avg_ts'])"
 # The columns of llama-bench, in its order; readers of its output look for all of them.
-expect "llama-bench CSV" 0 '^build_commit,build_number,cpu_info,gpu_info,backends,model_filename,model_type,model_size,model_n_params,n_batch,n_ubatch,n_threads,cpu_mask,cpu_strict,poll,type_k,type_v,n_gpu_layers,split_mode,main_gpu,no_kv_offload,flash_attn,tensor_split,tensor_buft_overrides,use_mmap,embeddings,no_op_offload,n_prompt,n_gen,n_depth,test_time,avg_ns,stddev_ns,avg_ts,stddev_ts,synthetic$' sh -c "'$edgewise' report '$folder/s.db' --llama-bench '$folder/l.csv' >'$folder/said' && cat '$folder/l.csv'"
+expect "llama-bench CSV" 0 '^build_commit,build_number,cpu_info,gpu_info,backends,model_filename,model_type,model_size,model_n_params,n_batch,n_ubatch,n_threads,cpu_mask,cpu_strict,poll,type_k,type_v,n_gpu_layers,n_cpu_moe,split_mode,main_gpu,no_kv_offload,flash_attn,devices,tensor_split,tensor_buft_overrides,use_mmap,use_direct_io,embeddings,no_op_offload,no_host,n_prompt,n_gen,n_depth,test_time,avg_ns,stddev_ns,avg_ts,stddev_ts,synthetic$' sh -c "'$edgewise' report '$folder/s.db' --llama-bench '$folder/l.csv' >'$folder/said' && cat '$folder/l.csv'"
 expect "rows of the CSV" 0 '^5$' sh -c "wc -l <'$folder/c.csv' | tr -d ' '"
 expect "rows of the JSON lines" 0 '^12$' sh -c "wc -l <'$folder/r.jsonl' | tr -d ' '"
 expect "no part files left" 1 '^$' sh -c "ls '$folder' | grep -E 'html\.|csv\.|jsonl\.' || { echo; exit 1; }"

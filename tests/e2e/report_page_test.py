@@ -202,6 +202,22 @@ class ReportPage(unittest.TestCase):
         tab.evaluate("document.querySelector('.flags summary').click()")
         self.assertIn("1 of 5 runs stands apart", tab.evaluate("document.querySelector('.flags').innerText"))
 
+    def test_sustained(self):
+        """A real run of four seconds: its curve, and what is left of the speed at its end."""
+        study, store = self.root / "sustained.yaml", self.root / "sustained.db"
+        model = pathlib.Path(__file__).resolve().parents[2] / "models" / "edgewise-tales-6m-f16.gguf"
+        study.write_text(f"study: sustained\nmodels: [{{file: {json.dumps(str(model))}}}]\nsweep: {{threads: 1}}\n"
+                         "measure: {prompt_tokens: 8, generate_tokens: 64, repeats: 1, warmup: 0, energy: none, sustained: 4 s}\n")
+        subprocess.run([EDGEWISE, "study", study, "--store", store, "--yes"], check=True, capture_output=True)
+        [run] = self.said(store)["sustained"]
+        tail = run["tokens_per_s"][-max(1, len(run["tokens_per_s"]) // 10):]
+        tab = self.open_page("sustained.html", store)
+        words = re.search(r"The last tenth of (\d+) s ran at ([\d,.]+) tokens/s, \d+ % of that",
+                          tab.evaluate("document.querySelector('#speed').innerText"))
+        self.assertGreaterEqual(int(words[1]), 1)
+        self.assertAlmostEqual(float(words[2].replace(",", "")), sum(tail) / len(tail), delta=0.01 * tail[0])
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#speed canvas').length"), 2)
+
     def test_wishes_are_what_the_program_says(self):
         store = self.make("energy").with_suffix(".db")
         said = json.loads(subprocess.run([EDGEWISE, "report", store, "--json", "--max-memory", "600MiB", "--prefer", "speed"],

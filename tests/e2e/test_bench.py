@@ -2,6 +2,7 @@
 """edgewise bench: its table, its JSON, and what it refuses."""
 import json
 import os
+import re
 import sqlite3
 import sys
 import unittest
@@ -44,6 +45,14 @@ class Bench(ScratchCase):
                      "2 runs each", "kernels  F16: "):
             self.assertIn(word, result.stdout)
         self.assertEqual(result.stderr, "")
+
+    def test_a_spread_has_one_sign(self):
+        """It once read 508 ± ± 54."""
+        result = self.bench(*QUICK, "-r", "2", "-t", "1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        row = next(line for line in result.stdout.splitlines() if " F16 " in line)
+        self.assertEqual(len(re.findall(r"\d (?:± <?[\d.,]+|\+[\d.,]+ -[\d.,]+)(?= |$)", row)), 2, row)
+        self.assertNotRegex(row, r"± *[±+]")
 
     def test_store_is_kept_on_request(self):
         for _ in range(2):

@@ -24,7 +24,10 @@ class MeterCalibrate(ScratchCase):
         self.folder_of_calibrations = os.path.join(self.path("state"), "edgewise", "calibrations")
 
     def meter(self, *args, **more):
-        return subprocess.run([PROGRAM, "meter", *args], cwd=self.folder, env=dict(self.env, **more), text=True,
+        return self.program("meter", *args, **more)
+
+    def program(self, *args, **more):
+        return subprocess.run([PROGRAM, *args], cwd=self.folder, env=dict(self.env, **more), text=True,
                               capture_output=True, timeout=280)
 
     def kept(self):
@@ -114,6 +117,16 @@ class MeterCalibrate(ScratchCase):
         self.assertIn("a calibration of 2025-11-25 00:00 UTC against plug is kept: --calibration auto", told)
         told = " ".join(self.meter("list", "--power-trace", steady(self), "--calibration", "auto").stdout.split())
         self.assertNotIn("is kept", told)
+        for args, severities in (((), ["note"]), (("--calibration", "auto"), [])):
+            doctor = self.program("doctor", "--quick", "--json", "--power-trace", steady(self), *args)
+            value = json.loads(doctor.stdout)
+            found = [f for f in value["findings"] if f["id"] == "energy.calibration"]
+            self.assertEqual([f["severity"] for f in found], severities)
+            for finding in found:
+                self.assertIn("replay: a calibration of 2025-11-25 00:00 UTC against plug is kept", finding["found"])
+                self.assertIn("--calibration auto", finding["remedy"])
+            kept = [m["calibration_kept"] for m in value["meters"] if m["name"] == "replay"]
+            self.assertEqual([k is not None for k in kept], [bool(severities)])
 
     def test_of_another_board(self):
         path = self.keep("replay", board="some other board")

@@ -112,6 +112,34 @@ class MeterLogs(ScratchCase):
         self.write("other.json", json.dumps(run_file))
         self.assert_refused(self.attach("other.json", f"{meter.path}?{KEYS}"), "usb.csv")
 
+    def run_between_rests(self, power):
+        """A run of 40 s with rests of 10 s, and the log of a meter whose clock is 77.25 s behind; 0 = begin of the run."""
+        lines = [f"{i / 10 - 77.25:.3f},{power(i / 10)}" for i in range(-300, 800)]
+        self.write("usb.csv", "time_s,power_w\n" + "\n".join(lines) + "\n")
+        begin = 1000 * 10**9
+        self.minimal_run(1772366400, 40, begin_ns=begin - 10 * 10**9,
+                         rests=[{"begin_ns": begin - 10 * 10**9, "end_ns": begin},
+                                {"begin_ns": begin + 40 * 10**9, "end_ns": begin + 50 * 10**9}])
+
+    def test_attach_by_the_run_itself(self):
+        """An even load between rests needs no signature. It once was never found: evidence 5.5 of 6."""
+        self.run_between_rests(lambda t: (5 if 0 <= t < 40 else 2) + 0.05 * ((t * 70) % 3 - 1))
+        result = self.attach("run.json", "usb.csv?boundary=board&error=1%", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        value = json.loads(result.stdout)
+        clock, figure = value["clock"], value["runs"][0]["energy"]
+        self.assertEqual(clock["by"], "runs")
+        self.assertAlmostEqual(clock["offset_s"], 1000 + 77.25, delta=clock["error_s"])
+        self.assertLess(clock["error_s"], 1)
+        self.assertAlmostEqual(figure["energy_j"], 200, delta=figure["error_j"])  # 40 s of 5 W
+        self.assertAlmostEqual(figure["net_j"], 120, delta=figure["net_error_j"])
+        self.assertIn("found by the runs", self.attach("run.json", "usb.csv").stdout)
+
+    def test_an_uneven_run_says_what_to_do(self):
+        self.run_between_rests(lambda t: 6 if 13 <= t < 27 else 2)
+        self.assert_refused(self.attach("run.json", "usb.csv"), "not distinct", "even, between long rests", "--signature",
+                            "clock=here")
+
     def minimal_run(self, begin_unix_s, seconds, **more):
         """What attach needs of a run; its own clock began a thousand seconds before."""
         begin = 1000 * 10**9

@@ -9,6 +9,7 @@ import unittest
 
 from harness import PROGRAM, ScratchCase, run
 from meter_traces import WATTS, counter, steady
+from recorded_tree import put, unpack
 
 ALLOCATE_IN_GRANDCHILD = """
 import os, sys, time
@@ -185,6 +186,77 @@ class MeterRun(ScratchCase):
             self.assertGreater(grown, mib - 4, key)
             self.assertLess(grown, mib + 12, key)
         self.assertGreater(with_it["minor_faults"], mib * 256)
+
+    # ---- throttling, below --root ----
+
+    X86 = "/sys/devices/system/cpu/cpu0/thermal_throttle/"
+    PI = "/sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled"
+    ALARM, FAN, BRAKE = ("/sys/class/hwmon/hwmon5/oc1_event_cnt", "/sys/class/thermal/cooling_device0/",
+                         "/sys/class/thermal/cooling_device1/")
+
+    def throttled(self, tree, script, files=(), **more):
+        """A run on a recorded machine, which the command changes meanwhile ($R): the text and the run's JSON."""
+        root = self.path(f"root-{len(os.listdir(self.folder))}")
+        unpack(tree, root)
+        for name, text in dict(files).items():
+            put(root, name, text + "\n")
+        result = self.meter_run("-m", "none", "-o", "out.json", "--root", root, "--", "sh", "-c", f"R='{root}'; {script}",
+                                **more)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with open(self.path("out.json"), encoding="utf-8") as f:
+            return result.stderr, json.load(f)["runs"][0]
+
+    def assert_said(self, said, once, words, events):
+        self.assertEqual((once["throttled"], once["throttle_text"], once["throttle_events"]), (words != "", words, events))
+        self.assertIn("throttled " + (words or "no"), " ".join(said.split()))
+
+    def test_a_run_that_heat_or_its_power_limit_slowed(self):
+        files = {self.X86 + "package_power_limit_count": "5"}
+        self.assert_said(*self.throttled("intel-laptop", "true", files), "", 0)
+        said, once = self.throttled("intel-laptop", f"echo 9 > $R{self.X86}core_throttle_count; "
+                                    f"echo 6 > $R{self.X86}package_power_limit_count", files)
+        self.assert_said(said, once, "cores slowed by heat 2 times; package held at its power limit 1 time", 3)
+
+    def test_flags_of_a_raspberry_pi(self):
+        said, once = self.throttled("pi5", "true")  # throttled since boot is old news
+        self.assert_said(said, once, "", None)
+        self.assertIn("no (earlier: under-voltage since boot, throttled since boot)", " ".join(said.split()))
+        self.assertRegex(said, r"fans +pwmfan fan1 2874 → 2874 rpm")
+        self.assertEqual(once["fan_rpm"]["pwmfan fan1"]["max"], 2874)
+        self.assert_said(*self.throttled("pi5", f"echo d0000 > $R{self.PI}"), "soft temperature limit in between", None)
+        said, once = self.throttled("pi5", f"echo 50004 > $R{self.PI}; sleep 0.8; echo 50000 > $R{self.PI}; sleep 0.1")
+        self.assertRegex(once["throttle_text"], r"^while it ran: throttled in [1-9] of [1-9] readings$")  # in no count
+        self.assertIs(once["throttled"], True)
+
+    def test_alarms_fan_and_cooling_of_a_jetson(self):
+        files = {self.ALARM: "4", self.FAN + "type": "pwm-fan", self.FAN + "cur_state": "1", self.FAN + "max_state": "4",
+                 self.BRAKE + "type": "cpufreq-cpu0", self.BRAKE + "cur_state": "0", self.BRAKE + "max_state": "20"}
+        said, once = self.throttled("orin-nano", "true", files)
+        self.assert_said(said, once, "", 0)
+        self.assertIn("the kernel held no clocks down", said)
+        said, once = self.throttled("orin-nano", f"echo 6 > $R{self.ALARM}; echo 3 > $R{self.FAN}cur_state; "
+                                    f"echo 5 > $R{self.BRAKE}cur_state; sleep 0.8", files)
+        self.assertTrue(once["throttle_text"].startswith(
+            "2 alarms of over-current or under-voltage; the kernel held the clocks down at the end (cpufreq-cpu0 at 5 of "
+            "20); while it ran: cpufreq-cpu0 in "), once["throttle_text"])
+        self.assertEqual((once["fan_drive"]["pwm-fan"]["last"], once["cooling"]["cpufreq-cpu0"]["last"]), (0.75, 0.25))
+        self.assertIn("→ 75 %", said)
+        self.assertIn("cpufreq-cpu0 ", said)
+
+    def test_where_nothing_counts_throttling_nothing_is_claimed(self):
+        said, once = self.throttled("nothing", "true")
+        self.assertEqual((once["throttled"], once["throttle_text"], once["throttle_events"]), (None, None, None))
+        self.assertEqual((once["fan_rpm"], once["cooling"]), ({}, {}))
+        self.assertIn("not known: nothing counts it here", said)
+        self.assertNotRegex(said, r"(?m)^(fans|cooling) ")
+
+    def test_repeats_say_in_how_many_it_was_throttled(self):
+        root = self.path("root")
+        unpack("intel-laptop", root)
+        count = f"{root}{self.X86}core_throttle_count"
+        result = self.meter_run("-m", "none", "--repeat", "3", "--root", root, "--", "sh", "-c",
+                                f"echo x >> seen; test $(wc -l < seen) -lt 4 || echo 8 > '{count}'")
+        self.assertIn("in 1 of 4 runs; in the first of them: cores slowed by heat 1 time", " ".join(result.stderr.split()))
 
     # ---- phases ----
 

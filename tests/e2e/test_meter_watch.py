@@ -14,6 +14,7 @@ import unittest
 
 from harness import PROGRAM, ScratchCase, run
 from meter_traces import WATTS, counter, steady
+from recorded_tree import put, unpack
 
 
 def through_terminal(args, seconds, cwd, rows=24, columns=80):
@@ -129,6 +130,51 @@ class MeterWatch(ScratchCase):
         self.assertAlmostEqual(value["temperature_c"]["cpu"], 52.34, delta=1e-6)
         self.assertAlmostEqual(value["frequency_hz"]["cpu0"], 1.8e9, delta=1)
         self.assertEqual(value["memory_available_bytes"], 4 << 30)
+
+    def test_fans_and_throttling_of_recorded_machines(self):
+        """A Pi that is throttled now, a Jetson whose kernel holds clocks down, a laptop whose count grows meanwhile."""
+        pi, jetson, laptop, nothing = (self.path(name) for name in ("pi", "jetson", "laptop", "nothing"))
+        for root, tree in ((pi, "pi5"), (jetson, "orin-nano"), (laptop, "intel-laptop"), (nothing, "nothing")):
+            unpack(tree, root)
+        put(pi, "/sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled", "50005\n")
+        for name, text in {"0/type": "pwm-fan", "0/cur_state": "1", "0/max_state": "4", "1/type": "cpufreq-cpu0",
+                           "1/cur_state": "5", "1/max_state": "20"}.items():
+            put(jetson, "/sys/class/thermal/cooling_device" + name, text + "\n")
+        held = "the kernel holds the clocks down (cpufreq-cpu0 at 5 of 20)"
+
+        def values(root):
+            result = self.watch("none", "--root", root, "--duration", "0.3s", "--json")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return [json.loads(line) for line in result.stdout.splitlines()]
+
+        first, last = values(pi)[0], values(pi)[-1]
+        self.assertEqual((first["throttled"], first["throttle_text"]), (True, "under-voltage; throttled"))
+        self.assertEqual(first["fan_rpm"], {"pwmfan fan1": 2874})
+        self.assertTrue(last["throttle_text"].startswith("under-voltage at start and end; throttled at start and end; in "))
+        first = values(jetson)[0]
+        self.assertEqual((first["throttled"], first["throttle_text"], first["fan_drive"]), (True, held, {"pwm-fan": 0.25}))
+        self.assertIsNone(first["temperature_c"]["cv0-thermal"])  # a zone that is off
+        self.assertEqual({(v["throttled"], v["throttle_text"], v["throttle_events"]) for v in values(nothing)},
+                         {(None, None, None)})
+        result = self.watch("none", "--root", jetson, "--duration", "0.3s")
+        self.assertIn("throttled: " + held, result.stdout)
+        self.assertIn("held the clocks down at start and end (cpufreq-cpu0 at 5 of 20)", " ".join(result.stderr.split()))
+        rows = self.watch("none", "--root", jetson, "--duration", "0.3s", "--csv").stdout.splitlines()[2:]
+        self.assertEqual((rows[0].split(",")[-1], rows[1].split(",")[-1]), ("throttled", "1"))
+        said, _ = through_terminal(["meter", "watch", "none", "--root", jetson], 1.2, self.folder)
+        self.assertIn("pwm-fan 25 %", said)
+        self.assertIn("now: " + held, said)
+
+        process = subprocess.Popen([PROGRAM, "meter", "watch", "none", "--root", laptop, "--json", "--interval", "0.2s"],
+                                   text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(json.loads(process.stdout.readline())["throttle_events"], 0)
+        put(laptop, "/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "10\n")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=20)
+        last = json.loads(out.splitlines()[-1])
+        self.assertEqual((last["throttled"], last["throttle_text"], last["throttle_events"]),
+                         (True, "cores slowed by heat 3 times", 3))
 
     def test_terminate_ends_with_the_summary_too(self):
         process = subprocess.Popen([PROGRAM, "meter", "watch", "--power-trace", steady(self)], cwd=self.folder, text=True,

@@ -38,6 +38,14 @@ class Run(ScratchCase):
         self.assertEqual(texts[0], texts[1])
         self.assertNotEqual(texts[0], texts[2])
 
+    def test_text_is_whole_characters(self):
+        """At a high temperature byte tokens come in any order; the text stays UTF-8, and --json has it."""
+        for seed in ("1", "2", "3", "4"):
+            answer = json.loads(run("run", "-p", "a", "-n", "60", "--temp", "50", "--ignore-end", "--json", "--seed", seed,
+                                    cwd=self.folder).stdout)
+            self.assertTrue(any(3 <= id < 259 for id in answer["tokens"]))  # bytes among them
+            self.assertIn("\ufffd", answer["text"])
+
     def test_prompt_comes_from_a_pipe_or_a_file(self):
         path = self.write("prompt.txt", "Once upon a time")
         piped = run("run", "-n", "6", cwd=self.folder, stdin="Once upon a time")

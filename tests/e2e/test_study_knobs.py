@@ -134,8 +134,24 @@ class Heat(KnobCase):
         result = self.knobs("--root", root,
                             before=f"echo 10 > {count}; printf 'pswpin 14\\npswpout 20\\n' > {root}/proc/vmstat")
         self.assertIn("throttled", result.stdout)
-        self.assertEqual(self.query("SELECT status, throttled, throttle_core_events, swap_in_pages, swap_out_pages, start_c"
-                                    " FROM trial"), [("ok", 1, 3, 4, 0, 45.0)])
+        self.assertEqual(self.query("SELECT status, throttled, throttle_core_events, swap_in_pages, swap_out_pages, start_c,"
+                                    " notes FROM trial"), [("ok", 1, 3, 4, 0, 45.0, "cores slowed by heat 3 times")])
+
+    def test_alarms_and_cooling_devices_count_as_throttled(self):
+        """A Jetson has no count of throttling, but one of alarms, and cooling devices; both end with the run."""
+        root = self.board()
+        brake, alarm = "sys/class/thermal/cooling_device0", "sys/class/hwmon/hwmon5/oc1_event_cnt"
+        for name, text in {f"{brake}/type": "cpufreq-cpu0", f"{brake}/cur_state": "0", f"{brake}/max_state": "20",
+                           alarm: "4"}.items():
+            os.makedirs(os.path.dirname(f"{root}/{name}"), exist_ok=True)
+            self.write(f"root/{name}", text + "\n")
+        result = self.knobs("--root", root, before=f"echo 6 > {root}/{alarm}; echo 5 > {root}/{brake}/cur_state; sleep 0.8; "
+                            f"echo 0 > {root}/{brake}/cur_state")
+        self.assertIn("throttled", result.stdout)
+        throttled, core, notes = self.query("SELECT throttled, throttle_core_events, notes FROM trial")[0]
+        self.assertEqual((throttled, core), (1, 0))
+        self.assertRegex(notes, r"^2 alarms of over-current or under-voltage; while it ran: cpufreq-cpu0 in [0-9]+ of [0-9]+ "
+                                r"readings, at 25 % of its most$")
 
     def test_a_cool_machine_passes_the_gate(self):
         self.knobs("--root", self.board(35000), measure="cool_to: 40 °C")
@@ -313,7 +329,7 @@ class Stores(KnobCase):
         self.check_store("all.db")
         result = run("store", "check", "all.db", cwd=self.folder)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("all.db: whole. Schema version 2, 1 study, 1 of 1 runs done", result.stdout)
+        self.assertIn("all.db: whole. Schema version 3, 1 study, 1 of 1 runs done", result.stdout)
         self.assertIn("the newest", run("store", "upgrade", "all.db", cwd=self.folder).stdout)
         self.assertEqual(run("report", "all.db", cwd=self.folder).returncode, 0)
         with open(self.path("all.db"), "r+b") as f:

@@ -62,6 +62,57 @@ class EnginesThatFail(ScratchCase):
         self.assertIn("/no/such/engine", reason)
 
 
+def memory_group(name, limit_bytes):
+    """A control group of our own with a memory limit, version 1 or 2; None where we may not make one."""
+    kinds = (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"))
+    for parent, limit in kinds:
+        if not os.path.isdir(parent):
+            continue
+        group = os.path.join(parent, name)
+        try:
+            os.mkdir(group)
+            with open(os.path.join(group, limit), "r+", encoding="ascii") as f:
+                f.write(str(limit_bytes))
+            return group
+        except OSError:
+            if os.path.isdir(group):
+                os.rmdir(group)
+    return None
+
+
+class KilledByTheKernel(ScratchCase):
+    """The real thing: a control group that is full, and the kernel that kills in it."""
+
+    def test_the_engine_is_killed_and_the_study_goes_on(self):
+        group = memory_group(f"edgewise-test-{os.getpid()}", 192 << 20)
+        if not group:
+            self.skipTest("making a memory control group is not allowed here")
+        self.addCleanup(os.rmdir, group)
+
+        def enter():
+            with open(os.path.join(group, "cgroup.procs"), "w", encoding="ascii") as f:
+                f.write(str(os.getpid()))
+
+        shutil.copy(BOX, self.path("m.gguf"))
+        self.write("s.yaml", STUDY.replace("prompt_tokens: 4", "prompt_tokens: [4, 64]").replace("repeats: 1", "repeats: 3"))
+        result = self.study("s.yaml", "--engine-command", f"python3 '{FAKE_ENGINE}' greedy", preexec_fn=enter)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.check_store()
+        trials = self.query("SELECT c.prompt_tokens, t.status, t.reason, t.signal FROM trial t JOIN config c "
+                            "ON c.id = t.config_id ORDER BY 1")
+        self.assertEqual([t[:2] for t in trials], [(4, "ok")] * 3 + [(64, "oom")])
+        self.assertIn("killed by the kernel while out of memory, in phase prefill", trials[-1][2])
+        self.assertEqual(trials[-1][3], 9)
+
+    def test_the_engine_is_first_in_line(self):
+        shutil.copy(BOX, self.path("m.gguf"))
+        self.write("s.yaml", STUDY)
+        self.write("engine.sh", f"cat /proc/self/oom_score_adj > score\nexec python3 '{FAKE_ENGINE}' good\n")
+        self.assertEqual(self.study("s.yaml", "--engine-command", "sh engine.sh").returncode, 0)
+        with open(self.path("score"), encoding="ascii") as f:
+            self.assertEqual(f.read().strip(), "1000")
+
+
 class WrongModels(ScratchCase):
     def refused(self, data, *words):
         with open(self.path("m.gguf"), "wb") as f:

@@ -68,14 +68,14 @@ static void check_round_trip(const struct vocabulary *v, const char *text, size_
     assert_memory_equal(back, text, size);
 }
 
-static size_t check_vocabulary(const char *name, bool bpe) {
+static size_t check_vocabulary(const char *name, const char *vectors, bool bpe) {
     static const char marker[] = "\n__ggml_vocab_test__\n";
     char path[MAX_PATH];
     struct vocabulary v;
     size_t n_texts = 0, size;
     snprintf(path, sizeof path, "%s/data/vocab/ggml-vocab-%s.gguf", env_or("EW_SHARED_DIR", "../shared"), name);
     if (!open_vocabulary(path, &v)) return 0;
-    strcat(path, ".inp");
+    snprintf(path, sizeof path, "%s/data/vocab/ggml-vocab-%s.gguf.inp", env_or("EW_SHARED_DIR", "../shared"), vectors);
     char *texts = golden_read(path, &size);
     strcpy(path + strlen(path) - 4, ".out");
     char *lines = golden_read(path, &size);
@@ -107,13 +107,16 @@ static size_t check_vocabulary(const char *name, bool bpe) {
 static void whole_vocabularies(void **state) {
     (void)state;
     static const struct {
-        const char *name;
+        const char *name, *vectors;
         bool bpe;
-    } all[] = {{"llama-spm", false}, {"phi-3", false},    {"llama-bpe", true},     {"gpt-2", true},
-               {"qwen2", true},      {"starcoder", true}, {"deepseek-coder", true}};
+    } all[] = {
+        {"llama-spm", "llama-spm", false}, {"phi-3", "phi-3", false},
+        {"llama-bpe", "llama-bpe", true},  {"gpt-2", "gpt-2", true},
+        {"qwen2", "qwen2", true},          {"qwen2", "deepseek-r1-qwen", true}, /* the same but for special tokens */
+        {"starcoder", "starcoder", true},  {"deepseek-coder", "deepseek-coder", true}};
     size_t n_texts = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        const size_t n = check_vocabulary(all[i].name, all[i].bpe);
+        const size_t n = check_vocabulary(all[i].name, all[i].vectors, all[i].bpe);
         if (n == 0) {
             print_message("skipped: %s is not in ../shared/data/vocab\n", all[i].name);
             skip();

@@ -16,8 +16,11 @@
  * of that. */
 static const double BOUND_C = 16, EPSILON = 0x1p-24;
 
-static const enum ew_type types[] = {EW_TYPE_F32,  EW_TYPE_F16,  EW_TYPE_BF16, EW_TYPE_Q8_0,
-                                     EW_TYPE_Q4_0, EW_TYPE_Q4_K, EW_TYPE_Q5_K, EW_TYPE_Q6_K};
+static const enum ew_type types[] = {EW_TYPE_F32,     EW_TYPE_F16,    EW_TYPE_BF16,  EW_TYPE_Q8_0,    EW_TYPE_Q4_0,
+                                     EW_TYPE_Q4_K,    EW_TYPE_Q5_K,   EW_TYPE_Q6_K,  EW_TYPE_Q4_1,    EW_TYPE_Q5_0,
+                                     EW_TYPE_Q5_1,    EW_TYPE_Q2_K,   EW_TYPE_Q3_K,  EW_TYPE_IQ4_NL,  EW_TYPE_IQ4_XS,
+                                     EW_TYPE_MXFP4,   EW_TYPE_TQ1_0,  EW_TYPE_TQ2_0, EW_TYPE_IQ1_S,   EW_TYPE_IQ1_M,
+                                     EW_TYPE_IQ2_XXS, EW_TYPE_IQ2_XS, EW_TYPE_IQ2_S, EW_TYPE_IQ3_XXS, EW_TYPE_IQ3_S};
 enum { N_TYPES = sizeof types / sizeof *types };
 
 struct shape {
@@ -51,15 +54,36 @@ static float random_scale(struct ew_check_rng *rng, bool exact) {
     return ew_check_uniform(rng, -0.02f, 0.02f);
 }
 
+/* Where a block's f16 scale is; the second, where there is one, follows it. */
+static size_t scale_offset(enum ew_type type) {
+    switch (type) {
+    case EW_TYPE_Q2_K: return offsetof(struct ew_block_q2_k, d);
+    case EW_TYPE_Q3_K: return offsetof(struct ew_block_q3_k, d);
+    case EW_TYPE_Q6_K: return offsetof(struct ew_block_q6_k, d);
+    case EW_TYPE_TQ1_0: return offsetof(struct ew_block_tq1_0, d);
+    case EW_TYPE_TQ2_0: return offsetof(struct ew_block_tq2_0, d);
+    default: return 0;
+    }
+}
+
+/* Spreads an f16 over the upper nibbles of the scales, as IQ1_M has it. */
+static void put_half_iq1_m(struct ew_block_iq1_m *block, float value) {
+    uint16_t h = ew_f32_to_f16(value);
+    for (int i = 0; i < 4; i++) block->scales[i] = (uint16_t)((block->scales[i] & 0xfff) | (h >> (4 * i) & 15) << 12);
+}
+
 static void make_block(struct ew_check_rng *rng, enum ew_type type, void *block, bool exact) {
     ew_check_fill_bytes(rng, block, ew_type_traits(type)->block_bytes);
+    float first = random_scale(rng, exact), second = random_scale(rng, exact);
     switch (type) {
+    case EW_TYPE_MXFP4: *(uint8_t *)block = (uint8_t)ew_check_integer(rng, exact ? 126 : 118, exact ? 128 : 123); break;
+    case EW_TYPE_IQ1_M: put_half_iq1_m(block, first); break;
+    case EW_TYPE_Q4_1:
+    case EW_TYPE_Q5_1:
+    case EW_TYPE_Q2_K:
     case EW_TYPE_Q4_K:
-    case EW_TYPE_Q5_K: put_half(block, 2, random_scale(rng, exact)); /* fall through */
-    case EW_TYPE_Q4_0:
-    case EW_TYPE_Q8_0: put_half(block, 0, random_scale(rng, exact)); break;
-    case EW_TYPE_Q6_K: put_half(block, offsetof(struct ew_block_q6_k, d), random_scale(rng, exact)); break;
-    default: break;
+    case EW_TYPE_Q5_K: put_half(block, scale_offset(type) + 2, second); /* fall through */
+    default: put_half(block, scale_offset(type), first); break;
     }
 }
 
@@ -237,8 +261,7 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
     const float *y = out.y.data;
     float *a = allocate(p->s.n_in * sizeof *a);
     for (uint32_t t = 0; t < p->s.n_tokens; t++) {
-        for (uint32_t i = 0; i < p->s.n_in; i++)
-            a[i] = prepared_value(out.act.data, out.kind, p->s.n_tokens, t, i);
+        for (uint32_t i = 0; i < p->s.n_in; i++) a[i] = prepared_value(out.act.data, out.kind, p->s.n_tokens, t, i);
         for (uint32_t r = 0; r < p->s.n_out; r++) {
             double magnitude, want = exact_dot(p, a, r, &magnitude);
             if (accumulate) want += (t + r) % 7;

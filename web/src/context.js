@@ -7,8 +7,14 @@ import { colour, palette } from './theme.js';
 import { typesOf } from './figures.js';
 import { modelName } from './tradeoff.js';
 
-const STEPS = Array.from({ length: 41 }, (_, i) => Math.round(512 * 2 ** (i / 5)));
 const MOST_LINES = 12;
+
+// Contexts to draw, five per doubling: from 512, or from an eighth of what the shortest-sighted model was trained for.
+function contextSteps(fits) {
+  const trained = fits.map((fit) => fit.trained_tokens ?? 32768);
+  const first = Math.min(512, 2 ** Math.max(0, Math.floor(Math.log2(Math.min(...trained) / 8)))), last = Math.max(...trained, 8 * first);
+  return Array.from({ length: Math.min(Math.floor(5 * Math.log2(last / first)), 80) + 1 }, (_, i) => Math.round(first * 2 ** (i / 5)));
+}
 
 // One line per model and type: threads hardly change memory.
 function lines(configurations) {
@@ -25,13 +31,12 @@ export function contextPart(data) {
   const limit = data.machine.memory_bytes, types = typesOf(data);
   const most = (fit) => (limit ? Math.max(0, Math.floor((limit - fit.fixed_bytes) / fit.kv_bytes_per_token)) : NaN);
   const fits = (fit) => { const by = most(fit); return fit.trained_tokens && by > fit.trained_tokens ? `${tokens(fit.trained_tokens)} (all it was trained for)` : tokens(by); };
-  const longest = Math.max(...rows.map(({ fit }) => fit.trained_tokens ?? 32768));
-  const steps = STEPS.filter((n) => n <= Math.max(longest, 4096));
+  const steps = contextSteps(rows.map(({ fit }) => fit));
   const values = rows.flatMap(({ label, c, fit }) => steps.filter((n) => !fit.trained_tokens || n <= fit.trained_tokens).map((n) => ({ label, type: c.type, context: n, mib: (fit.fixed_bytes + n * fit.kv_bytes_per_token) * toMiB })));
   const crossings = rows.filter(({ fit }) => fit.outgrows_tokens <= (fit.trained_tokens ?? Infinity) && fit.outgrows_tokens >= steps[0] && fit.outgrows_tokens <= steps.at(-1))
     .map(({ label, c, fit }) => ({ label, type: c.type, context: fit.outgrows_tokens, mib: (fit.fixed_bytes + fit.outgrows_tokens * fit.kv_bytes_per_token) * toMiB }));
   const top = Math.max(...values.map((v) => v.mib));
-  const x = { field: 'context', type: 'quantitative', scale: { type: 'log', base: 2 }, title: 'Context (tokens)', axis: { format: 'd', values: steps.filter((n) => Number.isInteger(Math.log2(n / 512))) } };
+  const x = { field: 'context', type: 'quantitative', scale: { type: 'log', base: 2 }, title: 'Context (tokens)', axis: { format: 'd', values: steps.filter((_, i) => i % 5 === 0) } };
   const y = { field: 'mib', type: 'quantitative', scale: { type: 'log' }, title: 'Memory (MiB), estimated → worse', axis: { format: '~s', tickCount: 5 } };
   const picture = plot({
     name: 'memory-by-context', title: 'Memory by context: estimated from the ledger',

@@ -12,7 +12,8 @@ const figureColumn = (key, head, unit) => ({
 });
 
 const hasFlags = (c) => c.flags?.length > 0;
-const FLAG_WORDS = { outlier: 'stands apart', drift: 'drift', neighbours: 'alike', swapped: 'swapped', throttled: 'throttled' };
+const FLAG_WORDS = { outlier: 'stands apart', drift: 'drift', neighbours: 'alike', swapped: 'swapped', throttled: 'throttled',
+  meter_lost: 'meter lost', stalled: 'stalled for memory', limit_hit: 'memory limit hit', reread: 'files read again', page_cache: 'warm and cold' };
 const flagWords = (flags) => [...new Set(flags.map((f) => f.kind))].map((kind) => h('abbr', { class: 'flag', title: flags.filter((f) => f.kind === kind).map((f) => f.text).join('\n') }, `⚑ ${FLAG_WORDS[kind] ?? kind} `));
 
 function columns(data) {

@@ -14,7 +14,8 @@
 #define EW_KERNEL_ARM_MATMUL_BODY_H
 
 #include "gguf/tensor_type.h"
-#include "quant/blocks.h"
+#include "quant/iq4.h"
+#include "quant/levels.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -59,6 +60,7 @@ static inline struct k_scales load_k_scales(const uint8_t *p) { /* three units o
 
 #include "kernel/arm/matmul_gemv_r16.h"
 #include "kernel/arm/matmul_gemv_rows.h"
+#include "kernel/arm/matmul_levels.h"
 #include "kernel/arm/matmul_panel.h"
 
 /* Preferred: fewer instructions per weight than rows, by count; not yet timed on a board. */
@@ -73,6 +75,33 @@ static inline struct k_scales load_k_scales(const uint8_t *p) { /* three units o
         .gemm_name = NAME("gemm_" #type_), .gemv_name = NAME("gemv_" #type_), .act = EW_ACT_Q8, .gemv_tokens = 1,      \
         .panel_rows = PANEL_ROWS, .gemv = gemv_rows_##type_, .unpack = unpack_##type_, .tile = tile_                   \
     }
+/* In the file's layout a matrix-vector product of their own and panels through levels, in R16 panels only. */
+#define LEVELS_ROWS_ENTRY(type_, tile_)                                                                                \
+    {                                                                                                                  \
+        .gemm_name = NAME("gemm_" #type_), .gemv_name = NAME("gemv_" #type_), .act = EW_ACT_Q8, .gemv_tokens = 1,      \
+        .panel_rows = PANEL_ROWS, .gemv = gemv_rows_##type_, .unpack = unpack_levels, .tile = tile_                    \
+    }
+#define LEVELS_R16_ENTRY(type_, tile_)                                                                                 \
+    {                                                                                                                  \
+        .gemm_name = NAME("gemm_" #type_ "_r16"), .act = EW_ACT_Q8, .panel_rows = PANEL_ROWS, .unpack = unpack_levels, \
+        .tile = tile_                                                                                                  \
+    }
+#define LEVELS_ENTRY(type_, tile_)                                                                                     \
+    {                                                                                                                  \
+        .gemm_name = NAME("gemm_" #type_), .gemv_name = NAME("gemv_" #type_), .act = EW_ACT_Q8, .gemv_tokens = 1,      \
+        .panel_rows = PANEL_ROWS, .gemv = gemv_levels, .unpack = unpack_levels, .tile = tile_                          \
+    }
+#define LEVELS_ENTRIES(ENTRY_)                                                                                         \
+    [EW_TYPE_Q4_1] = ENTRY_(q4_1, tile_min), [EW_TYPE_Q5_0] = ENTRY_(q5_0, tile_small),                                \
+    [EW_TYPE_Q5_1] = ENTRY_(q5_1, tile_min), [EW_TYPE_Q2_K] = ENTRY_(q2_k, tile_half_min),                             \
+    [EW_TYPE_Q3_K] = ENTRY_(q3_k, tile_half), [EW_TYPE_IQ4_NL] = ENTRY_(iq4_nl, tile_wide),                            \
+    [EW_TYPE_IQ4_XS] = ENTRY_(iq4_xs, tile_wide)
+#define OTHER_ENTRIES                                                                                                  \
+    [EW_TYPE_IQ2_XXS] = LEVELS_ENTRY(iq2_xxs, tile_wide), [EW_TYPE_IQ2_XS] = LEVELS_ENTRY(iq2_xs, tile_half),          \
+    [EW_TYPE_IQ2_S] = LEVELS_ENTRY(iq2_s, tile_half), [EW_TYPE_IQ3_XXS] = LEVELS_ENTRY(iq3_xxs, tile_wide),            \
+    [EW_TYPE_IQ3_S] = LEVELS_ENTRY(iq3_s, tile_small), [EW_TYPE_IQ1_S] = LEVELS_ENTRY(iq1_s, tile_small),              \
+    [EW_TYPE_IQ1_M] = LEVELS_ENTRY(iq1_m, tile_half), [EW_TYPE_TQ1_0] = LEVELS_ENTRY(tq1_0, tile_small),               \
+    [EW_TYPE_TQ2_0] = LEVELS_ENTRY(tq2_0, tile_small), [EW_TYPE_MXFP4] = LEVELS_ENTRY(mxfp4, tile_small)
 #define INTEGER_ENTRIES(ENTRY_)                                                                                        \
     [EW_TYPE_Q4_0] = ENTRY_(q4_0, tile_small), [EW_TYPE_Q8_0] = ENTRY_(q8_0, tile_wide),                               \
     [EW_TYPE_Q4_K] = ENTRY_(q4_k, tile_min), [EW_TYPE_Q5_K] = ENTRY_(q5_k, tile_min),                                  \
@@ -82,8 +111,11 @@ static inline struct k_scales load_k_scales(const uint8_t *p) { /* three units o
 #endif
 #define MATMUL_BODY_ENTRIES                                                                                            \
     {                                                                                                                  \
-        [EW_LAYOUT_ROWS] = {INTEGER_ENTRIES(ROWS_ENTRY), FLOAT_ENTRIES}, [EW_LAYOUT_R16] = {                           \
-            INTEGER_ENTRIES(R16_ENTRY)                                                                                 \
+        [EW_LAYOUT_ROWS] = {INTEGER_ENTRIES(ROWS_ENTRY), LEVELS_ENTRIES(LEVELS_ROWS_ENTRY), OTHER_ENTRIES,             \
+                            FLOAT_ENTRIES},                                                                            \
+        [EW_LAYOUT_R16] = {                                                                                            \
+            INTEGER_ENTRIES(R16_ENTRY),                                                                                \
+            LEVELS_ENTRIES(LEVELS_R16_ENTRY)                                                                           \
         }                                                                                                              \
     }
 

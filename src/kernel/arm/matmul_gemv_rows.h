@@ -112,15 +112,127 @@ static inline float32x4_t block_row_q6_k(const uint8_t *b, const struct ew_act_q
     return vfmaq_n_f32(y, sums, load_half(b + 208));
 }
 
+/* Puts a value that belongs to no lane into the first. */
+static inline float32x4_t add_to_lane(float32x4_t y, float value) {
+    return vaddq_f32(y, vsetq_lane_f32(value, vdupq_n_f32(0), 0));
+}
+
+static inline float32x4_t block_row_q4_1(const uint8_t *b, const struct ew_act_q8 *x, uint32_t g, float32x4_t y) {
+    uint8x16_t q = vld1q_u8(b + 4);
+    int32x4_t s = line_dot_group(low_nibbles(q), high_nibbles(q), x, g);
+    y = vfmaq_n_f32(y, vcvtq_f32_s32(s), load_half(b) * x->d[g]);
+    return add_to_lane(y, load_half(b + 2) * x->ds[g]);
+}
+
+/* 16 in every byte whose bit of two bytes is set. */
+static inline uint8x16_t fifth_bits(const uint8_t *two) {
+    static const uint8_t bit[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    uint8x16_t set = vtstq_u8(vcombine_u8(vdup_n_u8(two[0]), vdup_n_u8(two[1])), vld1q_u8(bit));
+    return vandq_u8(set, vdupq_n_u8(16));
+}
+
+/* 32 five-bit values, less zero, times a group. */
+static inline int32x4_t line_dot_five_bits(const uint8_t *high, const uint8_t *nibbles, int8_t zero,
+                                           const struct ew_act_q8 *x, uint32_t g) {
+    uint8x16_t q = vld1q_u8(nibbles);
+    int8x16_t w0 = vorrq_s8(low_nibbles(q), vreinterpretq_s8_u8(fifth_bits(high)));
+    int8x16_t w1 = vorrq_s8(high_nibbles(q), vreinterpretq_s8_u8(fifth_bits(high + 2)));
+    int8x16_t less = vdupq_n_s8(zero);
+    return line_dot_group(vsubq_s8(w0, less), vsubq_s8(w1, less), x, g);
+}
+
+static inline float32x4_t block_row_q5_0(const uint8_t *b, const struct ew_act_q8 *x, uint32_t g, float32x4_t y) {
+    return vfmaq_n_f32(y, vcvtq_f32_s32(line_dot_five_bits(b + 2, b + 6, 16, x, g)), load_half(b) * x->d[g]);
+}
+
+static inline float32x4_t block_row_q5_1(const uint8_t *b, const struct ew_act_q8 *x, uint32_t g, float32x4_t y) {
+    y = vfmaq_n_f32(y, vcvtq_f32_s32(line_dot_five_bits(b + 4, b + 8, 0, x, g)), load_half(b) * x->d[g]);
+    return add_to_lane(y, load_half(b + 2) * x->ds[g]);
+}
+
+/* Bits 2k, 2k + 1 of every byte. */
+static inline int8x16_t bit_pairs(uint8x16_t v, int k) {
+    return vreinterpretq_s8_u8(vandq_u8(vshlq_u8(v, vdupq_n_s8((int8_t)(-2 * k))), vdupq_n_u8(3)));
+}
+
+/* Minima meet the sums of activations, which come as -128 Σ per half group. */
+static inline float32x4_t block_row_q2_k(const uint8_t *b, const struct ew_act_q8 *x, uint32_t g, float32x4_t y) {
+    float32x4_t sums = vdupq_n_f32(0);
+    float offset = 0;
+    for (int group = 0; group < 8; group++) {
+        uint32_t at = g + (uint32_t)group;
+        int32x4_t total = vdupq_n_s32(0);
+        int32_t least = 0;
+        for (int i = 0; i < 2; i++) {
+            int8x16_t w = bit_pairs(vld1q_u8(b + 16 + 32 * (group / 4) + 16 * i), group % 4);
+            int32x4_t s = line_dot(vdupq_n_s32(0), w, vld1q_s8(x->q + at * 32 + 16 * i));
+            total = vmlaq_n_s32(total, s, b[2 * group + i] & 15);
+            least += (b[2 * group + i] >> 4) * x->sum16[2 * at + (uint32_t)i];
+        }
+        sums = vfmaq_n_f32(sums, vcvtq_f32_s32(total), x->d[at]);
+        offset += (float)least * x->d[at];
+    }
+    return add_to_lane(vfmaq_n_f32(y, sums, load_half(b + 80)), offset * load_half(b + 82) / 128);
+}
+
+static inline float32x4_t block_row_q3_k(const uint8_t *b, const struct ew_act_q8 *x, uint32_t g, float32x4_t y) {
+    uint8_t scales[16];
+    float32x4_t sums = vdupq_n_f32(0);
+    int8x16_t four = vdupq_n_s8(4);
+    ew_unpack_scales_q3_k(b + 96, scales);
+    for (int group = 0; group < 8; group++) {
+        uint32_t at = g + (uint32_t)group;
+        int32x4_t total = vdupq_n_s32(0);
+        for (int i = 0; i < 2; i++) {
+            int8x16_t w = bit_pairs(vld1q_u8(b + 32 + 32 * (group / 4) + 16 * i), group % 4);
+            w = vsubq_s8(with_bits(w, vld1q_u8(b + 16 * i), 2 - group, 4), four);
+            int32x4_t s = line_dot(vdupq_n_s32(0), w, vld1q_s8(x->q + at * 32 + 16 * i));
+            total = vmlaq_n_s32(total, s, scales[2 * group + i] - 32);
+        }
+        sums = vfmaq_n_f32(sums, vcvtq_f32_s32(total), x->d[at]);
+    }
+    return vfmaq_n_f32(y, sums, load_half(b + 108));
+}
+
+/* 32 nibbles that choose among sixteen values, times a group. */
+static inline int32x4_t line_dot_iq4(const uint8_t *nibbles, const struct ew_act_q8 *x, uint32_t g) {
+    int8x16_t values = vld1q_s8(ew_iq4_values);
+    uint8x16_t q = vld1q_u8(nibbles);
+    int8x16_t w0 = vqtbl1q_s8(values, vandq_u8(q, vdupq_n_u8(15))), w1 = vqtbl1q_s8(values, vshrq_n_u8(q, 4));
+    int32x4_t s = line_dot(vdupq_n_s32(0), w0, vld1q_s8(x->q + g * 32));
+    return line_dot(s, w1, vld1q_s8(x->q + g * 32 + 16));
+}
+
+static inline float32x4_t block_row_iq4_nl(const uint8_t *b, const struct ew_act_q8 *x, uint32_t g, float32x4_t y) {
+    return vfmaq_n_f32(y, vcvtq_f32_s32(line_dot_iq4(b + 2, x, g)), load_half(b) * x->d[g]);
+}
+
+static inline float32x4_t block_row_iq4_xs(const uint8_t *b, const struct ew_act_q8 *x, uint32_t g, float32x4_t y) {
+    float32x4_t sums = vdupq_n_f32(0);
+    unsigned upper = (unsigned)b[2] | (unsigned)b[3] << 8;
+    for (uint32_t s = 0; s < 8; s++) {
+        int scale = (int)((b[4 + s / 2] >> (4 * (s % 2)) & 15) | (upper >> (2 * s) & 3) << 4) - 32;
+        sums = vfmaq_n_f32(sums, vcvtq_f32_s32(line_dot_iq4(b + 8 + 16 * s, x, g + s)), (float)scale * x->d[g + s]);
+    }
+    return vfmaq_n_f32(y, sums, load_half(b));
+}
+
 #define GEMV_ROWS(type_, cols_)                                                                                        \
     static void gemv_rows_##type_(const struct ew_gemv_args *a) {                                                      \
         gemv_rows(a, cols_, sizeof(struct ew_block_##type_), block_row_##type_);                                       \
     }
 GEMV_ROWS(q4_0, EW_QK_SMALL)
+GEMV_ROWS(q4_1, EW_QK_SMALL)
+GEMV_ROWS(q5_0, EW_QK_SMALL)
+GEMV_ROWS(q5_1, EW_QK_SMALL)
 GEMV_ROWS(q8_0, EW_QK_SMALL)
+GEMV_ROWS(q2_k, EW_QK_SUPER)
+GEMV_ROWS(q3_k, EW_QK_SUPER)
 GEMV_ROWS(q4_k, EW_QK_SUPER)
 GEMV_ROWS(q5_k, EW_QK_SUPER)
 GEMV_ROWS(q6_k, EW_QK_SUPER)
+GEMV_ROWS(iq4_nl, EW_QK_SMALL)
+GEMV_ROWS(iq4_xs, EW_QK_SUPER)
 #undef GEMV_ROWS
 
 #endif

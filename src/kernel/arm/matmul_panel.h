@@ -2,18 +2,19 @@
  * with activations. Included through matmul_body.h, once per variant.
  *
  * A panel is stripes of 16 rows, each a run of groups of 32 columns: signed bytes interleaved as in R16 (16 rows x 4
- * columns), one scale per 16 columns and row, one minimum per group and row. Weight = scale * q - min. Types without
- * half-group scales or minima leave those fields alone and take a tile kernel that does not read them. */
+ * columns), one scale and one minimum per 16 columns and row. Weight = scale * q - min. Types that have fewer of
+ * them, or none, leave those fields alone and take a tile kernel that does not read them. */
 #ifndef EW_KERNEL_ARM_MATMUL_PANEL_H
 #define EW_KERNEL_ARM_MATMUL_PANEL_H
 
-/* Two stripes of 16 groups are 22 KiB: they stay in the smallest first-level cache while the tokens pass. */
+/* Two stripes of 16 groups are 24 KiB, of which types without minima touch 22: they stay in the smallest first-level
+ * cache while the tokens pass. */
 enum { PANEL_ROWS = 32, TILE_TOKENS = 4, R16_BLOCK_BYTES_MAX = 16 * 210 };
 
 struct panel_group {
     int8_t q[8][16][4];
     float scale[2][16];
-    float min[16];
+    float min[2][16];
 };
 struct panel_stripe {
     struct panel_group group[EW_ACT_Q8_GROUPS];
@@ -47,7 +48,7 @@ static inline void panel_k_scales(const uint8_t *b, struct panel_group *g, int r
     float32x4_t d = load_halves(b + 8 * r), dmin = load_halves(b + 32 + 8 * r);
     for (int sub = 0; sub < 8; sub++) {
         vst1q_f32(g[sub].scale[0] + 4 * r, vmulq_f32(unsigned_scale(k.scale[sub / 4], sub % 4), d));
-        vst1q_f32(g[sub].min + 4 * r, vmulq_f32(unsigned_scale(k.min[sub / 4], sub % 4), dmin));
+        vst1q_f32(g[sub].min[0] + 4 * r, vmulq_f32(unsigned_scale(k.min[sub / 4], sub % 4), dmin));
     }
 }
 
@@ -150,6 +151,7 @@ struct panel_form {
     bool wide;   /* q may need all 8 bits */
     bool halves; /* a scale per 16 columns */
     bool min;
+    bool min_halves; /* a minimum per 16 columns */
 };
 
 /* y[token][4 rows] of 8 rows (from row `at` of a stripe) and four tokens. */
@@ -179,7 +181,11 @@ static inline __attribute__((always_inline)) void tile_block(const struct panel_
         for (int t = 0; t < TILE_TOKENS; t++) {
             for (int r = 0; r < 2; r++) {
                 y[t][r] = vfmaq_n_f32(y[t][r], scaled[t][r], x[t]->d[k]);
-                if (form.min) y[t][r] = vfmsq_n_f32(y[t][r], vld1q_f32(g->min + at + 4 * r), x[t]->ds[k]);
+                if (form.min) y[t][r] = vfmsq_n_f32(y[t][r], vld1q_f32(g->min[0] + at + 4 * r), x[t]->ds[k]);
+                for (uint32_t i = 0; i < 2 && form.min_halves; i++) {
+                    float sum = x[t]->d[k] * (float)x[t]->sum16[2 * k + i] / -128;
+                    y[t][r] = vfmsq_n_f32(y[t][r], vld1q_f32(g->min[i] + at + 4 * r), sum);
+                }
             }
         }
     }
@@ -210,9 +216,13 @@ static inline __attribute__((always_inline)) void tile_panel(const struct ew_til
     }
 }
 
-static void tile_small(const struct ew_tile_args *a) { tile_panel(a, (struct panel_form){false, false, false}); }
-static void tile_wide(const struct ew_tile_args *a) { tile_panel(a, (struct panel_form){true, false, false}); }
-static void tile_min(const struct ew_tile_args *a) { tile_panel(a, (struct panel_form){false, false, true}); }
-static void tile_half(const struct ew_tile_args *a) { tile_panel(a, (struct panel_form){false, true, false}); }
+#define TILE(name_, ...)                                                                                               \
+    static void tile_##name_(const struct ew_tile_args *a) { tile_panel(a, (struct panel_form){__VA_ARGS__}); }
+TILE(small, .wide = false)
+TILE(wide, .wide = true)
+TILE(min, .min = true)
+TILE(half, .halves = true)
+TILE(half_min, .halves = true, .min_halves = true) /* a whole group of these sums does not fit 16 bits */
+#undef TILE
 
 #endif

@@ -3,19 +3,19 @@
 #include "gguf/tensor_type.h"
 #include "kernel/act_q8.h"
 #include "kernel/matmul_table.h"
-#include "quant/blocks.h"
 #include "quant/half.h"
+#include "quant/levels.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 16, BLOCK_BYTES_MAX = 256 };
+enum { ROWS = 16 };
 
-/* Weight = scale[col / 16] * q[col] - min[col / 32]. */
+/* Weight = scale[col / 16] * q[col] - min[col / 16]: levels of blocks side by side. */
 struct row_q8 {
     int8_t q[EW_ACT_Q8_COLS];
-    float scale[EW_ACT_Q8_COLS / 16];
-    float min[EW_ACT_Q8_GROUPS];
+    float scale[EW_ACT_Q8_COLS / EW_LEVEL_GROUP];
+    float min[EW_ACT_Q8_COLS / EW_LEVEL_GROUP];
 };
 struct panel_q8 {
     struct row_q8 row[ROWS];
@@ -59,92 +59,21 @@ static void act_prepare_f32_ref(uint32_t n_in, uint32_t n_tokens, const float *x
 
 /* ---- unpacking ---- */
 
-/* Copies block `index` of a row as the file has it, out of either layout. */
-static void fetch_block(const struct ew_weight *w, uint32_t row, size_t index, void *block) {
-    const struct ew_type_traits *traits = ew_type_traits(w->type);
-    size_t row_bytes = ew_type_row_bytes(w->type, w->n_in);
-    const uint8_t *data = w->data;
-    if (w->layout == EW_LAYOUT_ROWS) {
-        memcpy(block, data + row * row_bytes + index * traits->block_bytes, traits->block_bytes);
-        return;
-    }
-    const uint8_t *src = data + row / 16 * 16 * row_bytes + index * 16 * traits->block_bytes;
-    for (const struct ew_pack_field *f = ew_matmul_pack_fields(w->type); f->count; f++)
-        for (size_t u = 0; u < f->count; u++, src += 16 * f->unit)
-            memcpy((uint8_t *)block + f->offset + u * f->unit, src + row % 16 * f->unit, f->unit);
-}
-
-static void decode_q8_0(const void *block, int8_t *q, float *scale, float *min) {
-    const struct ew_block_q8_0 *b = block;
-    memcpy(q, b->qs, sizeof b->qs);
-    scale[0] = scale[1] = ew_f16_to_f32(b->d);
-    min[0] = 0;
-}
-
-static void decode_q4_0(const void *block, int8_t *q, float *scale, float *min) {
-    const struct ew_block_q4_0 *b = block;
-    for (int i = 0; i < 16; i++) {
-        q[i] = (int8_t)((b->qs[i] & 15) - 8);
-        q[i + 16] = (int8_t)((b->qs[i] >> 4) - 8);
-    }
-    scale[0] = scale[1] = ew_f16_to_f32(b->d);
-    min[0] = 0;
-}
-
-static void decode_scales_k(uint16_t d, uint16_t dmin, const uint8_t packed[12], float *scale, float *min) {
-    uint8_t s[8], m[8];
-    ew_unpack_scales_k4(packed, s, m);
-    for (int i = 0; i < 8; i++) {
-        scale[2 * i] = scale[2 * i + 1] = ew_f16_to_f32(d) * (float)s[i];
-        min[i] = ew_f16_to_f32(dmin) * (float)m[i];
-    }
-}
-
-static void decode_q4_k(const void *block, int8_t *q, float *scale, float *min) {
-    const struct ew_block_q4_k *b = block;
-    for (int i = 0; i < 256; i++) {
-        uint8_t byte = b->qs[i / 64 * 32 + i % 32];
-        q[i] = (int8_t)(i % 64 < 32 ? byte & 15 : byte >> 4);
-    }
-    decode_scales_k(b->d, b->dmin, b->scales, scale, min);
-}
-
-static void decode_q5_k(const void *block, int8_t *q, float *scale, float *min) {
-    const struct ew_block_q5_k *b = block;
-    for (int i = 0; i < 256; i++) {
-        uint8_t byte = b->qs[i / 64 * 32 + i % 32];
-        q[i] = (int8_t)((i % 64 < 32 ? byte & 15 : byte >> 4) | (b->qh[i % 32] >> (i / 32) & 1) << 4);
-    }
-    decode_scales_k(b->d, b->dmin, b->scales, scale, min);
-}
-
-static void decode_q6_k(const void *block, int8_t *q, float *scale, float *min) {
-    const struct ew_block_q6_k *b = block;
-    for (int i = 0; i < 256; i++) {
-        int half = i / 128, k = i % 128 / 32, l = i % 32;
-        int low = b->ql[64 * half + 32 * (k % 2) + l] >> (k / 2 * 4) & 15;
-        q[i] = (int8_t)((low | (b->qh[32 * half + l] >> (2 * k) & 3) << 4) - 32);
-    }
-    for (int s = 0; s < 16; s++) scale[s] = ew_f16_to_f32(b->d) * (float)b->scales[s];
-    memset(min, 0, 8 * sizeof *min);
-}
-
 static void unpack_q8_ref(const struct ew_weight *w, uint32_t row, uint32_t n_rows, uint32_t col, uint32_t n_cols,
                           void *panel) {
-    static void (*const decoders[EW_MATMUL_TYPES])(const void *, int8_t *, float *,
-                                                   float *) = {[EW_TYPE_Q8_0] = decode_q8_0,
-                                                               [EW_TYPE_Q4_0] = decode_q4_0,
-                                                               [EW_TYPE_Q4_K] = decode_q4_k,
-                                                               [EW_TYPE_Q5_K] = decode_q5_k,
-                                                               [EW_TYPE_Q6_K] = decode_q6_k};
     struct panel_q8 *p = panel;
     uint32_t block = ew_type_traits(w->type)->block_elems;
-    uint16_t bytes[BLOCK_BYTES_MAX / 2];
+    ew_levels_fn *unpack = ew_quant_levels(w->type);
     for (uint32_t r = 0; r < n_rows; r++) {
         struct row_q8 *out = &p->row[r];
         for (uint32_t i = 0; i < n_cols; i += block) {
-            fetch_block(w, row + r, (col + i) / block, bytes);
-            decoders[w->type](bytes, out->q + i, out->scale + i / 16, out->min + i / EW_ACT_GROUP);
+            uint8_t bytes[EW_BLOCK_BYTES_MAX];
+            struct ew_levels levels;
+            ew_matmul_fetch_block(w, row + r, (col + i) / block, bytes);
+            unpack(bytes, &levels);
+            memcpy(out->q + i, levels.q, block);
+            memcpy(out->scale + i / EW_LEVEL_GROUP, levels.scale, block / EW_LEVEL_GROUP * sizeof(float));
+            memcpy(out->min + i / EW_LEVEL_GROUP, levels.min, block / EW_LEVEL_GROUP * sizeof(float));
         }
     }
 }
@@ -171,11 +100,14 @@ static void unpack_f32_ref(const struct ew_weight *w, uint32_t row, uint32_t n_r
 static float dot_q8(const struct row_q8 *w, const struct ew_act_q8 *x, uint32_t n_cols) {
     float y = 0;
     for (uint32_t g = 0; g < n_cols / EW_ACT_GROUP; g++) {
-        int sum[2] = {0, 0};
-        for (uint32_t i = 0; i < EW_ACT_GROUP; i++)
-            sum[i / 16] += w->q[g * EW_ACT_GROUP + i] * x->q[g * EW_ACT_GROUP + i];
-        y += x->d[g] * (w->scale[2 * g] * (float)sum[0] + w->scale[2 * g + 1] * (float)sum[1]);
-        y -= x->ds[g] * w->min[g];
+        for (uint32_t h = 2 * g; h < 2 * g + 2; h++) {
+            int sum = 0, sum_x = 0;
+            for (uint32_t i = h * EW_LEVEL_GROUP; i < (h + 1) * EW_LEVEL_GROUP; i++) {
+                sum += w->q[i] * x->q[i];
+                sum_x += x->q[i];
+            }
+            y += x->d[g] * (w->scale[h] * (float)sum - w->min[h] * (float)sum_x);
+        }
     }
     return y;
 }
@@ -215,13 +147,18 @@ static void tile_f32_ref(const struct ew_tile_args *a) {
 const struct ew_matmul_kernels ew_matmul_ref = {
     .isa = "ref",
     .act_prepare = {[EW_ACT_Q8] = act_prepare_q8_ref, [EW_ACT_F32] = act_prepare_f32_ref},
-    .entry = {[EW_LAYOUT_ROWS] = {[EW_TYPE_Q8_0] = ENTRY_Q8("q8_0"),
-                                  [EW_TYPE_Q4_0] = ENTRY_Q8("q4_0"),
-                                  [EW_TYPE_Q4_K] = ENTRY_Q8("q4_k"),
-                                  [EW_TYPE_Q5_K] = ENTRY_Q8("q5_k"),
-                                  [EW_TYPE_Q6_K] = ENTRY_Q8("q6_k"),
-                                  [EW_TYPE_F32] = ENTRY_F32("f32"),
-                                  [EW_TYPE_F16] = ENTRY_F32("f16"),
+    .entry = {[EW_LAYOUT_ROWS] = {[EW_TYPE_Q4_0] = ENTRY_Q8("q4_0"),       [EW_TYPE_Q4_1] = ENTRY_Q8("q4_1"),
+                                  [EW_TYPE_Q5_0] = ENTRY_Q8("q5_0"),       [EW_TYPE_Q5_1] = ENTRY_Q8("q5_1"),
+                                  [EW_TYPE_Q8_0] = ENTRY_Q8("q8_0"),       [EW_TYPE_Q2_K] = ENTRY_Q8("q2_k"),
+                                  [EW_TYPE_Q3_K] = ENTRY_Q8("q3_k"),       [EW_TYPE_Q4_K] = ENTRY_Q8("q4_k"),
+                                  [EW_TYPE_Q5_K] = ENTRY_Q8("q5_k"),       [EW_TYPE_Q6_K] = ENTRY_Q8("q6_k"),
+                                  [EW_TYPE_IQ4_NL] = ENTRY_Q8("iq4_nl"),   [EW_TYPE_IQ4_XS] = ENTRY_Q8("iq4_xs"),
+                                  [EW_TYPE_IQ2_XXS] = ENTRY_Q8("iq2_xxs"), [EW_TYPE_IQ2_XS] = ENTRY_Q8("iq2_xs"),
+                                  [EW_TYPE_IQ2_S] = ENTRY_Q8("iq2_s"),     [EW_TYPE_IQ3_XXS] = ENTRY_Q8("iq3_xxs"),
+                                  [EW_TYPE_IQ3_S] = ENTRY_Q8("iq3_s"),     [EW_TYPE_IQ1_S] = ENTRY_Q8("iq1_s"),
+                                  [EW_TYPE_IQ1_M] = ENTRY_Q8("iq1_m"),     [EW_TYPE_TQ1_0] = ENTRY_Q8("tq1_0"),
+                                  [EW_TYPE_TQ2_0] = ENTRY_Q8("tq2_0"),     [EW_TYPE_MXFP4] = ENTRY_Q8("mxfp4"),
+                                  [EW_TYPE_F32] = ENTRY_F32("f32"),        [EW_TYPE_F16] = ENTRY_F32("f16"),
                                   [EW_TYPE_BF16] = ENTRY_F32("bf16")},
               [EW_LAYOUT_R16] = {[EW_TYPE_Q8_0] = ENTRY_Q8("q8_0_r16"),
                                  [EW_TYPE_Q4_0] = ENTRY_Q8("q4_0_r16"),

@@ -29,6 +29,19 @@ EW_INLINE vint v_or(vint a, vint b) { return _mm256_or_si256(a, b); }
 EW_INLINE vint v_xor(vint a, vint b) { return _mm256_xor_si256(a, b); }
 EW_INLINE vint v_or_and(vint a, vint b, vint c) { return v_or(a, v_and(b, c)); }
 EW_INLINE vint v_add_8(vint a, vint b) { return _mm256_add_epi8(a, b); }
+EW_INLINE vint v_mul_32(vint a, vint b) { return _mm256_mullo_epi32(a, b); }
+/* Byte i of table for every i below 16 in index, within 16 bytes. */
+EW_INLINE vint v_lookup(vint table, vint index) { return _mm256_shuffle_epi8(table, index); }
+EW_INLINE vint v_repeat_16(const void *p) { return _mm256_broadcastsi128_si256(_mm_loadu_si128(p)); }
+/* What byte 0 of its lane is among 16 bytes. */
+EW_INLINE vint v_bytes_of_lanes(void) { return v_repeat_16((const int[4]){0, 0x04040404, 0x08080808, 0x0c0c0c0c}); }
+/* Byte b of each lane in all four. */
+EW_INLINE vint v_repeat_byte(vint v, int b) { return v_lookup(v, v_or(v_bytes_of_lanes(), v_set_8(b))); }
+/* q | add in the bytes where bits & mask is not 0. */
+EW_INLINE vint v_or_where(vint q, vint bits, vint mask, vint add) {
+    vint none = _mm256_cmpeq_epi8(v_and(bits, mask), v_zero());
+    return v_or(q, _mm256_andnot_si256(none, add));
+}
 /* Shifts are of 32-bit lanes. */
 EW_INLINE vint v_shift_left(vint a, unsigned n) { return _mm256_slli_epi32(a, (int)n); }
 EW_INLINE vint v_shift_right(vint a, unsigned n) { return _mm256_srli_epi32(a, (int)n); }

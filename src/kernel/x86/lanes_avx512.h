@@ -25,6 +25,14 @@ EW_INLINE vint v_or(vint a, vint b) { return _mm512_or_si512(a, b); }
 EW_INLINE vint v_xor(vint a, vint b) { return _mm512_xor_si512(a, b); }
 EW_INLINE vint v_or_and(vint a, vint b, vint c) { return _mm512_ternarylogic_epi32(a, b, c, 0xf8); }
 EW_INLINE vint v_add_8(vint a, vint b) { return _mm512_add_epi8(a, b); }
+EW_INLINE vint v_mul_32(vint a, vint b) { return _mm512_mullo_epi32(a, b); }
+EW_INLINE vint v_lookup(vint table, vint index) { return _mm512_shuffle_epi8(table, index); }
+EW_INLINE vint v_repeat_16(const void *p) { return _mm512_broadcast_i32x4(_mm_loadu_si128(p)); }
+EW_INLINE vint v_bytes_of_lanes(void) { return v_repeat_16((const int[4]){0, 0x04040404, 0x08080808, 0x0c0c0c0c}); }
+EW_INLINE vint v_repeat_byte(vint v, int b) { return v_lookup(v, v_or(v_bytes_of_lanes(), v_set_8(b))); }
+EW_INLINE vint v_or_where(vint q, vint bits, vint mask, vint add) {
+    return _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(bits, mask), q, add); /* add is a bit that q lacks */
+}
 EW_INLINE vint v_shift_left(vint a, unsigned n) { return _mm512_slli_epi32(a, n); }
 EW_INLINE vint v_shift_right(vint a, unsigned n) { return _mm512_srli_epi32(a, n); }
 EW_INLINE vint v_shift_right_signed(vint a, unsigned n) { return _mm512_srai_epi32(a, n); }

@@ -12,6 +12,13 @@ enum { EW_QUANT_GEMV_TOKENS = 4 };
     void ew_gemv_##name_##_r16_q8_##isa_(const struct ew_gemv_args *a);
 #define EW_GEMV_DECLARE_ALL(isa_)                                                                                      \
     EW_GEMV_DECLARE(q4_0, isa_)                                                                                        \
+    EW_GEMV_DECLARE(q4_1, isa_)                                                                                        \
+    EW_GEMV_DECLARE(q5_0, isa_)                                                                                        \
+    EW_GEMV_DECLARE(q5_1, isa_)                                                                                        \
+    EW_GEMV_DECLARE(iq4_nl, isa_)                                                                                      \
+    EW_GEMV_DECLARE(q2_k, isa_)                                                                                        \
+    EW_GEMV_DECLARE(q3_k, isa_)                                                                                        \
+    EW_GEMV_DECLARE(iq4_xs, isa_)                                                                                      \
     EW_GEMV_DECLARE(q8_0, isa_)                                                                                        \
     EW_GEMV_DECLARE(q4_k, isa_)                                                                                        \
     EW_GEMV_DECLARE(q5_k, isa_)                                                                                        \
@@ -19,5 +26,8 @@ enum { EW_QUANT_GEMV_TOKENS = 4 };
 EW_GEMV_DECLARE_ALL(avx2)
 EW_GEMV_DECLARE_ALL(avxvnni)
 EW_GEMV_DECLARE_ALL(avx512vnni)
+
+/* Types that none of those serves, in the file's layout. */
+void ew_gemv_levels_avx2(const struct ew_gemv_args *a);
 
 #endif

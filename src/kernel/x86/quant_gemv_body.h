@@ -57,7 +57,19 @@ EW_INLINE void emit_gemv_min(void *state, uint32_t g, const struct ew_group *w) 
 #pragma GCC unroll 4
     for (int t = 0; t < s->n_tokens; t++) {
         add_scaled(s, t, dot_columns(v_zero(), w, s->x[t]->q + g * EW_ACT_GROUP, 0, 8), g, w);
-        s->acc[t] = vf_fnma(w->min, vf_set(s->x[t]->ds[g]), s->acc[t]);
+        s->acc[t] = vf_fnma(w->min[0], vf_set(s->x[t]->ds[g]), s->acc[t]);
+    }
+}
+
+/* One scale, a minimum per 16 columns. */
+EW_INLINE void emit_gemv_min_16(void *state, uint32_t g, const struct ew_group *w) {
+    struct gemv_state *s = state;
+#pragma GCC unroll 4
+    for (int t = 0; t < s->n_tokens; t++) {
+        const struct ew_act_q8 *x = s->x[t];
+        add_scaled(s, t, dot_columns(v_zero(), w, x->q + g * EW_ACT_GROUP, 0, 8), g, w);
+        for (int h = 0; h < 2; h++)
+            s->acc[t] = vf_fma(w->min[h], vf_set(x->d[g] * (float)x->sum16[2 * g + h] / 128), s->acc[t]);
     }
 }
 
@@ -126,6 +138,13 @@ EW_INLINE void gemv_rows(const struct ew_gemv_args *a, uint32_t type, enum ew_la
     GEMV_OF(name_##_r16, isa_, type_, EW_LAYOUT_R16, decode_, emit_, shift_)
 #define GEMV_ALL(isa_)                                                                                                 \
     GEMV_BOTH(q4_0, isa_, EW_TYPE_Q4_0, decode_q4_0, emit_gemv, 4)                                                     \
+    GEMV_BOTH(q4_1, isa_, EW_TYPE_Q4_1, decode_q4_1, emit_gemv_min, 0)                                                 \
+    GEMV_BOTH(q5_0, isa_, EW_TYPE_Q5_0, decode_q5_0, emit_gemv, 3)                                                     \
+    GEMV_BOTH(q5_1, isa_, EW_TYPE_Q5_1, decode_q5_1, emit_gemv_min, 0)                                                 \
+    GEMV_BOTH(iq4_nl, isa_, EW_TYPE_IQ4_NL, decode_iq4_nl, emit_gemv_q8, 0)                                            \
+    GEMV_BOTH(q2_k, isa_, EW_TYPE_Q2_K, decode_q2_k, emit_gemv_min_16, 0)                                              \
+    GEMV_BOTH(q3_k, isa_, EW_TYPE_Q3_K, decode_q3_k, emit_gemv_16, 5)                                                  \
+    GEMV_BOTH(iq4_xs, isa_, EW_TYPE_IQ4_XS, decode_iq4_xs, emit_gemv_q8, 0)                                            \
     GEMV_BOTH(q8_0, isa_, EW_TYPE_Q8_0, decode_q8_0, emit_gemv_q8, 0)                                                  \
     GEMV_BOTH(q4_k, isa_, EW_TYPE_Q4_K, decode_q4_k, emit_gemv_min, 0)                                                 \
     GEMV_BOTH(q5_k, isa_, EW_TYPE_Q5_K, decode_q5_k, emit_gemv_min, 0)                                                 \

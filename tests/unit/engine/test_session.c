@@ -92,6 +92,31 @@ static void test_context_limit_does_nothing(void **state) {
     ew_session_close(&s);
 }
 
+/* After a rewind the context is as if only the kept tokens had been there. */
+static void test_rewind_forgets_the_rest(void **state) {
+    (void)state;
+    enum { N = 24, KEPT = 10 };
+    struct ew_session_params p = {.n_ctx = 64, .threads_prefill = 1, .threads_decode = 1};
+    struct ew_session *s = open_session(p), *fresh = open_session(p);
+    struct ew_error err;
+    int32_t ids[N], other[N];
+    for (int i = 0; i < N; i++) ids[i] = other[i] = (i * 97 + 13) % 4096;
+    for (int i = KEPT; i < N; i++) other[i] = (i * 31 + 5) % 4096;
+    assert_int_equal(ew_session_prefill(s, ids, N, NULL), EW_OK);
+    assert_int_equal(ew_session_rewind(s, N + 1, &err), EW_ERR_ARGUMENT);
+    assert_string_equal(err.message, "context: cannot keep 25 tokens of 24");
+    assert_non_null(ew_session_logits(s));
+    assert_int_equal(ew_session_rewind(s, KEPT, &err), EW_OK);
+    assert_int_equal(ew_session_n_past(s), KEPT);
+    assert_null(ew_session_logits(s));
+    assert_int_equal(ew_session_prefill(s, other + KEPT, N - KEPT, NULL), EW_OK);
+    assert_int_equal(ew_session_prefill(fresh, other, KEPT, NULL), EW_OK);
+    assert_int_equal(ew_session_prefill(fresh, other + KEPT, N - KEPT, NULL), EW_OK);
+    assert_memory_equal(ew_session_logits(s), ew_session_logits(fresh), 4096 * sizeof(float));
+    ew_session_close(&s);
+    ew_session_close(&fresh);
+}
+
 static void test_foreign_ids_are_refused(void **state) {
     (void)state;
     struct ew_session *s =
@@ -383,6 +408,7 @@ int main(void) {
         cmocka_unit_test(test_model_describes_itself),
         cmocka_unit_test(test_defaults_are_resolved),
         cmocka_unit_test(test_context_limit_does_nothing),
+        cmocka_unit_test(test_rewind_forgets_the_rest),
         cmocka_unit_test(test_foreign_ids_are_refused),
         cmocka_unit_test(test_senseless_parameters_are_refused),
         cmocka_unit_test(test_cutting_a_prompt_changes_nothing),

@@ -113,7 +113,7 @@ static void make(struct made *m) {
                                          .boundary = EW_BOUNDARY_BOARD_DC,
                                          .covers = "the board's input",
                                          .grade_ceiling = EW_GRADE_B};
-    m->meters[0] = (struct ew_doctor_meter){&m->infos[0], true, 5.25};
+    m->meters[0] = (struct ew_doctor_meter){.info = &m->infos[0], .is_auto = true, .now = 5.25};
     m->facts = (struct ew_doctor_facts){.machine = &m->machine,
                                         .tuning = &m->tuning,
                                         .features = EW_CPU_NEON | EW_CPU_DOTPROD,
@@ -190,12 +190,16 @@ static void energy(void **state) {
     m.infos[0].grade_ceiling = EW_GRADE_D;
     expect_of(&m, "energy.meter", EW_DOCTOR_WARNING, "grade D", "shelly:HOST");
     m.infos[0].grade_ceiling = EW_GRADE_B;
+    expect_of(&m, "energy.calibration", SILENT, NULL, NULL);
+    strcpy(m.meters[0].calibration, "a calibration of 2026-11-25 14:03 UTC against log is kept: --calibration auto");
+    expect_of(&m, "energy.calibration", EW_DOCTOR_NOTE, "hwmon:ina226: a calibration of 2026-11-25",
+              "--calibration auto");
     m.infos[1] = (struct ew_meter_info){.name = "rapl",
                                         .quantity = EW_METER_ENERGY,
                                         .reason = EW_METER_PERMISSION,
                                         .reason_text = "only root may read it",
                                         .remedy = "sudo chmod a+r it"};
-    m.meters[1] = (struct ew_doctor_meter){&m.infos[1], false, NAN};
+    m.meters[1] = (struct ew_doctor_meter){.info = &m.infos[1], .now = NAN};
     expect_of(&m, "energy.better", SILENT, NULL, NULL);
     m.facts.n_meters = 2;
     expect_of(&m, "energy.better", EW_DOCTOR_NOTE, "rapl could be read as well: only root may read it", "sudo chmod");
@@ -214,7 +218,7 @@ static void supply_voltage(void **state) {
     struct made m;
     make(&m);
     m.infos[1] = (struct ew_meter_info){.name = "pi-supply", .quantity = EW_METER_VOLTAGE};
-    m.meters[1] = (struct ew_doctor_meter){&m.infos[1], false, 4.75};
+    m.meters[1] = (struct ew_doctor_meter){.info = &m.infos[1], .now = 4.75};
     m.facts.n_meters = 2;
     expect_of(&m, "power.voltage", EW_DOCTOR_OK, "4.75 V", "");
     m.meters[1].now = 4.74;
@@ -542,6 +546,17 @@ static void models(void **state) {
     m.model.prefill_limit_per_s = 2500; /* 26 % */
     expect_of(&m, "model.prefill", EW_DOCTOR_WARNING, "26 %", "");
 
+    m.model.decode_limit_per_s = 52 / 1.004; /* still shown as 100 % */
+    expect_of(&m, "model.decode", EW_DOCTOR_OK, "100 %", "");
+    m.model.decode_limit_per_s = 52 / 1.04;
+    expect_of(&m, "model.decode", EW_DOCTOR_NOTE, "104 % of the 50.0", "run it again");
+    assert_non_null(strstr(find(&m, "model.decode")->found, "slower moment, or part of the weights stays in a cache"));
+    m.model.prefill_limit_per_s = 520;
+    expect_of(&m, "model.prefill", EW_DOCTOR_NOTE, "125 % of the 520", "run it again");
+    assert_null(strstr(find(&m, "model.prefill")->found, "cache"));
+    m.model.prefill_limit_per_s = 2500;
+    m.model.decode_limit_per_s = 130;
+
     set_governor(&m, "ondemand", "");
     m.tuning.on_battery = 1;
     m.machine.memory.cgroup_limit_bytes = 4 * gib; /* a warning, but no reason for speed */
@@ -612,6 +627,18 @@ static void recorded_machines(void **state) {
            {"clock.governor", EW_DOCTOR_WARNING, "schedutil on 2 of 2", NULL},
            {"memory.swap", EW_DOCTOR_NOTE, "1.3 MiB of 3.7 GiB", ""}, {"memory.zram", EW_DOCTOR_NOTE, "3.7 GiB", ""},
            {"heat.throttled", SILENT, NULL, NULL});
+    tree_unpack("xavier-nx", root); /* three modes of 15 W, the one with six cores in force */
+    EXPECT(root, {"power.mode", EW_DOCTOR_OK, "2 MODE_15W_6CORE, the largest", ""});
+    tree_unpack("tx2", root);
+    EXPECT(root, {"power.mode", EW_DOCTOR_WARNING, "3 MAXP_CORE_ARM, the largest is 0 MAXN", "sudo nvpmodel -m 0"},
+           {"heat.temperature", EW_DOCTOR_OK, "39 °C", ""}); /* its sensors are called BCPU and MCPU */
+    tree_unpack("xavier-agx", root);
+    EXPECT(root, {"power.mode", EW_DOCTOR_WARNING, "3 MODE_30W_ALL, the largest is 0 MAXN", NULL});
+    tree_unpack("jetson-nano", root);
+    EXPECT(root, {"power.mode", EW_DOCTOR_OK, "0 MAXN, the largest", ""});
+    tree_unpack("agx-thor", root);
+    EXPECT(root, {"power.mode", EW_DOCTOR_WARNING, "1 120W, the largest is 0 MAXN", NULL},
+           {"heat.temperature", EW_DOCTOR_OK, "54 °C", ""});
     tree_unpack("intel-laptop", root);
     EXPECT(root, {"clock.governor", EW_DOCTOR_OK, "powersave", ""},
            {"clock.preference", EW_DOCTOR_NOTE, "balance_performance", "energy_performance_preference"},

@@ -137,6 +137,69 @@ static void a_slow_block_is_named(void **state) {
     ew_insight_close(&insight);
 }
 
+/* What the memory system did, as stored: 256 pages of 4 KiB are 1 MiB, 100 ms are 1 % of 10 s; one less is not. The
+ * page cache held the model before some runs of the first configuration, and before none or all of the others. */
+static void memory_and_page_cache(void **state) {
+    (void)state;
+    static const double speed[CONFIGS][RUNS] = {{100, 101, 99, 100.5, 99.4, 99.5, 100.2, 100.8},
+                                                {80, 79.5, 80.3, 80.1, 79.8, 80.4, 79.6, 80.2},
+                                                {50, 50.3, 49.8, 50.1, 49.9, 50.2, 49.7, 50.05}};
+    struct ew_insight *insight = build(&made, speed);
+    ew_insight_close(&insight);
+    static const char *const stored[RUNS] = {
+        "{\"page_bytes\":4096,\"swapped_out_pages\":255,\"window_ns\":10000000000,\"stalled_all_us\":99999}",
+        "{\"page_bytes\":4096,\"swapped_in_pages\":256}",
+        "{\"window_ns\":10000000000,\"stalled_us\":200000,\"stalled_all_us\":100000}",
+        "{\"limit_hits\":3}",
+        "{\"page_bytes\":4096,\"reread_pages\":512}",
+        "{\"swapped_out_pages\":\"many\",\"limit_hits\":-7,\"zram\":[5]}",
+        "[1]",
+        "{"};
+    for (size_t c = 0; c < CONFIGS; c++)
+        for (size_t r = 0; r < RUNS; r++) {
+            struct ew_trial_record *t = &made.trials[c * RUNS + r];
+            t->swap_peak_bytes = 0;
+            t->conditions = (struct ew_trial_conditions){.memory_json = c == 0 ? stored[r] : NULL,
+                                                         .cached_share = c == 0   ? (r < 3    ? 1
+                                                                                     : r == 3 ? 0.5
+                                                                                              : 0.001)
+                                                                         : c == 1 ? 1
+                                                                                  : NAN};
+        }
+    assert_int_equal(ew_insight_build(&made.study, NULL, &insight, NULL), EW_OK);
+    static const struct {
+        enum ew_flag_kind kind;
+        const char *key, *text;
+    } expected[] = {
+        {EW_FLAG_SWAPPED, "swapped", "memory was swapped (to a disk or to zram) in 1 of 8 runs"},
+        {EW_FLAG_STALLED, "stalled",
+         "all tasks waited for memory 1 % of the time or more (memory pressure) in 1 of 8 runs"},
+        {EW_FLAG_LIMIT_HIT, "limit_hit", "the memory limit of a control group was hit in 1 of 8 runs"},
+        {EW_FLAG_REREAD, "reread", "files that had been dropped for want of memory were read again in 1 of 8 runs"},
+        {EW_FLAG_PAGE_CACHE, "page_cache",
+         "load: the model was in the page cache (warm) before 3 of 8 runs, the others read it from the disk"}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        const struct ew_insight_flag *found = flag(insight, 0, expected[i].kind);
+        assert_non_null(found);
+        assert_string_equal(found->text, expected[i].text);
+        assert_string_equal(ew_flag_key(found->kind), expected[i].key);
+        for (size_t c = 1; c < CONFIGS; c++) assert_null(flag(insight, c, expected[i].kind));
+    }
+    assert_int_equal(insight->configs[0].n_flagged, 4);
+    assert_string_equal(insight->runs[3].memory_words, "the cgroup's memory limit was hit 3 times");
+    assert_string_equal(insight->runs[0].memory_words, "swapped out 1.0 MiB"); /* said, but not flagged */
+    for (size_t r = 5; r < RUNS; r++) assert_null(insight->runs[r].memory_words);
+    assert_string_equal(ew_cache_state_name(insight->runs[0].cache), "warm");
+    assert_string_equal(ew_cache_state_name(insight->runs[3].cache), "partly cached");
+    assert_string_equal(ew_cache_state_name(insight->runs[4].cache), "cold");
+    assert_null(ew_cache_state_name(insight->runs[2 * RUNS].cache));
+    const char *said = caveat(insight, EW_CAVEAT_FLAGGED);
+    assert_non_null(strstr(said, "In 1 run memory was swapped: "));
+    assert_non_null(strstr(said, "In 1 run the memory limit of a control group was hit: "));
+    assert_non_null(strstr(said, "marked in the list of runs."));
+    ew_insight_close(&insight);
+}
+
 static void steady_runs_have_no_flag(void **state) {
     (void)state;
     static const double speed[CONFIGS][RUNS] = {{100, 101, 99, 100.5, 99.4, 99.5, 100.2, 100.8},
@@ -154,6 +217,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_flag_where_it_belongs),
         cmocka_unit_test(a_slow_block_is_named),
+        cmocka_unit_test(memory_and_page_cache),
         cmocka_unit_test(steady_runs_have_no_flag),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,7 +181,7 @@ static void failures_are_results(void **state) {
     assert_string_equal(answer(insight, EW_ANSWER_UNFIT)->text, "Does not fit: big in Q8_0 (it would need 9.0 GiB).");
     expect_in(caveat(insight, EW_CAVEAT_FAILED), "3 of 5 runs failed: 2 ran out of memory, 1 crashed.");
     expect_in(caveat(insight, EW_CAVEAT_UNFINISHED), "1 of 6 runs are still to be done");
-    expect_in(caveat(insight, EW_CAVEAT_FLAGGED), "In 1 run memory was swapped out");
+    expect_in(caveat(insight, EW_CAVEAT_FLAGGED), "In 1 run memory was swapped");
     assert_int_equal(insight->configs[0].n_ok, 2); /* Q4_0 first: fewer bits */
     assert_int_equal(insight->configs[0].n_failed, 1);
     assert_int_equal(insight->configs[0].n_left, 1);

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,9 +121,91 @@ static void test_differences_in_words(void **state) {
                         "throttled in between; the kernel held the clocks down at the end (cpufreq-cpu0 at 3 of "
                         "10)");
     assert_int_equal(ew_machine_throttle_events(&calm, &after), 14);
+    assert_true(ew_machine_throttle_now(&after, text, sizeof text));
+    assert_string_equal(text, "the kernel holds the clocks down (cpufreq-cpu0 at 3 of 10)"); /* since boot is not now */
+    after.pi_flags = 0x5000a;
+    assert_true(ew_machine_throttle_now(&after, text, sizeof text));
+    assert_string_equal(text,
+                        "frequency capped; soft temperature limit; the kernel holds the clocks down (cpufreq-cpu0 "
+                        "at 3 of 10)");
+    assert_false(ew_machine_throttle_now(&calm, text, sizeof text));
     char small[16];
+    after.pi_flags = 0x50000;
     assert_true(ew_machine_throttle_words(&calm, &after, small, sizeof small));
     assert_string_equal(small, "cores slowed by");
+}
+
+/* At both ends it is said once, with what changed. */
+static void test_cooling_at_both_ends(void **state) {
+    (void)state;
+    struct ew_machine_throttle before = ew_machine_throttle_unknown(), after;
+    before.cooling_state = 3;
+    before.cooling_most = 10;
+    memcpy(before.cooling_name, "cpufreq-cpu0", sizeof "cpufreq-cpu0");
+    static const struct {
+        int64_t state, most;
+        const char *name, *words;
+    } cases[] = {
+        {3, 10, "cpufreq-cpu0", "at start and end (cpufreq-cpu0 at 3 of 10)"},
+        {7, 10, "cpufreq-cpu0", "at start and end (cpufreq-cpu0 at 3 and 7 of 10)"},
+        {2, 4, "cpufreq-cpu4", "at start and end (cpufreq-cpu0 at 3 of 10, cpufreq-cpu4 at 2 of 4)"},
+        {0, 0, "", "at the start (cpufreq-cpu0 at 3 of 10)"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256], expected[256] = "the kernel held the clocks down ";
+        after = before;
+        after.cooling_state = cases[i].state;
+        after.cooling_most = cases[i].most;
+        snprintf(after.cooling_name, sizeof after.cooling_name, "%s", cases[i].name);
+        assert_true(ew_machine_throttle_words(&before, &after, text, sizeof text));
+        assert_string_equal(text, strcat(expected, cases[i].words));
+        for (size_t size = 1; size < 90; size++) { /* cut anywhere, and no further */
+            char cut[96];
+            memset(cut, 'x', sizeof cut);
+            ew_machine_throttle_words(&before, &after, cut, size);
+            assert_true(strlen(cut) < size && strncmp(cut, text, strlen(cut)) == 0 && cut[size] == 'x');
+        }
+    }
+}
+
+/* Regression: a zone of a Jetson that is switched off says -256 degrees, which was shown and stored as a temperature.
+ */
+static void test_a_sensor_that_is_off(void **state) {
+    (void)state;
+    char root[TREE_ROOT_BYTES];
+    struct ew_meter_list *list = NULL;
+    tree_unpack("orin-nano", root);
+    const struct ew_meter_config config = {.root = root};
+    assert_int_equal(ew_meter_list_probe(&config, &list, NULL), EW_OK);
+    struct ew_meter *m = ew_meter_list_find(list, "temperature");
+    double values[3];
+    int64_t time;
+    size_t n;
+    assert_int_equal(ew_meter_info(m)->n_channels, 3);
+    assert_string_equal(ew_meter_info(m)->channels[2].name, "cv0-thermal");
+    assert_int_equal(ew_meter_start(m, NULL), EW_OK);
+    assert_int_equal(ew_meter_read(m, &time, values, 1, &n, NULL), EW_OK);
+    assert_true(fabs(values[0] - 48.468) < 1e-9 && isnan(values[2]));
+    ew_meter_list_close(&list);
+    tree_remove(root);
+}
+
+/* One event is not "1 times", and a machine that tells of its power limit alone tells something. */
+static void test_single_events(void **state) {
+    (void)state;
+    char text[256];
+    struct ew_machine_throttle before = ew_machine_throttle_unknown(), after;
+    assert_false(ew_machine_throttle_is_known(&before));
+    before.power_limit_events = 0;
+    assert_true(ew_machine_throttle_is_known(&before));
+    before.package_events = before.over_current_events = 4;
+    after = before;
+    after.package_events = after.over_current_events = 5;
+    after.power_limit_events = 1;
+    assert_true(ew_machine_throttle_words(&before, &after, text, sizeof text));
+    assert_string_equal(text, "package slowed by heat 1 time; package held at its power limit 1 time; 1 alarm of "
+                              "over-current or under-voltage");
+    assert_int_equal(ew_machine_throttle_events(&before, &after), 3);
 }
 
 int main(void) {
@@ -130,6 +213,9 @@ int main(void) {
         cmocka_unit_test(test_meters),
         cmocka_unit_test(test_a_machine_that_tells_nothing),
         cmocka_unit_test(test_differences_in_words),
+        cmocka_unit_test(test_single_events),
+        cmocka_unit_test(test_cooling_at_both_ends),
+        cmocka_unit_test(test_a_sensor_that_is_off),
     };
     return cmocka_run_group_tests_name("cooling_meter", tests, NULL, NULL);
 }

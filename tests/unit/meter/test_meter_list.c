@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -131,6 +133,167 @@ static void test_agx_orin(void **state) {
     read_now(&p, "hwmon:ina3221", w);
     for (int c = 0; c < 4; c++) total += info->channels[c].in_total ? w[c] : 0;
     assert_true(fabs(total - (2.38752 + 0.39792 + 4.032)) < 1e-9);
+    close_place(&p);
+}
+
+/* A Jetson whose sensors L4T 32 shows as IIO devices: the total of its meter, in watts, of the rails that are named. */
+static void expect_total(const char *tree, const char *meter, enum ew_meter_boundary boundary,
+                         enum ew_trust_grade grade, const char *const *total, size_t n_total, size_t n_channels,
+                         double watts) {
+    struct place p;
+    double w[16], sum = 0;
+    size_t found = 0;
+    open_place(&p, tree);
+    const struct ew_meter_info *info = info_of(&p, meter);
+    assert_int_equal(info->reason, EW_METER_USABLE);
+    assert_int_equal(info->boundary, boundary);
+    assert_int_equal(info->grade_ceiling, grade);
+    assert_int_equal(info->n_channels, n_channels);
+    read_now(&p, meter, w);
+    for (size_t c = 0; c < n_channels; c++) {
+        bool named = false;
+        for (size_t i = 0; i < n_total; i++) named |= strcmp(info->channels[c].name, total[i]) == 0;
+        assert_int_equal(info->channels[c].in_total, named);
+        found += named;
+        sum += named ? w[c] : 0;
+    }
+    assert_int_equal(found, n_total);
+    assert_true(fabs(sum - watts) < 1e-9);
+    const struct ew_meter *best = ew_meter_list_best(p.list);
+    assert_int_equal(best == ew_meter_list_find(p.list, meter), boundary == EW_BOUNDARY_MODULE);
+    close_place(&p);
+}
+#define TOTAL(tree, meter, boundary, grade, n_channels, watts, ...)                                                    \
+    do {                                                                                                               \
+        static const char *const total_[] = {__VA_ARGS__};                                                             \
+        expect_total(tree, meter, boundary, grade, total_, sizeof total_ / sizeof *total_, n_channels, watts);         \
+    } while (0)
+
+/* Which rails are the whole: L4T 32.6 development guide and device trees, as energymon's JetsonPowerRails.md lists
+ * them. The watts: the trees' milliwatts, added by hand. */
+static void test_older_jetsons(void **state) {
+    (void)state;
+    TOTAL("jetson-nano", "ina3221x", EW_BOUNDARY_MODULE, EW_GRADE_B, 3, 3.189, "POM_5V_IN");
+    TOTAL("xavier-nx", "ina3221x", EW_BOUNDARY_MODULE, EW_GRADE_B, 3, 3.9, "VDD_IN");
+    TOTAL("xavier-agx", "ina3221x", EW_BOUNDARY_MODULE, EW_GRADE_C, 6, 0.456 + 0.608 + 2.926 + 0 + 0.304 + 3.309, "GPU",
+          "CPU", "SOC", "CV", "VDDRQ", "SYS5V");
+    /* The carrier board's rails are no parts of the module; with them, both inputs and nothing twice. */
+    TOTAL("tx2", "ina3221x", EW_BOUNDARY_MODULE, EW_GRADE_B, 6, 3.061, "VDD_IN");
+    TOTAL("tx2", "ina3221x-board", EW_BOUNDARY_BOARD_DC, EW_GRADE_C, 12, 3.061 + 1.53, "VDD_IN", "VDD_MUX");
+}
+
+/* Rails without a map are refused by name; release 28 has one folder instead of numbered devices. */
+static void test_unknown_rails(void **state) {
+    (void)state;
+    struct place p;
+    open_place(&p, "nothing");
+#define CHIP "/sys/bus/i2c/drivers/ina3221x/6-0040/iio_device"
+    tree_put(p.root, CHIP "/rail_name_0", "POM_5V_IN\n");
+    tree_put(p.root, CHIP "/in_power0_input", "2363\n");
+    ew_meter_list_close(&p.list);
+    probe(&p);
+    double w[1];
+    read_now(&p, "ina3221x", w);
+    assert_true(fabs(w[0] - 2.363) < 1e-12);
+    tree_put(p.root, CHIP "/rail_name_0", "VDD_ANY\n");
+    tree_put(p.root, CHIP "/rail_name_1", "VDD_OTHER\n");
+    tree_put(p.root, CHIP "/in_power1_input", "100\n");
+    tree_put(p.root, CHIP "/rail_name_2", "NC\n");
+    tree_put(p.root, CHIP "/in_power2_input", "0\n");
+    ew_meter_list_close(&p.list);
+    probe(&p);
+    const struct ew_meter_info *info = info_of(&p, "ina3221x");
+    assert_int_equal(info->reason, EW_METER_UNSUPPORTED);
+    assert_non_null(strstr(info->reason_text, "which of them contain others: VDD_ANY, VDD_OTHER"));
+    close_place(&p);
+}
+
+/* AGX Thor: the board's input is a chip of its own, whose rail is named by the file `label`; the module's rails are not
+ * counted beside it. */
+static void test_thor(void **state) {
+    (void)state;
+    struct place p;
+    double w[1];
+    open_place(&p, "agx-thor");
+    const struct ew_meter_info *info = info_of(&p, "hwmon:ina238");
+    assert_int_equal(info->reason, EW_METER_USABLE);
+    assert_int_equal(info->boundary, EW_BOUNDARY_BOARD_DC);
+    assert_int_equal(info->n_channels, 1);
+    assert_string_equal(info->channels[0].name, "VIN");
+    read_now(&p, "hwmon:ina238", w);
+    assert_true(fabs(w[0] - 22.5568) < 1e-9);
+    assert_ptr_equal(ew_meter_list_best(p.list), ew_meter_list_find(p.list, "hwmon:ina238"));
+    info = info_of(&p, "hwmon:ina3221");
+    assert_int_equal(info->reason, EW_METER_UNSUPPORTED);
+    assert_non_null(strstr(info->reason_text, "VDD_GPU, VDD_CPU_SOC_MSS, VIN_SYS_5V0"));
+    assert_int_equal(info_of(&p, "fan")->n_channels, 1);
+    read_now(&p, "fan", w);
+    assert_true(w[0] == 1786);
+    /* The same chip on a board that is no Jetson measures whatever it is wired to. */
+    tree_put(p.root, "/sys/firmware/devicetree/base/compatible", "someone,board");
+    ew_meter_list_close(&p.list);
+    probe(&p);
+    assert_int_equal(info_of(&p, "hwmon:ina238")->boundary, EW_BOUNDARY_UNKNOWN);
+    close_place(&p);
+}
+
+/* A rail of the total that disappears, as when a chip's driver is unloaded, ends the meter; nonsense is a missing
+ * reading, and rights are asked for by name. */
+static void test_rails_that_fail(void **state) {
+    (void)state;
+    struct place p;
+    struct ew_error e = {0};
+    int64_t time_ns;
+    size_t n = 0;
+    double w[3];
+    char path[TREE_ROOT_BYTES + 96];
+    static const char power[] = "/sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0/in_power0_input";
+    open_place(&p, "jetson-nano");
+    struct ew_meter *m = ew_meter_list_find(p.list, "ina3221x");
+    assert_int_equal(ew_meter_start(m, NULL), EW_OK);
+    tree_put(p.root, power, "3x189\n");
+    assert_int_equal(ew_meter_read(m, &time_ns, w, 1, &n, NULL), EW_OK);
+    assert_true(n == 1 && isnan(w[0]) && w[1] > 0);
+    tree_put(p.root, power, "3189 mW\n"); /* older kernels write units */
+    assert_int_equal(ew_meter_read(m, &time_ns, w, 1, &n, NULL), EW_OK);
+    assert_true(fabs(w[0] - 3.189) < 1e-12);
+    snprintf(path, sizeof path, "%s%s", p.root, power);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(ew_meter_read(m, &time_ns, w, 1, &n, &e), EW_ERR_NOT_FOUND);
+    assert_non_null(strstr(e.message, "rail POM_5V_IN disappeared"));
+    assert_int_equal(ew_meter_info(m)->reason, EW_METER_GONE);
+
+    ew_meter_list_close(&p.list);
+    tree_put(p.root, power, "3x189\n");
+    probe(&p);
+    assert_int_equal(info_of(&p, "ina3221x")->reason, EW_METER_IO_ERROR);
+    assert_non_null(strstr(info_of(&p, "ina3221x")->reason_text, "it holds no number"));
+    if (tree_drop_rights()) {
+        tree_regain_rights();
+        assert_int_equal(chmod(path, 0), 0);
+        ew_meter_list_close(&p.list);
+        assert_true(tree_drop_rights());
+        probe(&p);
+        tree_regain_rights();
+        assert_int_equal(info_of(&p, "ina3221x")->reason, EW_METER_PERMISSION);
+        assert_non_null(strstr(info_of(&p, "ina3221x")->remedy, "sudo chmod a+r /sys/bus/i2c"));
+    }
+    close_place(&p);
+}
+
+/* The step is 40 uV across the shunt: 8 mA of 5 mOhm, at the voltage that the rail has. */
+static void test_steps_of_rails(void **state) {
+    (void)state;
+    struct place p;
+    open_place(&p, "orin-nano");
+    assert_true(fabs(info_of(&p, "hwmon:ina3221")->resolution - 0.008 * 5.056) < 1e-12);
+    tree_put(p.root, "/sys/class/hwmon/hwmon1/shunt1_resistor", "10000\n"); /* microohms */
+    ew_meter_list_close(&p.list);
+    probe(&p);
+    assert_true(fabs(info_of(&p, "hwmon:ina3221")->resolution - 0.004 * 5.056) < 1e-12);
+    close_place(&p);
+    open_place(&p, "tx2");
+    assert_true(fabs(info_of(&p, "ina3221x")->resolution - 0.008 * 19.136) < 1e-12);
     close_place(&p);
 }
 
@@ -319,11 +482,21 @@ static void test_this_machine(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_orin_nano), cmocka_unit_test(test_broken_channel),
-        cmocka_unit_test(test_agx_orin),  cmocka_unit_test(test_laptop),
-        cmocka_unit_test(test_desktop),   cmocka_unit_test(test_no_energy_is_loud),
-        cmocka_unit_test(test_levels),    cmocka_unit_test(test_choice_needs_proof),
-        cmocka_unit_test(test_capture),   cmocka_unit_test(test_this_machine),
+        cmocka_unit_test(test_orin_nano),
+        cmocka_unit_test(test_broken_channel),
+        cmocka_unit_test(test_older_jetsons),
+        cmocka_unit_test(test_unknown_rails),
+        cmocka_unit_test(test_thor),
+        cmocka_unit_test(test_rails_that_fail),
+        cmocka_unit_test(test_steps_of_rails),
+        cmocka_unit_test(test_agx_orin),
+        cmocka_unit_test(test_laptop),
+        cmocka_unit_test(test_desktop),
+        cmocka_unit_test(test_no_energy_is_loud),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_choice_needs_proof),
+        cmocka_unit_test(test_capture),
+        cmocka_unit_test(test_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -153,6 +154,77 @@ static void test_thread(void **state) {
     ew_meter_close(&m);
 }
 
+/* ---- the end of a measurement ---- */
+
+/* A scripted clock that two threads may ask: it moves only when somebody sleeps on it. */
+static int64_t shared_now(void *context) { return atomic_load((_Atomic int64_t *)context); }
+static void shared_sleep(void *context, int64_t time_ns) {
+    _Atomic int64_t *now = context;
+    int64_t was = atomic_load(now);
+    while (was < time_ns && !atomic_compare_exchange_weak(now, &was, time_ns)) continue;
+}
+
+/* What ew_meter_sampler_finish takes, in scripted seconds, for energy meters of such periods, averages and lateness.
+ * The end of the window is elapsed_s before the call. */
+struct last_words {
+    double period_s, averaging_s, late_s;
+};
+static double finishing_s(const struct last_words *meters, size_t n, double elapsed_s, double *reached_s) {
+    _Atomic int64_t now = 1000LL * MS;
+    const struct ew_meter_clock clock = {.now_ns = shared_now, .sleep_until_ns = shared_sleep, .context = &now};
+    const struct ew_meter_config config = {.clock = &clock};
+    struct ew_meter *opened[4] = {0};
+    struct ew_meter_sampler *s = NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct ew_fake_script script = power_script(ramp, NULL);
+        script.info.period_s = meters[i].period_s;
+        script.info.averaging_s = meters[i].averaging_s;
+        script.late_ns = (int64_t)(meters[i].late_s * 1e9);
+        assert_int_equal(ew_meter_open_fake(&config, &script, &opened[i], NULL), EW_OK);
+    }
+    assert_int_equal(ew_meter_sampler_open(opened, n, &config, &s, NULL), EW_OK);
+    assert_int_equal(ew_meter_sampler_start(s, NULL), EW_OK);
+    int64_t end_ns = 20000LL * MS;
+    shared_sleep(&now, end_ns + (int64_t)(elapsed_s * 1e9));
+    ew_meter_sampler_finish(s, end_ns);
+    double took_s = (double)(atomic_load(&now) - end_ns) * 1e-9;
+    *reached_s = INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        const struct ew_meter_trace *t = ew_meter_sampler_trace(s, i);
+        assert_string_equal(t->error, "");
+        *reached_s = fmin(*reached_s, (double)(t->times_ns[t->n - 1] - end_ns) * 1e-9);
+    }
+    ew_meter_sampler_close(&s);
+    for (size_t i = 0; i < n; i++) ew_meter_close(&opened[i]);
+    return took_s;
+}
+
+/* Regression: the command's own wait of 2.5 periods came before the sampler's wait for late readings, so that a log
+ * which is 3 s late was waited for 2.5 s and then 3 s more. A nap of the sampler, 50 ms, may come on top. */
+static void test_slow_meters_are_waited_for_once(void **state) {
+    (void)state;
+    static const struct {
+        struct last_words meters[2];
+        size_t n;
+        double elapsed_s, least_s, most_s, reached_s;
+    } cases[] = {
+        {{{1, 0, 3}}, 1, 0, 3, 3.05, 0},               /* late alone */
+        {{{1, 0, 0}}, 1, 0, 2.5, 2.5, 2.5},            /* slow alone: 2.5 periods */
+        {{{1, 0, 3}, {1, 0, 0}}, 2, 0, 3, 3.05, 0},    /* both: the longer of the two */
+        {{{0.1, 2, 0}}, 1, 0, 5, 5, 5},                /* 2.5 averages */
+        {{{30, 0, 0}}, 1, 0, 6, 6, 6},                 /* within reason */
+        {{{1, 0.5, 3}}, 1, 0, 3.5, 3.55, 0.5},         /* late, and a mean of half a second after the end too */
+        {{{1, 0, 3}, {1, 0, 0}}, 2, 2, 3, 3.05, 0},    /* what has passed already counts */
+        {{{1, 0, 3}, {1, 0, 0}}, 2, 10, 10, 10.05, 0}, /* all of it has */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double reached_s, took_s = finishing_s(cases[i].meters, cases[i].n, cases[i].elapsed_s, &reached_s);
+        if (took_s < cases[i].least_s - 1e-6 || took_s > cases[i].most_s + 1e-6 ||
+            reached_s < cases[i].reached_s - 1e-6)
+            fail_msg("case %zu: took %g s, reached %g s", i, took_s, reached_s);
+    }
+}
+
 static void set_load(void *context, bool on) { ((struct bench *)context)->load_on = on; }
 
 static double loaded(void *context, int64_t time_ns, size_t channel) {
@@ -212,8 +284,9 @@ static void test_prove(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stamps), cmocka_unit_test(test_missed), cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_thread), cmocka_unit_test(test_prove),
+        cmocka_unit_test(test_stamps), cmocka_unit_test(test_missed),
+        cmocka_unit_test(test_gone),   cmocka_unit_test(test_thread),
+        cmocka_unit_test(test_prove),  cmocka_unit_test(test_slow_meters_are_waited_for_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

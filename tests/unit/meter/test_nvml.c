@@ -356,6 +356,39 @@ static void test_memory_of_a_process(void **state) {
     }
 }
 
+/* 70 is a child of 60, 80 of 70; 90 belongs to somebody else. Names may hold brackets. 80 is in both lists. */
+static void test_memory_of_descendants(void **state) {
+    (void)state;
+    struct place p;
+    make_place(&p, "fake_nvml", "ada");
+    struct fake_nvml *card = p.card;
+    static const struct { unsigned pid, mib; } listed[] = {{60, 1}, {70, 10}, {80, 100}, {90, 1000}};
+    card->n_compute = 4;
+    for (unsigned i = 0; i < 4; i++) {
+        card->compute[i].pid = listed[i].pid;
+        card->compute[i].bytes = listed[i].mib * 1048576ull;
+    }
+    card->n_graphics = 1;
+    card->graphics[0] = card->compute[2];
+    tree_put(p.root, "/proc/60/stat", "60 (sh) S 1 60 60 0 -1");
+    tree_put(p.root, "/proc/70/stat", "70 (a) S 9 ( b) S 60 60 60 0 -1");
+    tree_put(p.root, "/proc/80/stat", "80 (engine) R 70 60 60 0 -1");
+    tree_put(p.root, "/proc/90/stat", "90 (other) R 1 90 90 0 -1");
+    static const struct {
+        int pid;
+        double mib;
+    } held[] = {{60, 111}, {70, 110}, {80, 100}, {90, 1000}, {91, 0}};
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
+        struct ew_meter *m = NULL;
+        double v[1];
+        assert_int_equal(ew_meter_open_gpu_memory(&p.config, held[i].pid, &m, NULL), EW_OK);
+        assert_int_equal(read_once(m, v, NULL), EW_OK);
+        assert_float_equal(v[0], held[i].mib * 1048576, 0);
+        ew_meter_close(&m);
+    }
+    close_place(&p);
+}
+
 static void test_memory_of_a_process_refused(void **state) {
     (void)state;
     static const struct {
@@ -390,6 +423,7 @@ int main(void) {
         cmocka_unit_test(test_lost_while_reading),
         cmocka_unit_test(test_frozen_counter),
         cmocka_unit_test(test_memory_of_a_process),
+        cmocka_unit_test(test_memory_of_descendants),
         cmocka_unit_test(test_memory_of_a_process_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,6 +191,18 @@ static void test_tegrastats(void **state) {
     assert_true(log->info.boundary == EW_BOUNDARY_MODULE && log->clock == EW_LOG_CLOCK_EPOCH);
     assert_int_equal(log->times_ns[0], 1767348000000000000); /* date -d '2026-01-02 10:00:00 UTC' +%s */
     ew_power_log_close(&log);
+    /* Thor: the board's input among rails of the module, which are not added to it. */
+    assert_int_equal(read_log("01-02-2026 10:00:00 RAM 1/2MB VDD_GPU 0mW/0mW VDD_CPU_SOC_MSS 6516mW/6516mW VIN_SYS_5V0 "
+                              "6522mW/6522mW VIN 22556mW/22556mW\n"
+                              "01-02-2026 10:00:01 RAM 1/2MB VDD_GPU 0mW/0mW VDD_CPU_SOC_MSS 6516mW/6516mW VIN_SYS_5V0 "
+                              "6522mW/6522mW VIN 22600mW/22578mW\n",
+                              "", &log, NULL),
+                     EW_OK);
+    assert_true(log->info.n_channels == 4 && log->info.boundary == EW_BOUNDARY_BOARD_DC);
+    for (size_t c = 0; c < 4; c++)
+        assert_int_equal(log->info.channels[c].in_total, strcmp(log->info.channels[c].name, "VIN") == 0);
+    assert_true(fabs(log->values[3] - 22.556) < 1e-9);
+    ew_power_log_close(&log);
     check_refused("RAM 1/2MB VDD_IN 1/1\n", "", EW_ERR_FORMAT, "interval=SECONDS");
     check_refused("01-02-2026 10:00:00 RAM 1/2MB VDD_ODD 1mW/1mW\n", "", EW_ERR_FORMAT, "power=RAIL");
     check_refused("01-02-2026 10:00:00 RAM 1/2MB CPU [1%@9]\n", "", EW_ERR_FORMAT, "no power rails");

@@ -234,6 +234,109 @@ static void test_periodic_load(void **state) {
     assert_non_null(strstr(err.message, "elsewhere"));
 }
 
+/* Runs of a program as the pattern, with rests around them. */
+static struct ew_load_pattern runs_between_rests(struct ew_load_edge *edges, int n, double run_s, double rest_s) {
+    double t = rest_s;
+    for (int i = 0; i < n; i++) {
+        edges[2 * i] = (struct ew_load_edge){.time_ns = (int64_t)(t * 1e9), .on = true};
+        t += run_s * (1 + 0.02 * normal());
+        edges[2 * i + 1] = (struct ew_load_edge){.time_ns = (int64_t)(t * 1e9)};
+        t += i + 1 < n ? 3 : rest_s;
+    }
+    return (struct ew_load_pattern){.edges = edges, .n = 2 * (size_t)n, .begin_ns = 0, .end_ns = (int64_t)(t * 1e9)};
+}
+
+/* A run that loads the processor evenly is found by that alone. It never was: the grid of the coarse search, an eighth
+ * of a run, cut so much off the edges that the odds stayed at 5.5 of 6. */
+static void test_a_run_is_found_without_signature(void **state) {
+    (void)state;
+    enum { CASES = 60 };
+    int inside = 0;
+    for (int i = 0; i < CASES; i++) {
+        struct ew_load_edge edges[2];
+        struct ew_load_pattern run = runs_between_rests(edges, 1, i % 2 ? 20 : 60, i % 3 ? 30 : 10);
+        struct meter m = random_meter(1 + 4 * i);
+        m.noise_w = 0.02 * (m.on_w - m.off_w);
+        struct ew_power_series series = record(&run, &m);
+        struct ew_time_shift found;
+        struct ew_error err = {0};
+        if (ew_time_shift_find(&run, &series, EW_SHIFT_ANY, EW_SHIFT_ANY, &found, &err) != EW_OK)
+            fail_msg("case %d: %s", i, err.message);
+        inside +=
+            fabs((double)found.shift_ns * 1e-9 - (m.shift_s - m.averaging_s / 2)) <= (double)found.error_ns * 1e-9;
+    }
+    printf("one run: %d of %d inside\n", inside, CASES);
+    assert_true(inside >= 0.95 * CASES);
+}
+
+/* Traces that do not hold the load: noise, a drifting power, and the worst, other programs that come and go and run as
+ * long as ours in the mean. How often is one of them taken for our load? */
+static int false_accepts(const struct ew_load_pattern *p, int kind, double run_s, int cases) {
+    struct ew_time_shift found;
+    int taken = 0;
+    for (int i = 0; i < cases; i++) {
+        double length = (double)p->end_ns * 1e-9 + 10 + 100 * uniform(), walk = 0, until = 0;
+        bool busy = false;
+        size_t n = 0;
+        for (double t = 0; t < length; t += 0.1) {
+            walk += 0.1 * normal();
+            if (t >= until) {
+                busy = !busy;
+                until = t - log(1 - uniform()) * run_s;
+            }
+            times[n] = (int64_t)(t * 1e9);
+            watts[n++] = 5 + (kind == 0 ? normal() : kind == 1 ? walk : 3 * busy + 0.1 * normal());
+        }
+        struct ew_power_series series = {.times_ns = times, .watts = watts, .n = n};
+        taken += ew_time_shift_find(p, &series, EW_SHIFT_ANY, EW_SHIFT_ANY, &found, NULL) == EW_OK;
+    }
+    return taken;
+}
+
+static void test_false_accepts(void **state) {
+    (void)state;
+    enum { CASES = 200, FEWER = 100 };
+    static const char *const kinds[] = {"noise", "drift", "other programs"};
+    struct ew_load_edge edges[6];
+    struct ew_played_signature played;
+    play(11, 0.1, 0, &played);
+    for (int kind = 0; kind < 3; kind++) {
+        struct ew_load_pattern one = runs_between_rests(edges, 1, 20, 10);
+        int taken[3] = {false_accepts(&one, kind, 20, CASES)};
+        struct ew_load_pattern three = runs_between_rests(edges, 3, 10, 10);
+        taken[1] = false_accepts(&three, kind, 10, FEWER);
+        taken[2] = false_accepts(&played.pattern, kind, 0.4, FEWER);
+        printf("%s: one run is found in %d of %d traces, three in %d and a signature in %d of %d\n", kinds[kind],
+               taken[0], CASES, taken[1], taken[2], FEWER);
+        /* e^-6 of the odds is 0.25 %; only another program that runs just as long may be taken for a single run. */
+        assert_true(taken[0] <= (kind == 2 ? 0.02 : 0.01) * CASES && taken[1] <= 0.01 * FEWER &&
+                    taken[2] <= 0.01 * FEWER);
+    }
+}
+
+/* A single run whose power wanders is not told from others by one rise and one fall; several with pauses are. */
+static void test_an_uneven_run_is_refused(void **state) {
+    (void)state;
+    struct ew_load_edge edges[6];
+    struct ew_time_shift found;
+    struct ew_error err = {0};
+    for (int runs = 1; runs <= 3; runs += 2) {
+        struct ew_load_pattern p = runs_between_rests(edges, runs, 20, 10);
+        size_t n = 0;
+        for (double t = -10; t < (double)p.end_ns * 1e-9 + 10; t += 0.1) {
+            double second =
+                instant(&p, t) * (1 + 0.3 * sin(2.1 * t)); /* a load that swings by 30 % every three seconds */
+            times[n] = (int64_t)(t * 1e9);
+            watts[n++] = 3 + 5 * second + 0.1 * normal();
+        }
+        struct ew_power_series series = {.times_ns = times, .watts = watts, .n = n};
+        enum ew_status status = ew_time_shift_find(&p, &series, EW_SHIFT_ANY, EW_SHIFT_ANY, &found, &err);
+        if (runs == 1) assert_non_null(strstr(err.message, "not distinct"));
+        assert_int_equal(status, runs == 1 ? EW_ERR_NOT_FOUND : EW_OK);
+    }
+    assert_true(fabs((double)found.shift_ns * 1e-9) <= (double)found.error_ns * 1e-9);
+}
+
 static void test_signatures(void **state) {
     (void)state;
     for (size_t n = EW_SIGNATURE_MIN_CHIPS; n <= 31; n++) {
@@ -266,8 +369,10 @@ static void test_signatures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_signatures), cmocka_unit_test(test_offsets),       cmocka_unit_test(test_drift),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_periodic_load),
+        cmocka_unit_test(test_signatures),    cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_drift),         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_periodic_load), cmocka_unit_test(test_a_run_is_found_without_signature),
+        cmocka_unit_test(test_false_accepts), cmocka_unit_test(test_an_uneven_run_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,8 +61,17 @@ static void bfloat16_rounds_to_nearest_even(void **state) {
     assert_true(ew_bf16_to_f32(0xc040) == -3.0f);
 }
 
-static const enum ew_type types[] = {EW_TYPE_F32,  EW_TYPE_F16,  EW_TYPE_BF16, EW_TYPE_Q8_0,
-                                     EW_TYPE_Q4_0, EW_TYPE_Q4_K, EW_TYPE_Q5_K, EW_TYPE_Q6_K};
+/* Every type that can be written, with the largest error of values that are -7, -6 … 7. */
+static const struct {
+    enum ew_type type;
+    float error;
+} types[] = {
+    {EW_TYPE_F32, 0},      {EW_TYPE_F16, 0},       {EW_TYPE_BF16, 0},      {EW_TYPE_Q8_0, 0.1f},
+    {EW_TYPE_Q4_0, 0.6f},  {EW_TYPE_Q4_1, 0.6f},   {EW_TYPE_Q5_0, 0.3f},   {EW_TYPE_Q5_1, 0.3f},
+    {EW_TYPE_Q2_K, 2.5f},  {EW_TYPE_Q3_K, 1.2f},   {EW_TYPE_Q4_K, 0.6f},   {EW_TYPE_Q5_K, 0.3f},
+    {EW_TYPE_Q6_K, 0.2f},  {EW_TYPE_IQ4_NL, 0.8f}, {EW_TYPE_IQ4_XS, 0.8f}, {EW_TYPE_MXFP4, 1.01f},
+    {EW_TYPE_TQ1_0, 3.7f}, {EW_TYPE_TQ2_0, 3.7f},
+};
 enum { N_TYPES = sizeof types / sizeof *types, N = 512 };
 
 static void zeros_stay_zeros_and_guards_stay(void **state) {
@@ -71,12 +80,12 @@ static void zeros_stay_zeros_and_guards_stay(void **state) {
     for (size_t t = 0; t < N_TYPES; t++) {
         uint8_t bytes[N * 4 + 8];
         float x[N + 1];
-        size_t n_bytes = ew_type_row_bytes((uint32_t)types[t], N);
+        size_t n_bytes = ew_type_row_bytes((uint32_t)types[t].type, N);
         memset(bytes, 0xa5, sizeof bytes);
         x[N] = 7;
-        assert_int_equal(ew_quantize_row(types[t], zeros, N, bytes, NULL), EW_OK);
+        assert_int_equal(ew_quantize_row(types[t].type, zeros, N, bytes, NULL), EW_OK);
         for (size_t i = 0; i < 8; i++) assert_int_equal(bytes[n_bytes + i], 0xa5);
-        assert_int_equal(ew_dequantize_row(types[t], bytes, N, x, NULL), EW_OK);
+        assert_int_equal(ew_dequantize_row(types[t].type, bytes, N, x, NULL), EW_OK);
         for (size_t i = 0; i < N; i++) assert_true(x[i] == 0);
         assert_true(x[N] == 7);
     }
@@ -92,9 +101,9 @@ static void strange_values_do_no_harm(void **state) {
             uint8_t bytes[N * 4];
             float src[N], x[N];
             for (size_t i = 0; i < N; i++) src[i] = i < 256 ? strange[k] : (float)(i % 15) - 7;
-            assert_int_equal(ew_quantize_row(types[t], src, N, bytes, NULL), EW_OK);
-            assert_int_equal(ew_dequantize_row(types[t], bytes, N, x, NULL), EW_OK);
-            for (size_t i = 256; i < N; i++) assert_true(fabsf(x[i] - src[i]) < 0.6f);
+            assert_int_equal(ew_quantize_row(types[t].type, src, N, bytes, NULL), EW_OK);
+            assert_int_equal(ew_dequantize_row(types[t].type, bytes, N, x, NULL), EW_OK);
+            for (size_t i = 256; i < N; i++) assert_true(fabsf(x[i] - src[i]) <= types[t].error);
         }
     }
 }
@@ -107,10 +116,46 @@ static void wrong_lengths_and_types_are_refused(void **state) {
     assert_int_equal(ew_quantize_row(EW_TYPE_Q4_K, x, 255, bytes, &err), EW_ERR_SHAPE);
     assert_string_equal(err.message, "row length 255 is not a multiple of 256 (Q4_K)");
     assert_int_equal(ew_dequantize_row(EW_TYPE_Q8_0, bytes, 31, x, &err), EW_ERR_SHAPE);
-    assert_int_equal(ew_dequantize_row((enum ew_type)3, bytes, 32, x, &err), EW_ERR_UNSUPPORTED); /* Q4_1 */
-    assert_non_null(strstr(err.message, "Q4_1"));
+    assert_int_equal(ew_dequantize_row((enum ew_type)9, bytes, 32, x, &err), EW_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "Q8_1"));
+    assert_int_equal(ew_quantize_row(EW_TYPE_IQ2_XS, x, 256, bytes, &err), EW_ERR_UNSUPPORTED);
+    assert_string_equal(err.message, "type IQ2_XS is read, but not written");
     assert_int_equal(ew_dequantize_row((enum ew_type)47, bytes, 32, x, &err), EW_ERR_UNSUPPORTED);
     assert_int_equal(ew_dequantize_row(EW_TYPE_Q4_0, NULL, 0, NULL, &err), EW_OK);
+}
+
+/* Weights of a ternary model are one magnitude with three signs: what the ternary types are for. */
+static void ternary_values_come_back_exactly(void **state) {
+    (void)state;
+    float src[N], x[N];
+    uint8_t bytes[N];
+    uint32_t random = 1;
+    for (size_t i = 0; i < N; i++) {
+        random = random * 1664525 + 1013904223;
+        src[i] = 0.03125f * (float)((int)(random >> 16) % 3 - 1);
+    }
+    const enum ew_type ternary[] = {EW_TYPE_TQ1_0, EW_TYPE_TQ2_0};
+    for (size_t t = 0; t < 2; t++) {
+        assert_int_equal(ew_quantize_row(ternary[t], src, N, bytes, NULL), EW_OK);
+        assert_int_equal(ew_dequantize_row(ternary[t], bytes, N, x, NULL), EW_OK);
+        for (size_t i = 0; i < N; i++) assert_true(x[i] == src[i]);
+    }
+}
+
+/* An offset of any size costs the types that have one nothing. */
+static void offsets_far_from_zero_are_kept(void **state) {
+    (void)state;
+    const enum ew_type with_offset[] = {EW_TYPE_Q4_1, EW_TYPE_Q5_1};
+    for (size_t t = 0; t < 2; t++) {
+        for (float offset = -64; offset <= 64; offset += 128) {
+            float src[32], x[32];
+            uint8_t bytes[24];
+            for (size_t i = 0; i < 32; i++) src[i] = offset + (float)(i % 16);
+            assert_int_equal(ew_quantize_row(with_offset[t], src, 32, bytes, NULL), EW_OK);
+            assert_int_equal(ew_dequantize_row(with_offset[t], bytes, 32, x, NULL), EW_OK);
+            for (size_t i = 0; i < 32; i++) assert_true(fabsf(x[i] - src[i]) < 0.26f);
+        }
+    }
 }
 
 int main(void) {
@@ -120,6 +165,8 @@ int main(void) {
         cmocka_unit_test(bfloat16_rounds_to_nearest_even),
         cmocka_unit_test(zeros_stay_zeros_and_guards_stay),
         cmocka_unit_test(strange_values_do_no_harm),
+        cmocka_unit_test(ternary_values_come_back_exactly),
+        cmocka_unit_test(offsets_far_from_zero_are_kept),
         cmocka_unit_test(wrong_lengths_and_types_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,6 +204,7 @@ static inline void report_fixture_run(struct ew_store *store, const struct repor
                                 .end_ns = end,
                                 .signal = EW_MISSING,
                                 .swap_peak_bytes = EW_MISSING,
+                                .gpu_peak_bytes = EW_MISSING,
                                 .kernels = "gemm_made_up",
                                 .ttft_ns = c->ttft_ms * MS,
                                 .peak_rss_bytes = c->peak_mib * MIB,

@@ -1,12 +1,12 @@
-/* Stores that were made with the schema of version 1, whose text is kept in tests/fixtures/stores. */
+/* Stores that were made with the schemas of versions 1 and 2, whose texts are kept in tests/fixtures/stores. */
 #include "store_fixture.h"
 
 #include <sqlite3.h>
 
-static char *read_schema_1(void) {
+static char *read_schema(int version) {
     char path[4096];
     const char *source = getenv("EW_SOURCE_DIR");
-    snprintf(path, sizeof path, "%s/tests/fixtures/stores/schema-1.sql", source ? source : ".");
+    snprintf(path, sizeof path, "%s/tests/fixtures/stores/schema-%d.sql", source ? source : ".", version);
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
     char *text = calloc(1, 65536);
@@ -21,23 +21,26 @@ static void execute(sqlite3 *db, const char *sql) {
 }
 
 /* One finished trial with a phase, and one that is planned, written by hand. */
-static void make_old(struct fixture *f) {
+static void make_old(struct fixture *f, int version) {
     strcpy(f->folder, "/tmp/edgewise-store-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     snprintf(f->path, sizeof f->path, "%s/s.db", f->folder);
     f->store = NULL;
     sqlite3 *db = NULL;
     assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-    char *schema = read_schema_1();
+    char *schema = read_schema(version), numbers[96];
     execute(db, schema);
     free(schema);
+    snprintf(numbers, sizeof numbers, "PRAGMA application_id = 1163356499; PRAGMA user_version = %d", version);
+    execute(db, numbers);
     execute(db,
-            "PRAGMA application_id = 1163356499; PRAGMA user_version = 1;"
             "INSERT INTO study VALUES (1, 'old', 'old.yaml', 'text', '{}', 7, 100);"
             "INSERT INTO machine VALUES (1, 'feed', 'board', 'aarch64', 4, 1000, 'neon', 'Linux', '{}');"
             "INSERT INTO model VALUES (1, 'mk', '/m.gguf', 'M', 'llama', 'Q4_0', NULL, 0, 0, 10, 5, 6, 7, 1, 2, 3, 4);"
-            "INSERT INTO config VALUES (1, 'ck', 1, 4, 2, 16, 4, 0, 20, 'auto', 0, 0, NULL);"
-            "INSERT INTO invocation VALUES (1, 1, 1, 2, 3, NULL, 'boot', '0.1.0', 'gcc', '{}', NULL);"
+            "INSERT INTO config (id, key, model_id, prefill_threads, decode_threads, prompt_tokens, generate_tokens,"
+            " depth, context, layout, cpu_mask, sample_text) VALUES (1, 'ck', 1, 4, 2, 16, 4, 0, 20, 'auto', 0, 0);"
+            "INSERT INTO invocation (id, study_id, machine_id, started_unix_ns, started_ns, boot_id, version, build,"
+            " state_json) VALUES (1, 1, 1, 2, 3, 'boot', '0.1.0', 'gcc', '{}');"
             "INSERT INTO trial (id, study_id, config_id, invocation_id, key, repeat, position, seed, status,"
             " attempts, begin_ns, end_ns, ttft_ns) VALUES (1, 1, 1, 1, 'k0', 0, 0, 7, 'ok', 1, 10, 90, 33),"
             " (2, 1, 1, NULL, 'k1', 1, 1, 8, 'planned', 0, NULL, NULL, NULL);"
@@ -59,6 +62,8 @@ static void expect_old_study(struct ew_store *store) {
     assert_int_equal(s->trials[0].conditions.throttle_core_events, EW_MISSING); /* not known, not zero */
     assert_true(s->trials[0].conditions.start_c != s->trials[0].conditions.start_c);
     assert_null(s->trials[0].conditions.gate);
+    assert_null(s->trials[0].conditions.memory_json);
+    assert_int_equal(s->trials[0].gpu_peak_bytes, EW_MISSING);
     assert_false(s->trials[0].conditions.throttled);
     assert_int_equal(s->configs[0].prefill_threads, 4);
     assert_int_equal(s->configs[0].batch, 0);
@@ -80,18 +85,23 @@ static int version_of(const char *path) {
     return version;
 }
 
-static void reading_leaves_the_file_as_it_is(void **state) {
-    (void)state;
+static void read_only(int version) {
     struct fixture f;
-    make_old(&f);
+    make_old(&f, version);
     struct ew_error err = {0};
     if (ew_store_open(f.path, EW_STORE_READ, &f.store, &err) != EW_OK) fail_msg("%s", err.message);
-    assert_int_equal(ew_store_version(f.store), 1);
+    assert_int_equal(ew_store_version(f.store), version);
     expect_old_study(f.store);
     if (ew_store_check(f.store, &err) != EW_OK) fail_msg("%s", err.message);
     ew_store_close(&f.store);
-    assert_int_equal(version_of(f.path), 1);
+    assert_int_equal(version_of(f.path), version);
     fixture_close(&f);
+}
+
+static void reading_leaves_the_file_as_it_is(void **state) {
+    (void)state;
+    read_only(1);
+    read_only(2);
 }
 
 /* Every table of the upgraded file has the columns of a new one, in its order, with types, defaults and NOT NULL. */
@@ -113,23 +123,24 @@ static void columns_of(const char *path, char *text, size_t capacity) {
     sqlite3_close(db);
 }
 
-static void upgraded_is_as_new(void **state) {
-    (void)state;
+static void upgrade(int version) {
     struct fixture f, fresh;
     static char old_columns[32768], new_columns[32768];
-    make_old(&f);
+    make_old(&f, version);
     struct ew_error err = {0};
     if (ew_store_open(f.path, EW_STORE_WRITE, &f.store, &err) != EW_OK) fail_msg("%s", err.message);
-    assert_int_equal(ew_store_version(f.store), 1);
+    assert_int_equal(ew_store_version(f.store), version);
     expect_old_study(f.store);
     /* It goes on where it was. */
     assert_int_equal(ew_store_begin_trial(f.store, "k1", 1, 99, NULL), EW_OK);
     const struct ew_sustained_window windows[] = {{100, 5, 40}, {200, 6, 41}};
-    const struct ew_trial_record t = {.key = "k1",
-                                      .status = EW_TRIAL_OK,
-                                      .windows = windows,
-                                      .n_windows = 2,
-                                      .conditions = {.gate = "passed", .start_c = 41.5, .throttled = true}};
+    const struct ew_trial_record t = {
+        .key = "k1",
+        .status = EW_TRIAL_OK,
+        .windows = windows,
+        .n_windows = 2,
+        .gpu_peak_bytes = 77,
+        .conditions = {.gate = "passed", .start_c = 41.5, .throttled = true, .memory_json = "{\"limit_hits\":3}"}};
     if (ew_store_finish_trial(f.store, &t, &err) != EW_OK) fail_msg("%s", err.message);
     ew_store_close(&f.store);
     fixture_open(&fresh);
@@ -140,7 +151,7 @@ static void upgraded_is_as_new(void **state) {
     assert_int_equal(version_of(f.path), version_of(fresh.path));
     fixture_close(&fresh);
     if (ew_store_open(f.path, EW_STORE_READ, &f.store, &err) != EW_OK) fail_msg("%s", err.message);
-    assert_int_equal(ew_store_version(f.store), 2);
+    assert_int_equal(ew_store_version(f.store), 3);
     if (ew_store_check(f.store, &err) != EW_OK) fail_msg("%s", err.message);
     struct ew_stored_study *s = NULL;
     assert_int_equal(ew_store_read_study(f.store, 0, &s, &err), EW_OK);
@@ -148,15 +159,23 @@ static void upgraded_is_as_new(void **state) {
     assert_int_equal(s->trials[1].windows[1].n_tokens, 6);
     assert_string_equal(s->trials[1].conditions.gate, "passed");
     assert_true(s->trials[1].conditions.throttled && s->trials[1].conditions.start_c == 41.5);
+    assert_int_equal(s->trials[1].gpu_peak_bytes, 77);
+    assert_string_equal(s->trials[1].conditions.memory_json, "{\"limit_hits\":3}");
     ew_store_free_study(&s);
     fixture_close(&f);
+}
+
+static void upgraded_is_as_new(void **state) {
+    (void)state;
+    upgrade(1);
+    upgrade(2);
 }
 
 static void versions_that_are_not_known(void **state) {
     (void)state;
     struct fixture f;
-    make_old(&f);
-    static const char *const wrong[] = {"PRAGMA user_version = 3", "PRAGMA user_version = 0"};
+    make_old(&f, 1);
+    static const char *const wrong[] = {"PRAGMA user_version = 4", "PRAGMA user_version = 0"};
     for (int i = 0; i < 2; i++) {
         sqlite3 *db = NULL;
         assert_int_equal(sqlite3_open(f.path, &db), SQLITE_OK);
@@ -166,7 +185,7 @@ static void versions_that_are_not_known(void **state) {
             struct ew_error err = {0};
             assert_int_equal(ew_store_open(f.path, (enum ew_store_mode)mode, &f.store, &err), EW_ERR_UNSUPPORTED);
             assert_non_null(strstr(err.message, "s.db: has schema version"));
-            assert_non_null(strstr(err.message, "knows 1 to 2"));
+            assert_non_null(strstr(err.message, "knows 1 to 3"));
         }
     }
     fixture_close(&f);

@@ -24,13 +24,17 @@ static struct ew_machine_throttle counts(int64_t core, int64_t package, int64_t 
     return t;
 }
 
+static char notes[256];
+
 static struct ew_trial_conditions compare(struct ew_machine_throttle a, struct ew_machine_throttle b) {
     const struct ew_conditions_snapshot before = {
         .throttle = a, .cpu_c = 40, .swap_in_pages = 5, .swap_out_pages = EW_MISSING, .own_cpu_ns = 100};
     const struct ew_conditions_snapshot after = {
         .throttle = b, .cpu_c = NAN, .swap_in_pages = 9, .swap_out_pages = 3, .own_cpu_ns = 350};
     struct ew_trial_conditions out = {0};
-    ew_conditions_compare(&before, &after, &out);
+    notes[0] = 0;
+    ew_conditions_compare(&before, &after, &out, notes, sizeof notes);
+    assert_int_equal(out.throttled, notes[0] != 0); /* never without a reason */
     return out;
 }
 
@@ -48,11 +52,59 @@ static void throttled_or_not(void **state) {
     assert_false(c.throttled);
     assert_int_equal(c.throttle_core_events, 0);
     assert_true(compare(counts(7, 2, -1), counts(7, 3, -1)).throttled);
+    assert_string_equal(notes, "package slowed by heat 1 time");
+    assert_int_equal(compare(counts(7, 2, -1), counts(3, 2, -1)).throttle_core_events, EW_MISSING); /* began anew */
     /* Raspberry Pi: throttled some time since boot is old news; newly so, or just now, is not. */
     assert_false(compare(counts(-1, -1, 0x50000), counts(-1, -1, 0x50000)).throttled);
     assert_true(compare(counts(-1, -1, 0x50000), counts(-1, -1, 0x70000)).throttled);
     assert_true(compare(counts(-1, -1, 0), counts(-1, -1, 0x40004)).throttled);
     assert_true(compare(counts(-1, -1, 0x50005), counts(-1, -1, 0x50000)).throttled);
+}
+
+/* Power limit, over-current and cooling devices have no columns of their own: they are flagged, and the notes say so.
+ */
+static void other_ways_to_be_throttled(void **state) {
+    (void)state;
+    const struct ew_machine_throttle calm = {.core_events = 7,
+                                             .package_events = 2,
+                                             .power_limit_events = 5,
+                                             .over_current_events = 1,
+                                             .pi_flags = -1,
+                                             .cooling_most = 10,
+                                             .cooling_name = "cpufreq-cpu0"};
+    struct ew_machine_throttle after = calm;
+    assert_false(compare(calm, after).throttled);
+    after.power_limit_events = 8;
+    struct ew_trial_conditions c = compare(calm, after);
+    assert_true(c.throttled && c.throttle_core_events == 0 && c.throttle_package_events == 0);
+    assert_string_equal(notes, "package held at its power limit 3 times");
+    after = calm;
+    after.over_current_events = 3;
+    assert_true(compare(calm, after).throttled);
+    assert_string_equal(notes, "2 alarms of over-current or under-voltage");
+    after = calm;
+    after.cooling_state = 4;
+    assert_true(compare(calm, after).throttled);
+    assert_string_equal(notes, "the kernel held the clocks down at the end (cpufreq-cpu0 at 4 of 10)");
+    assert_true(compare(after, calm).throttled);
+    assert_string_equal(notes, "the kernel held the clocks down at the start (cpufreq-cpu0 at 4 of 10)");
+    /* What the meters saw meanwhile stays. */
+    const struct ew_conditions_snapshot same = {.throttle = calm};
+    struct ew_trial_conditions seen = {.throttled = true};
+    ew_conditions_compare(&same, &same, &seen, notes, sizeof notes);
+    assert_true(seen.throttled);
+}
+
+static void notes_are_joined_and_cut(void **state) {
+    (void)state;
+    char text[16] = "";
+    ew_conditions_note(text, sizeof text, "%s", "one");
+    ew_conditions_note(text, sizeof text, "%d", 22);
+    assert_string_equal(text, "one; 22");
+    ew_conditions_note(text, sizeof text, "%s", "thirty-three");
+    assert_string_equal(text, "one; 22; thirty");
+    ew_conditions_note(text, sizeof text, "%s", "four");
+    assert_string_equal(text, "one; 22; thirty");
 }
 
 static void cache_of_one_file(void **state) {
@@ -103,7 +155,8 @@ static void idle_interval_of_ten_parts(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(throttled_or_not), cmocka_unit_test(cache_of_one_file),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(throttled_or_not), cmocka_unit_test(other_ways_to_be_throttled),
+                                       cmocka_unit_test(notes_are_joined_and_cut), cmocka_unit_test(cache_of_one_file),
                                        cmocka_unit_test(idle_interval_of_ten_parts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

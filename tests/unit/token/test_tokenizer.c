@@ -126,6 +126,67 @@ static void end_tokens_come_from_keys_and_names(void **state) {
     close_opened(&o);
 }
 
+static void spm_collapses_spaces_where_the_file_says(void **state) {
+    (void)state;
+    struct opened o;
+    build_spm(&o.fixture);
+    put_kv_bool(&o.fixture, "tokenizer.ggml.remove_extra_whitespaces", true);
+    open_built(&o);
+    expect(&o, "  ab   ab  ", 0, IDS(263, 263)); /* as SentencePiece: one between, none around, one before */
+    expect(&o, "   ", 0, NULL, 0);
+    expect(&o, " a<tool>  ab", 0, IDS(259, 260, 266, 263));
+    expect(&o, "<tool>  ", 0, IDS(266));
+    expect(&o, "  <tool>", 0, IDS(259, 266)); /* not at the end of the text: the prefix stays */
+    close_opened(&o);
+
+    build_spm(&o.fixture);
+    put_kv_bool(&o.fixture, "tokenizer.ggml.remove_extra_whitespaces", true);
+    put_kv_bool(&o.fixture, "tokenizer.ggml.add_space_prefix", false);
+    open_built(&o);
+    expect(&o, "  ab   ab ", 0, IDS(262, 263));
+    close_opened(&o);
+}
+
+static void gap_tokens_come_from_keys_and_names(void **state) {
+    (void)state;
+    struct opened o;
+    build_spm(&o.fixture);
+    put_kv_u32(&o.fixture, "tokenizer.ggml.prefix_token_id", 266); /* the older name of the key */
+    put_kv_u32(&o.fixture, "tokenizer.ggml.fim_suf_token_id", 267);
+    put_kv_u32(&o.fixture, "tokenizer.ggml.fim_sep_token_id", 268);
+    open_built(&o);
+    assert_int_equal(ew_tokenizer_fim(o.tokenizer, EW_FIM_PREFIX), 266);
+    assert_int_equal(ew_tokenizer_fim(o.tokenizer, EW_FIM_SUFFIX), 267);
+    assert_int_equal(ew_tokenizer_fim(o.tokenizer, EW_FIM_MIDDLE), 274);
+    assert_int_equal(ew_tokenizer_fim(o.tokenizer, EW_FIM_PAD), -1); /* <PAD> is plain text here */
+    assert_int_equal(ew_tokenizer_fim(o.tokenizer, EW_N_FIM), -1);
+    assert_true(ew_tokenizer_is_end(o.tokenizer, 268));
+    assert_false(ew_tokenizer_is_end(o.tokenizer, 274));
+    assert_false(ew_tokenizer_is_end(o.tokenizer, 275));
+    close_opened(&o);
+}
+
+static void guesses_are_noted(void **state) {
+    (void)state;
+    static const struct {
+        const char *pre, *note;
+    } cases[] = {
+        {"gpt-2", ""},
+        {NULL, "tokenizer.ggml.pre is missing: text is cut into words as for gpt-2"},
+        {"no-such\x1brule",
+         "tokenizer.ggml.pre: `no-such\\x1brule` is not known: text is cut into words as for gpt-2, and "
+         "some ids may differ from the model's own"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct opened o;
+        build_bpe(&o.fixture, cases[i].pre);
+        open_built(&o);
+        assert_string_equal(ew_tokenizer_note(o.tokenizer), cases[i].note);
+        expect(&o, "abc ab", 0, IDS(259, 258));
+        close_opened(&o);
+    }
+}
+
 static void bpe_merges_by_rank(void **state) {
     (void)state;
     struct opened o;
@@ -140,12 +201,40 @@ static void bpe_merges_by_rank(void **state) {
     expect(&o, "\xc3\xa9\xff", 0, IDS(0xc3, 0xa9, 0xff));
     expect(&o, "q<u>ab", BOTH, IDS('q', 261, 256)); /* BPE adds no BOS unless asked to */
     expect(&o, "<|endoftext|>", EW_TOKENIZE_PARSE_SPECIAL, IDS(260));
+    expect(&o, "</s>", EW_TOKENIZE_PARSE_SPECIAL, IDS('<', '/', 's', '>')); /* no control token here */
+    assert_false(ew_tokenizer_is_end(o.tokenizer, 265));
     int32_t got[MAX_IDS];
     size_t n;
     assert_int_equal(ew_tokenizer_encode(o.tokenizer, "<|endoftext|>", 13, 0, got, MAX_IDS, &n, NULL), EW_OK);
     assert_int_equal(n, 13);
     assert_true(ew_tokenizer_is_end(o.tokenizer, 260));
     assert_false(ew_tokenizer_strips_first_space(o.tokenizer));
+    close_opened(&o);
+}
+
+/* The three bytes of U+FFFD in the fixture's vocabulary are their own ids. */
+static void bytes_without_tokens_are_broken_text(void **state) {
+    (void)state;
+    struct opened o;
+    build_bpe_without(&o.fixture, 0xff);
+    open_built(&o);
+    expect(&o, "ab\xff", 0, IDS(256, 0xef, 0xbf, 0xbd));
+    expect(&o, "\xc3\xff\xffz", 0, IDS(0xef, 0xbf, 0xbd, 0xef, 0xbf, 0xbd, 0xef, 0xbf, 0xbd, 'z'));
+    expect(&o, "\xc3z", 0, IDS(0xc3, 'z')); /* it has a token: it stays what it is */
+    close_opened(&o);
+
+    build_bpe_without(&o.fixture, 'z');
+    open_built(&o);
+    struct ew_error err;
+    size_t n;
+    assert_int_equal(ew_tokenizer_encode(o.tokenizer, "abz", 3, 0, NULL, 0, &n, &err), EW_ERR_UNSUPPORTED);
+    assert_string_equal(err.message, "text: byte 0x7a has no token in this vocabulary");
+    close_opened(&o);
+
+    build_bpe_without(&o.fixture, 0xbf); /* not even U+FFFD can be written */
+    open_built(&o);
+    assert_int_equal(ew_tokenizer_encode(o.tokenizer, "\xbf", 1, 0, NULL, 0, &n, &err), EW_ERR_UNSUPPORTED);
+    assert_string_equal(err.message, "text: byte 0xbf has no token in this vocabulary");
     close_opened(&o);
 }
 
@@ -200,7 +289,11 @@ int main(void) {
         cmocka_unit_test(phi3_strips_blanks_after_special_tokens),
         cmocka_unit_test(spm_pieces_are_text),
         cmocka_unit_test(end_tokens_come_from_keys_and_names),
+        cmocka_unit_test(spm_collapses_spaces_where_the_file_says),
+        cmocka_unit_test(gap_tokens_come_from_keys_and_names),
+        cmocka_unit_test(guesses_are_noted),
         cmocka_unit_test(bpe_merges_by_rank),
+        cmocka_unit_test(bytes_without_tokens_are_broken_text),
         cmocka_unit_test(llama3_takes_whole_words_and_adds_bos),
         cmocka_unit_test(bpe_pieces_are_bytes),
         cmocka_unit_test(too_little_room_still_counts),

@@ -86,17 +86,19 @@ static const struct fixture_token spm_tokens[] = {
     {"ab", 1, -1},           /* 262 */
     {"\xe2\x96\x81"
      "ab",
-     1, -3},              /* 263 */
-    {"ba", 1, -0.5f},     /* 264 */
-    {"aa", 1, -7},        /* 265 */
-    {"<tool>", 4, 0},     /* 266 */
-    {"<tool>x", 4, 0},    /* 267 */
-    {"<", 1, -8},         /* 268 */
-    {"s", 1, -9},         /* 269 */
-    {">", 1, -10},        /* 270 */
-    {"s>", 1, -2},        /* 271: one merge away from spelling <s> */
-    {"<|im_end|>", 1, 0}, /* 272: a name that ends generation, with the wrong type */
-    {"dead", 5, 0},       /* 273: unused */
+     1, -3},                  /* 263 */
+    {"ba", 1, -0.5f},         /* 264 */
+    {"aa", 1, -7},            /* 265 */
+    {"<tool>", 4, 0},         /* 266 */
+    {"<tool>x", 4, 0},        /* 267 */
+    {"<", 1, -8},             /* 268 */
+    {"s", 1, -9},             /* 269 */
+    {">", 1, -10},            /* 270 */
+    {"s>", 1, -2},            /* 271: one merge away from spelling <s> */
+    {"<|im_end|>", 1, 0},     /* 272: a name that ends generation, with the wrong type */
+    {"dead", 5, 0},           /* 273: unused */
+    {"<|fim_middle|>", 3, 0}, /* 274 */
+    {"<PAD>", 1, -90},        /* 275: a plain token with a special name */
 };
 enum { N_SPM = SPM_FIRST + sizeof spm_tokens / sizeof *spm_tokens };
 
@@ -141,6 +143,7 @@ static const struct fixture_token bpe_tokens[] = {
     {"hello", 1, 0},         /* 262: no merge leads here */
     {"aa", 1, 0},            /* 263 */
     {"aaaa", 1, 0},          /* 264 */
+    {"</s>", 1, 0},          /* 265: HTML, as in Qwen 2 */
 };
 enum { N_BPE = 256 + sizeof bpe_tokens / sizeof *bpe_tokens };
 static const char *const bpe_merges[] = {"a b", "\xc4\xa0 ab", "\xc4\xa0 a", "ab c", "a a", "aa aa", "q zz", "a b"};
@@ -162,14 +165,17 @@ static inline size_t byte_letter(unsigned byte, char out[3]) {
     return 2;
 }
 
-static inline void build_bpe(struct fixture *f, const char *pre) {
+/* missing: the byte that has no token, or -1. */
+static inline void build_bpe_with(struct fixture *f, const char *pre, int missing) {
     fixture_begin(f);
     put_kv_string(f, "tokenizer.ggml.model", "gpt2");
     if (pre) put_kv_string(f, "tokenizer.ggml.pre", pre);
     put_kv_array(f, "tokenizer.ggml.tokens", EW_GGUF_STRING, N_BPE);
     for (uint32_t id = 0; id < N_BPE; id++) {
         char letter[3];
-        if (id < 256)
+        if ((int)id == missing)
+            put_text(f, "none", 4);
+        else if (id < 256)
             put_text(f, letter, byte_letter(id, letter));
         else
             put_text(f, bpe_tokens[id - 256].text, strlen(bpe_tokens[id - 256].text));
@@ -181,6 +187,9 @@ static inline void build_bpe(struct fixture *f, const char *pre) {
     put_kv_u32(f, "tokenizer.ggml.bos_token_id", 260);
     put_kv_u32(f, "tokenizer.ggml.eos_token_id", 260);
 }
+
+static inline void build_bpe(struct fixture *f, const char *pre) { build_bpe_with(f, pre, -1); }
+static inline void build_bpe_without(struct fixture *f, int byte) { build_bpe_with(f, "gpt-2", byte); }
 
 /* ---- opened fixtures ---- */
 
