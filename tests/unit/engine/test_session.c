@@ -293,6 +293,34 @@ static void test_shift_equals_a_fresh_context(void **state) {
     ew_session_close(&fresh);
 }
 
+/* The state of a convolution is that of the last token only: shifting begins anew, and going back is refused. */
+static void test_convolutions_begin_anew(void **state) {
+    (void)state;
+    char path[4096];
+    const char *shared = getenv("EW_SHARED_DIR");
+    struct ew_model *m = NULL;
+    struct ew_session *shifted = NULL, *fresh = NULL;
+    struct ew_error err = {0};
+    struct ew_session_params p = {.n_ctx = 16};
+    snprintf(path, sizeof path, "%s/conformance/lfm2-64-f32.gguf", shared ? shared : "../shared");
+    if (access(path, R_OK) != 0) skip();
+    if (ew_model_open(path, &m, &err) != EW_OK) fail_msg("%s", err.message);
+    static const int32_t ids[] = {5, 9, 301, 77, 12, 40, 8, 101, 230, 19};
+    assert_int_equal(ew_session_open(m, &p, &shifted, &err), EW_OK);
+    assert_int_equal(ew_session_open(m, &p, &fresh, &err), EW_OK);
+    assert_int_equal(ew_session_prefill(shifted, ids, 10, &err), EW_OK);
+    assert_int_equal(ew_session_rewind(shifted, 5, &err), EW_ERR_UNSUPPORTED);
+    assert_int_equal(ew_session_n_past(shifted), 10);
+    assert_int_equal(ew_session_shift(shifted, ids, 3, 4, &err), EW_OK);
+    assert_int_equal(ew_session_prefill(fresh, ids, 3, &err), EW_OK);
+    assert_int_equal(ew_session_prefill(fresh, ids + 7, 3, &err), EW_OK);
+    assert_memory_equal(ew_session_logits(shifted), ew_session_logits(fresh), 512 * sizeof(float));
+    assert_int_equal(ew_session_rewind(shifted, 6, &err), EW_OK);
+    ew_session_close(&shifted);
+    ew_session_close(&fresh);
+    ew_model_close(&m);
+}
+
 /* ---- as long as memory allows ---- */
 
 static char root[] = "/tmp/edgewise-memory-XXXXXX";
@@ -317,7 +345,8 @@ static uint64_t total_at(const struct ew_model *m, struct ew_session_params p, u
 static struct ew_model *open_long_box(void) {
     static const char key[] = "llama.context_length";
     char path[4096];
-    snprintf(path, sizeof path, "%s/models/edgewise-tales-6m-f16.gguf", getenv("EW_SOURCE_DIR"));
+    const char *source = getenv("EW_SOURCE_DIR");
+    snprintf(path, sizeof path, "%s/models/edgewise-tales-6m-f16.gguf", source ? source : ".");
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
     fseek(f, 0, SEEK_END);
@@ -417,6 +446,7 @@ int main(void) {
         cmocka_unit_test(test_ledger_of_each_type),
         cmocka_unit_test(test_unknown_type_is_refused),
         cmocka_unit_test(test_shift_equals_a_fresh_context),
+        cmocka_unit_test(test_convolutions_begin_anew),
         cmocka_unit_test(test_context_that_fits),
         cmocka_unit_test(test_context_that_memory_limits),
     };
