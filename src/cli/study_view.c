@@ -2,6 +2,7 @@
 #include "cli/study_view.h"
 #include "study/memory_record.h"
 #include "study/study_value.h"
+#include "study/trial_conditions.h"
 #include "study/trial_speed.h"
 
 #include <math.h>
@@ -162,7 +163,8 @@ static void on_finished(void *context, const struct ew_study_progress *p, const 
     struct ew_study_view *view = context;
     char memory[EW_MEMORY_WORDS_BYTES];
     memory_words(t, memory);
-    bool odd = t->conditions.throttled || *memory || t->conditions.meter_lost || t->conditions.notes;
+    bool crowded = ew_conditions_crowded(&t->conditions);
+    bool odd = crowded || t->conditions.throttled || *memory || t->conditions.meter_lost || t->conditions.notes;
     if (view->live && t->status == EW_TRIAL_OK && !odd) return; /* the line moves on; what went wrong stays on screen */
     ew_study_view_clear(view);
     char label[256], prefill[32], decode[32];
@@ -175,6 +177,9 @@ static void on_finished(void *context, const struct ew_study_progress *p, const 
                 (double)t->peak_rss_bytes / 1048576.0);
     else
         fprintf(view->out, "%s: %s", ew_trial_status_name(t->status), t->reason);
+    if (crowded)
+        fprintf(view->out, " · others took %.0f %% of the CPU time",
+                100 * (t->conditions.others_share + t->conditions.stolen_share));
     if (t->conditions.throttled) fputs(" · throttled", view->out);
     if (*memory) fprintf(view->out, " · %s", memory);
     if (t->conditions.gate && strcmp(t->conditions.gate, "passed") != 0)

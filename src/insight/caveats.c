@@ -161,18 +161,22 @@ static enum ew_status warn_drift(struct ew_insight *insight, struct ew_error *er
 }
 
 static enum ew_status warn_flagged(struct ew_insight *insight, struct ew_error *err) {
-    enum { SWAPPED, STALLED, LIMIT, REREAD, THROTTLED, LOST, KINDS };
+    enum { CROWDED, SWAPPED, STALLED, LIMIT, REREAD, THROTTLED, LOST, KINDS };
     static const char *const words[KINDS] = {
+        [CROWDED] = "other programs or the hypervisor took a tenth of the CPU time or more: on a quiet machine it is "
+                    "faster",
         [SWAPPED] = "memory was swapped: those speeds are of the disk or of the compressor, not of the engine",
         [STALLED] = "all tasks waited for memory (pressure): more of it would be faster",
         [LIMIT] = "the memory limit of a control group was hit: with a higher one the machine may do better",
-        [REREAD] = "files that had been dropped for want of memory were read again: the model does not fit well",
+        [REREAD] = "files that had been dropped for want of memory were read again: where the model was among "
+                   "them, its speed is that of the disk",
         [THROTTLED] = "the machine slowed itself down (heat or supply): a cooler or better fed one is faster",
         [LOST] = "the energy readings did not last to the end"};
     size_t counts[KINDS] = {0}, n = 0;
     char text[1024] = "";
     for (size_t i = 0; i < insight->n_runs; i++) {
         const struct ew_insight_run *run = &insight->runs[i];
+        counts[CROWDED] += run->crowded;
         counts[SWAPPED] += run->swapped;
         counts[STALLED] += (run->memory_flags & EW_MEMORY_STALLED) != 0;
         counts[LIMIT] += (run->memory_flags & EW_MEMORY_LIMIT) != 0;

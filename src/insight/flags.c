@@ -18,8 +18,9 @@ static const enum ew_measure looked_at[] = {EW_MEASURE_TTFT, EW_MEASURE_PREFILL,
 enum { LOOKED_AT = sizeof looked_at / sizeof *looked_at, MOST_TREND = 4000 };
 
 const char *ew_flag_key(enum ew_flag_kind kind) {
-    static const char *const keys[EW_FLAGS] = {"outlier",    "drift",   "neighbours", "swapped", "throttled",
-                                               "meter_lost", "stalled", "limit_hit",  "reread",  "page_cache"};
+    static const char *const keys[EW_FLAGS] = {"outlier",   "drift",      "neighbours", "swapped",
+                                               "throttled", "meter_lost", "stalled",    "limit_hit",
+                                               "reread",    "crowded",    "page_cache"};
     return keys[kind];
 }
 
@@ -111,6 +112,7 @@ static bool says(const struct ew_insight_run *run, enum ew_flag_kind kind) {
     case EW_FLAG_METER_LOST: return run->meter_lost;
     case EW_FLAG_STALLED: return run->memory_flags & EW_MEMORY_STALLED;
     case EW_FLAG_LIMIT_HIT: return run->memory_flags & EW_MEMORY_LIMIT;
+    case EW_FLAG_CROWDED: return run->crowded;
     case EW_FLAG_REREAD: return run->memory_flags & EW_MEMORY_REREAD;
     default: return false;
     }
@@ -128,6 +130,7 @@ static enum ew_status count_said(struct ew_insight *insight, struct ew_insight_c
         {EW_FLAG_STALLED, EW_MEASURE_DECODE, "all tasks waited for memory 1 % of the time or more (memory pressure)"},
         {EW_FLAG_LIMIT_HIT, EW_MEASURE_PEAK_MEMORY, "the memory limit of a control group was hit"},
         {EW_FLAG_REREAD, EW_MEASURE_DECODE, "files that had been dropped for want of memory were read again"},
+        {EW_FLAG_CROWDED, EW_MEASURE_DECODE, "other programs or the hypervisor took a tenth of the CPU time or more"},
         {EW_FLAG_THROTTLED, EW_MEASURE_DECODE, "the machine slowed itself down (throttled)"},
         {EW_FLAG_METER_LOST, EW_MEASURE_DECODE_ENERGY, "the energy readings did not last to the end"}};
     for (size_t k = 0; k < sizeof said / sizeof *said; k++) {

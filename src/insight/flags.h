@@ -17,6 +17,7 @@ enum ew_flag_kind {
     EW_FLAG_STALLED,     /* all tasks waited for memory */
     EW_FLAG_LIMIT_HIT,   /* a control group met its memory limit */
     EW_FLAG_REREAD,      /* files that had been dropped for want of memory were read again */
+    EW_FLAG_CROWDED,     /* other programs, or the hypervisor, took CPU time */
     EW_FLAG_PAGE_CACHE,  /* some runs began with the model in the page cache, others did not */
     EW_FLAGS
 };

@@ -8,6 +8,7 @@
 #include "insight/words.h"
 #include "study/memory_record.h"
 #include "study/statistics.h"
+#include "study/trial_conditions.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -218,9 +219,10 @@ static void count_run(struct ew_insight *insight, struct ew_insight_run *run) {
     run->cache = cache_state(trial->conditions.cached_share);
     run->swapped = trial->swap_peak_bytes > 0 || run->memory_flags & EW_MEMORY_SWAPPED;
     run->throttled = trial->conditions.throttled;
+    run->crowded = ew_conditions_crowded(&trial->conditions);
     run->meter_lost = trial->conditions.meter_lost != NULL;
     run->begun_again = (ok || failed) && trial->attempts > 1;
-    config->n_flagged += run->swapped || run->memory_flags || run->throttled || run->meter_lost;
+    config->n_flagged += run->swapped || run->memory_flags || run->throttled || run->crowded || run->meter_lost;
     if (trial->ledger.present && !config->ledger.present) config->ledger = trial->ledger;
     if (trial->kernels && !config->kernels) config->kernels = trial->kernels;
     if (ok) note_memory_split(config, trial);

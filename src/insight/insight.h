@@ -30,7 +30,7 @@ struct ew_insight_run {
     size_t config; /* index into configs */
     double value[EW_MEASURES];
     const struct ew_trial_energy *energy;             /* NULL: none was given */
-    bool swapped, throttled, meter_lost, begun_again; /* flags: marked, never dropped */
+    bool swapped, throttled, crowded, meter_lost, begun_again; /* flags: marked, never dropped */
     const char *memory_words;                         /* what the machine's memory did meanwhile; NULL: nothing */
     unsigned memory_flags;                            /* bits of enum ew_memory_flag */
     enum ew_cache_state cache;                        /* when it began */

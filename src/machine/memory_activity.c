@@ -274,11 +274,14 @@ static void say_limit(struct words *w, const struct ew_memory_activity *a) {
         say(w, "; ", "the cgroup ran out of memory %" PRId64 " %s", a->limit_oom, times(a->limit_oom));
 }
 
+/* Microseconds of waiting are the ordinary life of a kernel. */
+static const double least_said_s = 0.001;
+
 static void say_stalls(struct words *w, const struct ew_memory_activity *a) {
     double some = (double)a->stalled_us * 1e-6, all = (double)a->stalled_all_us * 1e-6;
-    if (some <= 0) return;
+    if (some < least_said_s) return;
     say(w, "; ", "memory pressure stalled tasks for %.*g s", some < 100 ? 2 : 6, some);
-    if (all > 0) say(w, ", ", "all of them at once for %.*g s", all < 100 ? 2 : 6, all);
+    if (all >= least_said_s) say(w, ", ", "all of them at once for %.*g s", all < 100 ? 2 : 6, all);
 }
 
 bool ew_memory_activity_words(const struct ew_memory_activity *a, char *buf, size_t capacity) {

@@ -19,6 +19,7 @@ bool ew_processor_time_read(const char *root, struct ew_processor_time *out) {
     double tick = 1.0 / (double)sysconf(_SC_CLK_TCK);
     *out = (struct ew_processor_time){.busy_s = (double)(t[0] + t[1] + t[2] + t[5] + t[6]) * tick,
                                       .steal_s = (double)t[7] * tick};
+    out->total_s = out->busy_s + out->steal_s + (double)(t[3] + t[4]) * tick;
     struct rusage own;
     if ((!root || !*root) && getrusage(RUSAGE_SELF, &own) == 0)
         out->own_s = (double)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) +

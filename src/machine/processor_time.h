@@ -10,6 +10,7 @@
 struct ew_processor_time {
     double busy_s;  /* user, nice, system, interrupts */
     double steal_s; /* wanted, and given to somebody else by the hypervisor */
+    double total_s; /* both, and idle */
     double own_s;   /* of this process */
 };
 

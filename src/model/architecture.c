@@ -58,8 +58,8 @@ static const struct ew_gguf_tensor *bind(struct ew_binder *b, const char *name, 
     }
     const struct ew_type_traits *traits = ew_type_traits(t->type);
     if (!traits || !traits->decodable) {
-        b->status = ew_error_set(b->err, EW_ERR_UNSUPPORTED, "%s: tensor %s: type %s is not one that weights have", path,
-                                 full, traits ? traits->name : "?");
+        b->status = ew_error_set(b->err, EW_ERR_UNSUPPORTED, "%s: tensor %s: type %s is not one that weights have",
+                                 path, full, traits ? traits->name : "?");
         return &none;
     }
     if (t->ne[0] != ne[0] || t->ne[1] != ne[1] || t->ne[2] != ne[2] || t->ne[3] != 1) {

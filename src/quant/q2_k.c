@@ -54,7 +54,7 @@ static void refit(const float *x, const uint8_t scales[SUBS], const uint8_t q[EW
 
 static void encode_block(const float *x, struct ew_block_q2_k *block) {
     struct ew_quant_affine fit[SUBS];
-    uint8_t q[EW_QK_SUPER];
+    uint8_t q[EW_QK_SUPER] = {0}; /* stays so where errors are no numbers */
     float d = 0.0f, dmin = 0.0f;
     for (size_t s = 0; s < SUBS; s++) {
         fit[s] = ew_quant_fit_affine(x + SUB * s, SUB, TOP, EW_OFFSET_DOWN);

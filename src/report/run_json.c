@@ -40,6 +40,7 @@ json_t *ew_run_json(const struct ew_insight *insight, size_t run_index) {
     if (run->memory_flags & EW_MEMORY_STALLED) json_array_append_new(flags, json_string("stalled for memory"));
     if (run->memory_flags & EW_MEMORY_LIMIT) json_array_append_new(flags, json_string("memory limit hit"));
     if (run->memory_flags & EW_MEMORY_REREAD) json_array_append_new(flags, json_string("files read again"));
+    if (run->crowded) json_array_append_new(flags, json_string("crowded"));
     if (run->throttled) json_array_append_new(flags, json_string("throttled"));
     if (run->meter_lost) json_array_append_new(flags, json_string("meter lost"));
     if (run->begun_again) json_array_append_new(flags, json_string("begun again"));
@@ -56,11 +57,13 @@ json_t *ew_run_json(const struct ew_insight *insight, size_t run_index) {
                   "energy_grade", has_energy ? json_string(ew_trust_grade_name(run->energy->grade)) : json_null(),
                   "kernels", ew_json_text(trial->kernels));
     const struct ew_trial_conditions *k = &trial->conditions;
-    json_t *around = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "page_cache", ew_json_text(ew_cache_state_name(run->cache)),
-        "gpu_peak_bytes", ew_json_integer(trial->gpu_peak_bytes), "memory_pressure", ew_json_text(run->memory_words),
-        "start_c", ew_json_number(k->start_c), "end_c", ew_json_number(k->end_c), "gate", ew_json_text(k->gate),
-        "gate_waited_s", ew_json_number(k->gate ? k->gate_waited_s : NAN), "notes", ew_json_text(k->notes));
+    json_t *around = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "page_cache",
+                               ew_json_text(ew_cache_state_name(run->cache)), "gpu_peak_bytes",
+                               ew_json_integer(trial->gpu_peak_bytes), "memory_pressure",
+                               ew_json_text(run->memory_words), "others_share", ew_json_number(k->others_share),
+                               "stolen_share", ew_json_number(k->stolen_share), "start_c", ew_json_number(k->start_c),
+                               "end_c", ew_json_number(k->end_c), "gate", ew_json_text(k->gate), "gate_waited_s",
+                               ew_json_number(k->gate ? k->gate_waited_s : NAN), "notes", ew_json_text(k->notes));
     if (out && around) json_object_update(out, around);
     json_decref(around);
     for (int m = 0; out && m < EW_MEASURES; m++)

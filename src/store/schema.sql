@@ -173,6 +173,8 @@ CREATE TABLE trial (
     notes           TEXT,
     gpu_peak_bytes  INTEGER,
     memory_json     TEXT,
+    others_share    REAL,
+    stolen_share    REAL,
     UNIQUE (study_id, config_id, repeat),
     CHECK (status IN ('planned', 'running', 'ok') OR reason IS NOT NULL)
 ) STRICT;

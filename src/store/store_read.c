@@ -273,7 +273,7 @@ static const char trial_sql[] =
     " t.stderr_tail, x.n, x.first_ns, x.last_ns, x.xxh64, x.blob, t.gate, t.gate_waited_s, t.start_c, t.end_c,"
     " t.cached_share, t.throttle_core_events, t.throttle_package_events, t.pi_flags_before, t.pi_flags_after,"
     " t.throttled, t.swap_in_pages, t.swap_out_pages, t.meter_lost, t.spent_j, t.own_cpu_ns, t.notes, t.memory_json,"
-    " t.gpu_peak_bytes"
+    " t.gpu_peak_bytes, t.others_share, t.stolen_share"
     " FROM trial t LEFT JOIN stamps x ON x.trial_id = t.id WHERE t.study_id = ?1 ORDER BY t.position, t.id";
 
 static void stamp_columns(struct reader *r, sqlite3_stmt *s, int at, struct ew_trial_record *o) {
@@ -341,6 +341,8 @@ static void trial_row(struct reader *r, sqlite3_stmt *s, void *element) {
     stamp_columns(r, s, 40, o);
     condition_columns(r, s, 45, &o->conditions);
     o->gpu_peak_bytes = column_int(s, 62);
+    o->conditions.others_share = column_double(s, 63);
+    o->conditions.stolen_share = column_double(s, 64);
 }
 
 static void read_trials(struct reader *r, int64_t id, struct ew_stored_study *out) {

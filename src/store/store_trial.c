@@ -74,11 +74,12 @@ static enum ew_status update_conditions(struct ew_store *store, const char *key,
         "UPDATE trial SET gate = ?2, gate_waited_s = ?3, start_c = ?4, end_c = ?5, cached_share = ?6,"
         " throttle_core_events = ?7, throttle_package_events = ?8, pi_flags_before = ?9, pi_flags_after = ?10,"
         " throttled = ?11, swap_in_pages = ?12, swap_out_pages = ?13, meter_lost = ?14, spent_j = ?15,"
-        " own_cpu_ns = ?16, notes = ?17, memory_json = ?18 WHERE key = ?1",
-        "ttddddiiiiiiitditt", key, c->gate, c->gate_waited_s, c->start_c, c->end_c, c->cached_share,
+        " own_cpu_ns = ?16, notes = ?17, memory_json = ?18, others_share = ?19, stolen_share = ?20"
+        " WHERE key = ?1",
+        "ttddddiiiiiiitdittdd", key, c->gate, c->gate_waited_s, c->start_c, c->end_c, c->cached_share,
         c->throttle_core_events, c->throttle_package_events, c->pi_flags_before, c->pi_flags_after,
         (int64_t)c->throttled, c->swap_in_pages, c->swap_out_pages, c->meter_lost, c->spent_j, c->own_cpu_ns, c->notes,
-        c->memory_json);
+        c->memory_json, c->others_share, c->stolen_share);
 }
 
 static enum ew_status update_row(struct ew_store *store, const struct ew_trial_record *t, struct ew_error *err) {

@@ -47,9 +47,12 @@ static const char upgrade_1_to_2[] = "ALTER TABLE config ADD COLUMN batch INTEGE
 
 static const char upgrade_2_to_3[] = "ALTER TABLE trial ADD COLUMN gpu_peak_bytes INTEGER;"
                                      "ALTER TABLE trial ADD COLUMN memory_json TEXT;"
+                                     "ALTER TABLE trial ADD COLUMN others_share REAL;"
+                                     "ALTER TABLE trial ADD COLUMN stolen_share REAL;"
                                      "PRAGMA user_version = 3;";
 
-#define TRIAL_OF_3 ", NULL AS gpu_peak_bytes, NULL AS memory_json FROM main.trial;"
+#define TRIAL_OF_3                                                                                                     \
+    ", NULL AS gpu_peak_bytes, NULL AS memory_json, NULL AS others_share, NULL AS stolen_share FROM main.trial;"
 
 /* Names in the temporary schema come before those of the file. */
 static const char view_1_as_newest[] =

@@ -162,7 +162,9 @@ struct ew_trial_conditions {
     const char *meter_lost;                  /* why the energy readings do not last to the end; NULL: they do */
     double spent_j;     /* gross, of the whole trial, for the budget; reports integrate the phases. NAN unknown */
     int64_t own_cpu_ns; /* processor time that the study runner took meanwhile, meters included */
-    const char *notes;  /* what slowed it down; what was asked for and could not be had; NULL = nothing */
+    /* Of all time of all CPUs: what other programs took, and what a hypervisor gave away. NAN unknown. */
+    double others_share, stolen_share;
+    const char *notes; /* what slowed it down; what was asked for and could not be had; NULL = nothing */
 };
 
 struct ew_trial_record {

@@ -168,7 +168,9 @@ static struct ew_trial_spec make_spec(const struct ew_study_runner *r, const str
 static void add_conditions(struct ew_study_runner *r, struct preparation *p, struct ew_trial_record *record) {
     const struct ew_conditions_snapshot after = ew_conditions_take(r->request->machine, r->request->root);
     struct ew_trial_conditions *c = &record->conditions;
-    ew_conditions_compare(&p->before, &after, c, p->notes, sizeof p->notes);
+    int64_t user_ns = record->user_cpu_ns, system_ns = record->system_cpu_ns;
+    int64_t engine_ns = (user_ns == EW_MISSING ? 0 : user_ns) + (system_ns == EW_MISSING ? 0 : system_ns);
+    ew_conditions_compare(&p->before, &after, engine_ns, c, p->notes, sizeof p->notes);
     if (c->notes) ew_conditions_note(p->notes, sizeof p->notes, "%s", c->notes);
     if (p->gate.outcome != EW_GATE_NONE) {
         c->gate = ew_gate_outcome_name(p->gate.outcome);

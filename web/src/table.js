@@ -13,7 +13,7 @@ const figureColumn = (key, head, unit) => ({
 
 const hasFlags = (c) => c.flags?.length > 0;
 const FLAG_WORDS = { outlier: 'stands apart', drift: 'drift', neighbours: 'alike', swapped: 'swapped', throttled: 'throttled',
-  meter_lost: 'meter lost', stalled: 'stalled for memory', limit_hit: 'memory limit hit', reread: 'files read again', page_cache: 'warm and cold' };
+  meter_lost: 'meter lost', stalled: 'stalled for memory', limit_hit: 'memory limit hit', reread: 'files read again', page_cache: 'warm and cold', crowded: 'crowded' };
 const flagWords = (flags) => [...new Set(flags.map((f) => f.kind))].map((kind) => h('abbr', { class: 'flag', title: flags.filter((f) => f.kind === kind).map((f) => f.text).join('\n') }, `⚑ ${FLAG_WORDS[kind] ?? kind} `));
 
 function columns(data) {

@@ -63,6 +63,7 @@ static void expect_old_study(struct ew_store *store) {
     assert_true(s->trials[0].conditions.start_c != s->trials[0].conditions.start_c);
     assert_null(s->trials[0].conditions.gate);
     assert_null(s->trials[0].conditions.memory_json);
+    assert_true(s->trials[0].conditions.others_share != s->trials[0].conditions.others_share);
     assert_int_equal(s->trials[0].gpu_peak_bytes, EW_MISSING);
     assert_false(s->trials[0].conditions.throttled);
     assert_int_equal(s->configs[0].prefill_threads, 4);
@@ -134,13 +135,17 @@ static void upgrade(int version) {
     /* It goes on where it was. */
     assert_int_equal(ew_store_begin_trial(f.store, "k1", 1, 99, NULL), EW_OK);
     const struct ew_sustained_window windows[] = {{100, 5, 40}, {200, 6, 41}};
-    const struct ew_trial_record t = {
-        .key = "k1",
-        .status = EW_TRIAL_OK,
-        .windows = windows,
-        .n_windows = 2,
-        .gpu_peak_bytes = 77,
-        .conditions = {.gate = "passed", .start_c = 41.5, .throttled = true, .memory_json = "{\"limit_hits\":3}"}};
+    const struct ew_trial_record t = {.key = "k1",
+                                      .status = EW_TRIAL_OK,
+                                      .windows = windows,
+                                      .n_windows = 2,
+                                      .gpu_peak_bytes = 77,
+                                      .conditions = {.gate = "passed",
+                                                     .start_c = 41.5,
+                                                     .throttled = true,
+                                                     .memory_json = "{\"limit_hits\":3}",
+                                                     .others_share = 0.25,
+                                                     .stolen_share = 0.125}};
     if (ew_store_finish_trial(f.store, &t, &err) != EW_OK) fail_msg("%s", err.message);
     ew_store_close(&f.store);
     fixture_open(&fresh);
@@ -160,6 +165,7 @@ static void upgrade(int version) {
     assert_string_equal(s->trials[1].conditions.gate, "passed");
     assert_true(s->trials[1].conditions.throttled && s->trials[1].conditions.start_c == 41.5);
     assert_int_equal(s->trials[1].gpu_peak_bytes, 77);
+    assert_true(s->trials[1].conditions.others_share == 0.25 && s->trials[1].conditions.stolen_share == 0.125);
     assert_string_equal(s->trials[1].conditions.memory_json, "{\"limit_hits\":3}");
     ew_store_free_study(&s);
     fixture_close(&f);

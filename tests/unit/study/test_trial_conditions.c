@@ -33,7 +33,7 @@ static struct ew_trial_conditions compare(struct ew_machine_throttle a, struct e
         .throttle = b, .cpu_c = NAN, .swap_in_pages = 9, .swap_out_pages = 3, .own_cpu_ns = 350};
     struct ew_trial_conditions out = {0};
     notes[0] = 0;
-    ew_conditions_compare(&before, &after, &out, notes, sizeof notes);
+    ew_conditions_compare(&before, &after, 0, &out, notes, sizeof notes);
     assert_int_equal(out.throttled, notes[0] != 0); /* never without a reason */
     return out;
 }
@@ -91,8 +91,28 @@ static void other_ways_to_be_throttled(void **state) {
     /* What the meters saw meanwhile stays. */
     const struct ew_conditions_snapshot same = {.throttle = calm};
     struct ew_trial_conditions seen = {.throttled = true};
-    ew_conditions_compare(&same, &same, &seen, notes, sizeof notes);
+    ew_conditions_compare(&same, &same, 0, &seen, notes, sizeof notes);
     assert_true(seen.throttled);
+}
+
+/* Two CPUs for ten seconds: the engine took 8 s, the runner 1 s, others 3 s, the hypervisor 1 s. */
+static void what_others_took(void **state) {
+    (void)state;
+    struct ew_conditions_snapshot before = {.processors = {.busy_s = 100, .steal_s = 5, .own_s = 2, .total_s = 400}};
+    struct ew_conditions_snapshot after = {.processors = {.busy_s = 112, .steal_s = 6, .own_s = 3, .total_s = 420}};
+    struct ew_trial_conditions c = {0};
+    ew_conditions_compare(&before, &after, 8000000000, &c, notes, sizeof notes);
+    assert_true(fabs(c.others_share - 0.15) < 1e-12 && fabs(c.stolen_share - 0.05) < 1e-12);
+    assert_true(ew_conditions_crowded(&c));
+    after.processors.busy_s = 109; /* none but those two */
+    ew_conditions_compare(&before, &after, 8000000000, &c, notes, sizeof notes);
+    assert_true(c.others_share == 0 && !ew_conditions_crowded(&c));
+    after.processors.busy_s = 108.9; /* the engine's ticks were counted earlier than its time */
+    ew_conditions_compare(&before, &after, 8000000000, &c, notes, sizeof notes);
+    assert_true(c.others_share == 0);
+    after.processors.total_s = 400.4; /* too short to say */
+    ew_conditions_compare(&before, &after, 0, &c, notes, sizeof notes);
+    assert_true(isnan(c.others_share) && isnan(c.stolen_share) && !ew_conditions_crowded(&c));
 }
 
 static void notes_are_joined_and_cut(void **state) {
@@ -155,8 +175,9 @@ static void idle_interval_of_ten_parts(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(throttled_or_not), cmocka_unit_test(other_ways_to_be_throttled),
-                                       cmocka_unit_test(notes_are_joined_and_cut), cmocka_unit_test(cache_of_one_file),
-                                       cmocka_unit_test(idle_interval_of_ten_parts)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(throttled_or_not),  cmocka_unit_test(other_ways_to_be_throttled),
+        cmocka_unit_test(what_others_took),  cmocka_unit_test(notes_are_joined_and_cut),
+        cmocka_unit_test(cache_of_one_file), cmocka_unit_test(idle_interval_of_ten_parts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
