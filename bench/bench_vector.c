@@ -28,6 +28,7 @@ struct bench {
 
 struct attention_case {
     uint32_t head_dim, n_group, n_tokens, pos0;
+    enum ew_type type; /* of keys and values */
 };
 
 static void *allocate(size_t size) {
@@ -72,13 +73,15 @@ static void print_row(const struct bench *b, const char *name, const char *what,
 
 /* Every cache in memory once; returns their number. */
 static size_t attend_all(const struct bench *b, const struct attention_case *c, size_t n_caches) {
-    size_t cache = (size_t)(c->pos0 + c->n_tokens) * c->head_dim;
+    size_t cache = (c->pos0 + c->n_tokens) * ew_type_row_bytes(c->type, c->head_dim);
     for (size_t i = 0; i < n_caches; i++) {
-        const ew_f16 *k = b->cache + 2 * i * cache;
+        const uint8_t *k = (const uint8_t *)b->cache + 2 * i * cache;
         b->kernels.attention(&(struct ew_attention_args){.q = b->x,
                                                          .q_stride = (size_t)c->n_group * c->head_dim,
                                                          .k = k,
                                                          .v = k + cache,
+                                                         .k_type = c->type,
+                                                         .v_type = c->type,
                                                          .out = b->y,
                                                          .out_stride = (size_t)c->n_group * c->head_dim,
                                                          .head_dim = c->head_dim,
@@ -107,8 +110,9 @@ static void run_attention(const struct bench *b, struct attention_case c) {
     char name[64], what[96];
     snprintf(name, sizeof name, "attention_%s", b->kernels.isa);
     if (b->filter && !strstr(name, b->filter)) return;
-    snprintf(what, sizeof what, "head %u group %u tokens %u at %u", c.head_dim, c.n_group, c.n_tokens, c.pos0);
-    size_t cache_bytes = 2 * sizeof(ew_f16) * (c.pos0 + c.n_tokens) * c.head_dim;
+    snprintf(what, sizeof what, "%s head %u group %u tokens %u at %u", ew_type_traits(c.type)->name, c.head_dim,
+             c.n_group, c.n_tokens, c.pos0);
+    size_t cache_bytes = 2 * (c.pos0 + c.n_tokens) * ew_type_row_bytes(c.type, c.head_dim);
     size_t n_caches = c.n_tokens == 1 ? (b->mib << 20) / cache_bytes : 1;
     double visible = (double)c.n_tokens * c.pos0 + (double)c.n_tokens * (c.n_tokens + 1) / 2;
     double amount = c.n_tokens == 1 ? (double)cache_bytes : 4.0 * c.head_dim * c.n_group * visible;
@@ -157,9 +161,13 @@ static void run_small(const struct bench *b, const char *kernel, size_t n, void 
 
 static void run_variant(struct bench *b, const char *isa, uint64_t needs) {
     static const struct attention_case cases[] = {
-        {64, 1, 1, 2047},    {64, 4, 1, 2047},    {64, 8, 1, 8191},   {128, 4, 1, 8191},
-        {128, 3, 1, 2047},   {64, 4, 512, 0},     {64, 4, 512, 3584}, {128, 4, 512, 0},
-        {128, 4, 512, 3584}, {128, 1, 128, 1024}, {80, 4, 512, 512},  {64, 4, 4, 2044},
+        {64, 1, 1, 2047, EW_TYPE_F16},    {64, 1, 1, 2047, EW_TYPE_Q8_0},   {64, 4, 1, 2047, EW_TYPE_F16},
+        {64, 4, 1, 2047, EW_TYPE_Q8_0},   {64, 4, 1, 8191, EW_TYPE_F16},    {64, 4, 1, 8191, EW_TYPE_Q8_0},
+        {64, 8, 1, 8191, EW_TYPE_F16},    {64, 8, 1, 8191, EW_TYPE_Q8_0},   {128, 4, 1, 8191, EW_TYPE_F16},
+        {128, 4, 1, 8191, EW_TYPE_Q8_0},  {128, 3, 1, 2047, EW_TYPE_F16},   {64, 4, 512, 0, EW_TYPE_F16},
+        {64, 4, 512, 3584, EW_TYPE_F16},  {64, 4, 512, 3584, EW_TYPE_Q8_0}, {128, 4, 512, 0, EW_TYPE_F16},
+        {128, 4, 512, 3584, EW_TYPE_F16}, {128, 1, 128, 1024, EW_TYPE_F16}, {128, 1, 128, 1024, EW_TYPE_Q8_0},
+        {80, 4, 512, 512, EW_TYPE_F16},   {64, 4, 4, 2044, EW_TYPE_F16},
     };
     if (b->isa ? strcmp(isa, b->isa) != 0 : !strcmp(isa, "ref")) return;
     if ((ew_cpu_features() & needs) != needs) return;

@@ -16,6 +16,9 @@ enum ew_weights_layout {
     EW_WEIGHTS_PACKED    /* re-order into the kernels' layout; the mapped pages are given back, no second copy */
 };
 
+/* How keys and values are kept. Q8_0 takes 8.5 bits instead of 16 and needs heads of a multiple of 32 values. */
+enum ew_kv_type { EW_KV_F16 = 0, EW_KV_Q8_0, EW_KV_F32 };
+
 struct ew_session_params {
     uint32_t n_ctx;           /* tokens the KV cache holds; 0 = the smaller of the trained context and 4096 */
     uint32_t n_batch;         /* most tokens evaluated at once while prefilling; 0 = 512 */
@@ -24,6 +27,7 @@ struct ew_session_params {
     enum ew_weights_layout layout;
     uint64_t cpu_mask; /* CPU features that kernels may use, see --cpu-mask; 0 = all, bit 62 alone = plain C */
     uint32_t spin_us;  /* how long an idle worker spins before it sleeps; 0 = default (200) */
+    enum ew_kv_type kv_k, kv_v;
 };
 
 /* Memory in bytes, predicted before anything is allocated. Every field is part of total. */
@@ -38,6 +42,11 @@ struct ew_memory_ledger {
     uint64_t total;
 };
 
+/* Types of the cache by name: "f16", "q8_0", "f32", or keys and values apart, "q8_0/f16". */
+const char *ew_kv_name(enum ew_kv_type k, enum ew_kv_type v);
+/* false: text is no such name, *k and *v are as before. */
+bool ew_kv_by_name(const char *text, enum ew_kv_type *k, enum ew_kv_type *v);
+
 struct ew_session;
 
 /* Default parameters: all zero. */
@@ -47,7 +56,24 @@ struct ew_session_params ew_session_default_params(void);
 enum ew_status ew_session_predict_memory(const struct ew_model *model, const struct ew_session_params *params,
                                          struct ew_memory_ledger *out, struct ew_error *err);
 
-/* params may be NULL (defaults). *out is owned by the caller: ew_session_close. Errors: ARGUMENT, MEMORY. */
+/* How long a context this machine has memory for now. */
+struct ew_context_choice {
+    uint32_t n_ctx, n_ctx_train;
+    bool by_memory;        /* false: n_ctx is what the model was trained for */
+    uint64_t needed_bytes; /* the ledger's total at n_ctx */
+    uint64_t free_bytes;   /* what the system can give without swapping, the cgroup's limits respected */
+    uint64_t spared_bytes; /* left to others: an eighth of free_bytes, 64 MiB at least and 1 GiB at most */
+};
+
+/* The longest context, at most the trained one, whose ledger fits into free_bytes - spared_bytes; in steps of 256
+ * tokens. params: what else the session is opened with; n_ctx is not read. root: where /proc and /sys are looked for,
+ * "" by default. Errors: LIMIT (not even one step fits), UNSUPPORTED (the system does not say what is free), and those
+ * of ew_session_predict_memory. */
+enum ew_status ew_session_choose_context(const struct ew_model *model, const struct ew_session_params *params,
+                                         const char *root, struct ew_context_choice *out, struct ew_error *err);
+
+/* params may be NULL (defaults). *out is owned by the caller: ew_session_close. Errors: ARGUMENT, MEMORY; UNSUPPORTED
+ * where the model's heads do not fit the type of the KV cache. */
 enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_params *params, struct ew_session **out,
                                struct ew_error *err);
 void ew_session_close(struct ew_session **session);
@@ -70,8 +96,15 @@ uint32_t ew_session_n_past(const struct ew_session *session);
 void ew_session_reset(struct ew_session *session); /* empties the context */
 
 /* Keeps the first n_tokens of the context and forgets the rest, so that a prompt that begins as the last one did need
- * not be evaluated again. No logits until the next evaluation. Errors: ARGUMENT (more than there are; nothing done). */
+ * not be evaluated again. No logits until the next evaluation. Errors: ARGUMENT (more than there are),
+ * UNSUPPORTED (a model with convolutions can only keep all or nothing); nothing done then. */
 enum ew_status ew_session_rewind(struct ew_session *session, uint32_t n_tokens, struct ew_error *err);
+
+/* Makes room: forgets n_discard tokens behind the first n_keep. ids: the n_past tokens that the context holds. What
+ * stays behind the gap is evaluated again at its new positions, so the context is then what it were if it had never
+ * held more, whatever the model. Needs n_keep + n_discard < n_past. Errors: ARGUMENT, and those of prefill. */
+enum ew_status ew_session_shift(struct ew_session *session, const int32_t *ids, uint32_t n_keep, uint32_t n_discard,
+                                struct ew_error *err);
 
 /* Names of the kernels in use, e.g. "gemm_q4_0_avx512vnni gemv_q4_0_avx512vnni"; lives as long as the session. */
 const char *ew_session_kernels(const struct ew_session *session);

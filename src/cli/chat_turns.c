@@ -193,7 +193,8 @@ static enum ew_status open_chat(struct ew_chat *chat, const char *model_path, bo
     const struct ew_run_options *o = chat->options;
     enum ew_status status = ew_model_open(model_path, &chat->model, err);
     if (status == EW_OK) status = ew_conversation_open(chat->model, o, &chat->conversation, err);
-    if (status == EW_OK) status = ew_session_open(chat->model, &o->session, &chat->session, err);
+    if (status == EW_OK)
+        status = ew_context_options_open(&o->context, chat->model, o->common.root, &o->session, &chat->session, err);
     if (status != EW_OK) return status;
     chat->replier = (struct ew_replier){.model = chat->model,
                                         .session = chat->session,

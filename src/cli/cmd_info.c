@@ -1,11 +1,9 @@
 /* edgewise info: what is in a model file and what memory it would need, without loading it. The one command that looks
  * into a file's own metadata and tensors; nothing here trusts a string of the file to be printable. */
-#include "cli/command.h"
-#include "edgewise/session.h"
+#include "cli/context_options.h"
 #include "gguf/file_type.h"
 #include "gguf/gguf_read.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -16,7 +14,7 @@
 struct options {
     struct ew_cli_common common;
     const char *path;
-    uint32_t context; /* 0: the session's default */
+    struct ew_context_options context;
     bool raw, tensors;
 };
 
@@ -26,26 +24,18 @@ static const char doc[] =
     "--raw lists every key and tensor as the file has them, of a damaged file as far as it can be read.";
 
 static const struct argp_option arguments[] = {
-    {"context", 'c', "TOKENS", 0, "Context length for the memory figures (the trained one, at most 4096)", 0},
     {"tensors", 't', 0, 0, "List all tensors", 0},
     {"raw", 'r', 0, 0, "List what the file holds, also where it is damaged", 0},
     {0},
 };
 
-static uint32_t parse_context(const char *text, struct argp_state *state) {
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (errno || end == text || *end || *text == '-' || value < 1 || value > INT32_MAX)
-        argp_error(state, "--context: `%s` is not a number of tokens from 1 to %d", text, INT32_MAX);
-    return (uint32_t)value;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
-    case 'c': o->context = parse_context(arg, state); return 0;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->common;
+        state->child_inputs[1] = &o->context;
+        return 0;
     case 't': o->tensors = true; return 0;
     case 'r': o->raw = true; return 0;
     case ARGP_KEY_ARG:
@@ -59,7 +49,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static const struct argp_child children[] = {{&ew_cli_common_argp, 0, 0, 0}, {0}};
+static const struct argp_child children[] = {{&ew_cli_common_argp, 0, 0, 0}, {&ew_context_options_argp, 0, 0, 0}, {0}};
 static const struct argp info_argp = {arguments, parse, "FILE", doc, children, 0, 0};
 
 static double mib(uint64_t bytes) { return (double)bytes / 1048576.0; }
@@ -287,8 +277,9 @@ static void print_summary(const struct ew_gguf *gguf, const struct summary *s) {
 struct prediction {
     struct ew_error err; /* status EW_OK: the rest is filled */
     struct ew_memory_ledger ledger;
-    uint32_t context;
-    char *plan; /* as text, owned; NULL when the model does not open */
+    struct ew_session_params params;
+    struct ew_context_choice choice; /* n_ctx 0: the context was given */
+    char *plan;                      /* as text, owned; NULL when the model does not open */
 };
 
 static struct prediction predict(const struct options *o) {
@@ -297,10 +288,11 @@ static struct prediction predict(const struct options *o) {
     if (ew_model_open(o->path, &model, &p.err) != EW_OK) return p;
     struct ew_session_params params = ew_session_default_params();
     struct ew_model_info info = ew_model_info(model);
-    params.n_ctx = o->context ? o->context : info.n_ctx_train < 4096 ? info.n_ctx_train : 4096;
     params.cpu_mask = o->common.cpu_mask;
-    p.context = params.n_ctx;
-    ew_session_predict_memory(model, &params, &p.ledger, &p.err);
+    ew_context_options_apply(&o->context, model, o->common.root, &params, &p.choice, &p.err);
+    if (params.n_ctx == 0) params.n_ctx = info.n_ctx_train < 4096 ? info.n_ctx_train : 4096;
+    p.params = params;
+    if (p.err.status == EW_OK) ew_session_predict_memory(model, &params, &p.ledger, &p.err);
     p.plan = ew_model_explain(model);
     ew_model_close(&model);
     return p;
@@ -336,13 +328,25 @@ static void print_memory(const struct prediction *p) {
     for (size_t i = 0; i < N_LEDGER_ROWS; i++)
         if (ledger_value(&p->ledger, i) > 0)
             printf("%-34s %10.1f\n", ledger_rows[i].label, mib(ledger_value(&p->ledger, i)));
-    printf("context %" PRIu32 " tokens; other lengths with --context\n", p->context);
+    if (p->choice.n_ctx > 0) {
+        char text[160];
+        ew_context_choice_text(&p->choice, text, sizeof text);
+        printf("%s; KV cache %s\n", text, ew_kv_name(p->params.kv_k, p->params.kv_v));
+        return;
+    }
+    printf("context %" PRIu32 " tokens, KV cache %s; others with --context and --kv\n", p->params.n_ctx,
+           ew_kv_name(p->params.kv_k, p->params.kv_v));
 }
 
 static json_t *memory_json(const struct prediction *p) {
     if (p->err.status != EW_OK)
         return json_pack("{s:s, s:s}", "error", ew_status_name(p->err.status), "message", p->err.message);
-    json_t *memory = json_pack("{s:I}", "context", (json_int_t)p->context);
+    json_t *memory = json_pack("{s:I, s:s}", "context", (json_int_t)p->params.n_ctx, "kv",
+                               ew_kv_name(p->params.kv_k, p->params.kv_v));
+    if (p->choice.n_ctx > 0)
+        json_object_update_new(memory, json_pack("{s:b, s:I, s:I}", "limited_by_memory", p->choice.by_memory,
+                                                 "free_bytes", (json_int_t)p->choice.free_bytes, "spared_bytes",
+                                                 (json_int_t)p->choice.spared_bytes));
     for (size_t i = 0; i < N_LEDGER_ROWS; i++) {
         char key[64];
         snprintf(key, sizeof key, "%s_bytes", ledger_rows[i].key);

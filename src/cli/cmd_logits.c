@@ -1,7 +1,6 @@
 /* edgewise logits: float32 logits after each given token, so that anyone can check the engine against another. */
 #include "base/error.h"
-#include "cli/command.h"
-#include "edgewise/session.h"
+#include "cli/context_options.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,9 +12,10 @@ struct options {
     const char *model, *tokens, *out;
     uint32_t threads, batch;
     bool one_by_one;
+    enum ew_kv_type kv_k, kv_v;
 };
 
-enum { KEY_ONE_BY_ONE = 2001, KEY_BATCH };
+enum { KEY_ONE_BY_ONE = 2001, KEY_BATCH, KEY_KV };
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
@@ -25,6 +25,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'T': o->tokens = arg; return 0;
     case 't': o->threads = ew_cli_u32(state, "--threads", arg, 1, 1024); return 0;
     case KEY_BATCH: o->batch = ew_cli_u32(state, "--batch", arg, 1, 4096); return 0;
+    case KEY_KV: ew_cli_kv(state, arg, &o->kv_k, &o->kv_v); return 0;
     case KEY_ONE_BY_ONE: o->one_by_one = true; return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "%s: one model file is enough", arg);
@@ -44,6 +45,7 @@ static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "Where the logits go: float32, one row of the vocabulary's size per token", 0},
     {"threads", 't', "N", 0, "Threads (all cores by default)", 0},
     {"batch", KEY_BATCH, "N", 0, "Most tokens evaluated at once (512)", 0},
+    {"kv", KEY_KV, "TYPE", 0, "Type of the KV cache: f16, q8_0, f32, or keys and values apart, as q8_0/f16 (f16)", 0},
     {"one-by-one", KEY_ONE_BY_ONE, 0, 0, "Evaluate token after token, as decoding does", 0},
     {0},
 };
@@ -102,7 +104,9 @@ static enum ew_status compute(const struct options *o, struct ew_error *err) {
                                   .n_batch = o->batch,
                                   .threads_prefill = o->threads,
                                   .threads_decode = o->threads,
-                                  .cpu_mask = o->common.cpu_mask};
+                                  .cpu_mask = o->common.cpu_mask,
+                                  .kv_k = o->kv_k,
+                                  .kv_v = o->kv_v};
     status = ew_session_open(model, &p, &session, err);
     if (status != EW_OK) goto done;
     uint32_t n_vocab = ew_model_info(model).n_vocab;

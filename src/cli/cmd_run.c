@@ -43,7 +43,6 @@ static const struct argp_option options[] = {
     {"tokens", 'n', "N", 0, "Most tokens to generate (128; in a chat per answer, and as many as fit)", 1},
     {"ignore-end", KEY_IGNORE_END, 0, 0, "Go on after an end-of-text token", 1},
     {"no-bos", KEY_NO_BOS, 0, 0, "Add no begin-of-text token", 1},
-    {"context", 'c', "N", 0, "Context length in tokens (the trained one, at most 4096)", 2},
     {"threads", 't', "N", 0, "Threads for prefill and decode (all cores)", 2},
     {"prefill-threads", KEY_THREADS_PREFILL, "N", 0, "Threads for prefill", 2},
     {"decode-threads", KEY_THREADS_DECODE, "N", 0, "Threads for decode", 2},
@@ -82,11 +81,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->common;
         state->child_inputs[1] = &o->meters;
+        state->child_inputs[2] = &o->context;
+        state->child_inputs[3] = &o->shift;
         return 0;
     case 'p': o->prompt = arg; return 0;
     case 'f': o->file = arg; return 0;
     case 'n': o->n_generate = ew_cli_u32(state, "--tokens", arg, 1, 1 << 20); return 0;
-    case 'c': o->session.n_ctx = ew_cli_u32(state, "--context", arg, 2, 1 << 24); return 0;
     case 't':
         o->session.threads_prefill = o->session.threads_decode = ew_cli_u32(state, "--threads", arg, 1, 1024);
         return 0;
@@ -119,6 +119,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         if (o->template && o->no_template) argp_error(state, "--template and --no-template exclude each other");
         o->chat |= o->system || o->template || o->no_template || o->drop_oldest;
         o->chat |= o->model && !o->prompt && !o->file;
+        if (o->chat && o->shift.on)
+            argp_error(state, "--context-shift is for a prompt; a chat has --drop-oldest, which forgets whole turns");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -188,6 +190,8 @@ struct run {
     struct ew_sampler *sampler;
     int32_t *prompt_ids, *out_ids;
     size_t n_prompt, n_out;
+    struct ew_held_tokens held;
+    const char *stopped; /* "stop", "length", "context", "interrupted": why the text ends */
     int64_t load_ns, prefill_ns, decode_ns, first_token_ns;
     struct ew_text_stream stream;
     char *text; /* generated, in whole characters */
@@ -218,28 +222,55 @@ static bool emit(struct run *r, int32_t id) {
     return put_text(r, whole, ew_text_stream_add(&r->stream, piece, n, whole));
 }
 
-static enum ew_status generate(struct run *r, int64_t start, struct ew_error *err) {
-    enum ew_status status = ew_session_prefill(r->session, r->prompt_ids, r->n_prompt, err);
-    if (status != EW_OK) return status;
-    r->prefill_ns = ew_clock_now_ns() - start;
-    for (size_t i = 0; i < r->n_prompt; i++) ew_sampler_accept(r->sampler, r->prompt_ids[i]);
-    struct ew_session_params p = ew_session_params_of(r->session);
+/* Evaluates the newest token; *full: there was no room for it and none was to be made. */
+static enum ew_status go_on(struct run *r, int32_t id, bool *full, struct ew_error *err) {
+    enum ew_status status = EW_OK;
+    if (ew_session_n_past(r->session) == ew_session_params_of(r->session).n_ctx) {
+        *full = !r->o->shift.on;
+        if (*full) return EW_OK;
+        status = ew_context_shift(&r->o->shift, r->session, &r->held, err);
+    }
+    if (status == EW_OK) status = ew_session_decode(r->session, id, err);
+    if (status == EW_OK) ew_held_tokens_add(&r->held, &id, 1);
+    return status;
+}
+
+/* Generates until something ends the text: r->stopped. */
+static enum ew_status generate_tokens(struct run *r, int64_t start, struct ew_error *err) {
     int64_t first = 0;
-    while (r->n_out < r->o->n_generate && !ew_interrupt_pending()) {
+    r->stopped = "length";
+    while (r->n_out < r->o->n_generate) {
         int32_t id = ew_sampler_sample(r->sampler, ew_session_logits(r->session));
         int64_t now = ew_clock_now_ns();
+        bool full = false;
         if (r->n_out == 0) {
             first = now;
             r->first_token_ns = now - start;
         }
         r->decode_ns = now - first;
         r->out_ids[r->n_out++] = id;
-        if (ew_model_token_is_end(r->model, id) && !r->o->ignore_end) break;
+        if (ew_model_token_is_end(r->model, id) && !r->o->ignore_end) {
+            r->stopped = "stop";
+            return EW_OK;
+        }
         if (!emit(r, id)) return ew_error_set(err, EW_ERR_MEMORY, "text: out of memory");
-        if (r->n_out == r->o->n_generate || ew_session_n_past(r->session) == p.n_ctx) break;
-        status = ew_session_decode(r->session, id, err);
-        if (status != EW_OK) return status;
+        if (r->n_out == r->o->n_generate) return EW_OK;
+        enum ew_status status = go_on(r, id, &full, err);
+        if (full || ew_interrupt_pending()) r->stopped = full ? "context" : "interrupted";
+        if (full || ew_interrupt_pending() || status != EW_OK) return status;
     }
+    return EW_OK;
+}
+
+static enum ew_status generate(struct run *r, int64_t start, struct ew_error *err) {
+    enum ew_status status = ew_session_prefill(r->session, r->prompt_ids, r->n_prompt, err);
+    if (status == EW_OK) status = ew_held_tokens_open(&r->held, r->session, err);
+    if (status != EW_OK) return status;
+    r->prefill_ns = ew_clock_now_ns() - start;
+    ew_held_tokens_add(&r->held, r->prompt_ids, r->n_prompt);
+    for (size_t i = 0; i < r->n_prompt; i++) ew_sampler_accept(r->sampler, r->prompt_ids[i]);
+    status = generate_tokens(r, start, err);
+    if (status != EW_OK) return status;
     char last[3];
     if (!put_text(r, last, ew_text_stream_end(&r->stream, last)))
         return ew_error_set(err, EW_ERR_MEMORY, "text: out of memory");
@@ -257,6 +288,9 @@ static void print_line(const struct run *r) {
     fprintf(stderr, " · first after %.2f s · prompt %zu tok, %.0f tok/s · load %.2f s · %.0f MiB",
             ew_clock_seconds(r->first_token_ns), r->n_prompt, ew_run_per_second(r->n_prompt, r->prefill_ns),
             ew_clock_seconds(r->load_ns), ew_run_peak_mib());
+    if (r->held.n_shifts > 0) fprintf(stderr, " · context shifted %u times", r->held.n_shifts);
+    if (strcmp(r->stopped, "context") == 0)
+        fprintf(stderr, " · stopped: the context of %u tokens is full", ew_session_params_of(r->session).n_ctx);
     if (info.synthetic) fprintf(stderr, " · synthetic weights: the text means nothing");
     fprintf(stderr, "%s\n", colour ? "\033[0m" : "");
 }
@@ -271,15 +305,16 @@ static void print_json(const struct run *r) {
     struct ew_model_info info = ew_model_info(r->model);
     struct ew_session_params p = ew_session_params_of(r->session);
     json_t *text = json_stringn(r->text ? r->text : "", r->n_text);
-    json_t *o = json_pack("{s:s, s:s, s:b, s:o, s:o*, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:s}", "model",
-                          info.name, "file_type", info.file_type, "synthetic", info.synthetic, "prompt_tokens",
-                          json_ids(r->prompt_ids, r->n_prompt), "text", text, "tokens", json_ids(r->out_ids, r->n_out),
-                          "load_s", ew_clock_seconds(r->load_ns), "prefill_s", ew_clock_seconds(r->prefill_ns),
-                          "ttft_s", ew_clock_seconds(r->first_token_ns), "prefill_tokens_per_s",
-                          ew_run_per_second(r->n_prompt, r->prefill_ns), "decode_tokens_per_s",
-                          r->n_out > 1 ? ew_run_per_second(r->n_out - 1, r->decode_ns) : 0.0, "peak_rss_mib",
-                          ew_run_peak_mib(), "threads_prefill", (int)p.threads_prefill, "threads_decode",
-                          (int)p.threads_decode, "kernels", ew_session_kernels(r->session));
+    json_t *o = json_pack(
+        "{s:s, s:s, s:b, s:o, s:o*, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:s, s:i, s:s, s:s, s:i}", "model",
+        info.name, "file_type", info.file_type, "synthetic", info.synthetic, "prompt_tokens",
+        json_ids(r->prompt_ids, r->n_prompt), "text", text, "tokens", json_ids(r->out_ids, r->n_out), "load_s",
+        ew_clock_seconds(r->load_ns), "prefill_s", ew_clock_seconds(r->prefill_ns), "ttft_s",
+        ew_clock_seconds(r->first_token_ns), "prefill_tokens_per_s", ew_run_per_second(r->n_prompt, r->prefill_ns),
+        "decode_tokens_per_s", r->n_out > 1 ? ew_run_per_second(r->n_out - 1, r->decode_ns) : 0.0, "peak_rss_mib",
+        ew_run_peak_mib(), "threads_prefill", (int)p.threads_prefill, "threads_decode", (int)p.threads_decode,
+        "kernels", ew_session_kernels(r->session), "context", (int)p.n_ctx, "kv", ew_kv_name(p.kv_k, p.kv_v), "stopped",
+        r->stopped, "context_shifts", (int)r->held.n_shifts);
     json_dumpf(o, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(o);
@@ -287,8 +322,10 @@ static void print_json(const struct run *r) {
 
 static enum ew_status open_all(struct run *r, const char *path, struct ew_error *err) {
     int64_t start = ew_clock_now_ns();
+    const struct ew_run_options *o = r->o;
     enum ew_status status = ew_model_open(path, &r->model, err);
-    if (status == EW_OK) status = ew_session_open(r->model, &r->o->session, &r->session, err);
+    if (status == EW_OK)
+        status = ew_context_options_open(&o->context, r->model, o->common.root, &o->session, &r->session, err);
     if (status == EW_OK) status = ew_sampler_open(&r->o->sampler, ew_model_info(r->model).n_vocab, &r->sampler, err);
     r->load_ns = ew_clock_now_ns() - start;
     return status;
@@ -325,6 +362,7 @@ done:
     free(r.prompt_ids);
     free(r.out_ids);
     free(r.text);
+    ew_held_tokens_close(&r.held);
     ew_sampler_close(&r.sampler);
     ew_session_close(&r.session);
     ew_model_close(&r.model);
@@ -350,8 +388,11 @@ static int chat(const struct ew_run_options *o, const char *path) {
 }
 
 int ew_cmd_run(int argc, char **argv) {
-    const struct argp_child children[] = {
-        {&ew_cli_common_argp, 0, NULL, 0}, {&ew_meter_options_argp, 0, "Meters of a chat:", 8}, {0}};
+    const struct argp_child children[] = {{&ew_cli_common_argp, 0, NULL, 0},
+                                          {&ew_meter_options_argp, 0, "Meters of a chat:", 8},
+                                          {&ew_context_options_argp, 0, NULL, 0},
+                                          {&ew_shift_options_argp, 0, NULL, 0},
+                                          {0}};
     const struct argp argp = {
         .options = options,
         .parser = parse,

@@ -2,9 +2,9 @@
 #ifndef EW_CLI_RUN_OPTIONS_H
 #define EW_CLI_RUN_OPTIONS_H
 
-#include "cli/command.h"
+#include "cli/context_options.h"
+#include "cli/context_shift.h"
 #include "cli/meter_options.h"
-#include "edgewise/session.h"
 
 struct ew_run_options {
     struct ew_cli_common common;
@@ -18,7 +18,9 @@ struct ew_run_options {
     bool no_template;     /* the plain one, whatever the model has */
     bool drop_oldest;     /* when the context is full, instead of stopping */
     const char *energy;   /* a meter's name, "auto" or "none" */
-    struct ew_session_params session;
+    struct ew_context_options context;
+    struct ew_shift_options shift;    /* of a completion */
+    struct ew_session_params session; /* the context apart */
     struct ew_sampler_params sampler;
 };
 

@@ -9,7 +9,8 @@
 #include <math.h>
 
 struct ew_model_work ew_model_work_of(const struct ew_model *model, uint32_t n_tokens, uint32_t depth) {
-    struct ew_plan_cost c = ew_plan_sum_cost(&model->plan, n_tokens, depth);
+    const struct ew_kv_types kv = {.k = EW_TYPE_F16, .v = EW_TYPE_F16}; /* a session's default */
+    struct ew_plan_cost c = ew_plan_sum_cost(&model->plan, kv, n_tokens, depth);
     return (struct ew_model_work){.bytes = c.weight_bytes + c.kv_bytes,
                                   .int8_ops = c.matmul_ops - c.float_matmul_ops,
                                   .float_ops = c.float_matmul_ops + c.attention_ops};

@@ -50,17 +50,23 @@ static enum ew_status resolve(const struct ew_model *model, const struct ew_sess
                             EW_MAX_THREADS);
     if (p.layout > EW_WEIGHTS_PACKED)
         return ew_error_set(err, EW_ERR_ARGUMENT, "layout: %d is not known", (int)p.layout);
+    if (p.kv_k > EW_KV_F32 || p.kv_v > EW_KV_F32)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "KV types: %d/%d are not known", (int)p.kv_k, (int)p.kv_v);
     if (p.n_batch > p.n_ctx) p.n_batch = p.n_ctx;
     *out = p;
     return EW_OK;
 }
+
+static const enum ew_type kv_types[] = {
+    [EW_KV_F16] = EW_TYPE_F16, [EW_KV_Q8_0] = EW_TYPE_Q8_0, [EW_KV_F32] = EW_TYPE_F32};
 
 static struct ew_backend_params backend_params(const struct ew_session_params *p) {
     return (struct ew_backend_params){
         .request = {.n_ctx = p->n_ctx,
                     .n_batch = p->n_batch,
                     .max_threads = p->threads_prefill > p->threads_decode ? p->threads_prefill : p->threads_decode,
-                    .layout = p->layout},
+                    .layout = p->layout,
+                    .kv = {.k = kv_types[p->kv_k], .v = kv_types[p->kv_v]}},
         .threads_prefill = p->threads_prefill,
         .threads_decode = p->threads_decode,
         .cpu_features = p->cpu_mask & ~EW_CPU_MASK_NONE,
@@ -185,9 +191,30 @@ void ew_session_reset(struct ew_session *s) {
 enum ew_status ew_session_rewind(struct ew_session *s, uint32_t n_tokens, struct ew_error *err) {
     if (n_tokens > s->n_past)
         return ew_error_set(err, EW_ERR_ARGUMENT, "context: cannot keep %u tokens of %u", n_tokens, s->n_past);
+    if (n_tokens > 0 && n_tokens < s->n_past && ew_plan_keeps_state(&s->model->plan))
+        return ew_error_set(
+            err, EW_ERR_UNSUPPORTED,
+            "context: cannot go back to %u tokens of %u; the state of the model's convolutions has moved on", n_tokens,
+            s->n_past);
     s->n_past = n_tokens;
     s->has_logits = false;
     return EW_OK;
+}
+
+enum ew_status ew_session_shift(struct ew_session *s, const int32_t *ids, uint32_t n_keep, uint32_t n_discard,
+                                struct ew_error *err) {
+    uint32_t n = s->n_past;
+    if (n_discard == 0 || n_keep >= n || n_discard >= n - n_keep)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "context: cannot forget %u tokens behind %u of %u", n_discard, n_keep,
+                            n);
+    /* Keys and values of the first tokens do not depend on what follows, but the state of a convolution has moved on.
+     */
+    uint32_t from = ew_plan_keeps_state(&s->model->plan) ? 0 : n_keep;
+    const int32_t *rest = ids + n_keep + n_discard;
+    enum ew_status status = EW_OK;
+    s->n_past = from;
+    if (n_keep > from) status = ew_session_prefill(s, ids, n_keep, err);
+    return status == EW_OK ? ew_session_prefill(s, rest, n - n_keep - n_discard, err) : status;
 }
 
 const char *ew_session_kernels(const struct ew_session *s) { return s->interface->kernels(s->backend); }

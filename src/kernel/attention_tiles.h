@@ -139,16 +139,33 @@ static void tile_group_run(struct tile_state *s, const struct tile_group *g, uin
     }
 }
 
-/* Unpacks n positions; the rest of the tile becomes zero, so that no stray value meets a zero weight. */
-static void tile_unpack(struct tile_state *s, const ew_f16 *k, const ew_f16 *v, uint32_t n) {
-    uint32_t dim = s->a->head_dim;
-    f16_to_f32((size_t)n * dim, k, s->k);
-    memset(s->k + (size_t)n * dim, 0, sizeof(float) * (TILE - n) * dim);
-    for (uint32_t d = 0; d < dim; d += 8) {
-        float *column = s->v + (size_t)d * TILE;
-        for (uint32_t p = 0; p < n; p++) vf_convert8(v + (size_t)p * dim + d, column + p * 8);
-        memset(column + n * 8, 0, sizeof(float) * (TILE - n) * 8);
+/* Values in the order of s->v: 8 columns of all positions after each other. */
+static void tile_unpack_values(struct tile_state *s, uint32_t base, uint32_t n) {
+    const struct ew_attention_args *a = s->a;
+    uint32_t dim = a->head_dim;
+    size_t bytes = ew_type_row_bytes(a->v_type, dim);
+    const uint8_t *from = (const uint8_t *)a->v + base * bytes;
+    float row[EW_ATTENTION_MAX_DIM];
+    if (a->v_type == EW_TYPE_F16) {
+        const ew_f16 *v = (const void *)from;
+        for (uint32_t d = 0; d < dim; d += 8)
+            for (uint32_t p = 0; p < n; p++) vf_convert8(v + (size_t)p * dim + d, s->v + (size_t)d * TILE + p * 8);
+    } else {
+        for (uint32_t p = 0; p < n; p++, from += bytes) {
+            row_unpack(a->v_type, 1, dim, from, row);
+            for (uint32_t d = 0; d < dim; d += 8) memcpy(s->v + (size_t)d * TILE + p * 8, row + d, 8 * sizeof *row);
+        }
     }
+    for (uint32_t d = 0; d < dim; d += 8) memset(s->v + (size_t)d * TILE + n * 8, 0, sizeof(float) * (TILE - n) * 8);
+}
+
+/* Unpacks n positions; the rest of the tile becomes zero, so that no stray value meets a zero weight. */
+static void tile_unpack(struct tile_state *s, uint32_t base, uint32_t n) {
+    const struct ew_attention_args *a = s->a;
+    size_t dim = a->head_dim;
+    row_unpack(a->k_type, n, (uint32_t)dim, (const uint8_t *)a->k + base * ew_type_row_bytes(a->k_type, dim), s->k);
+    memset(s->k + n * dim, 0, sizeof(float) * (TILE - n) * dim);
+    tile_unpack_values(s, base, n);
 }
 
 /* Transposes the block's queries into lanes; lanes without a row compute harmless zeros. */
@@ -218,8 +235,7 @@ static void attention_tiles(const struct ew_attention_args *a) {
         uint32_t n_groups = tile_make_groups(&s, group), end = group[n_groups - 1].last_end;
         tile_begin_rows(&s);
         for (uint32_t base = group[0].first_begin; base < end; base += TILE) {
-            size_t at = (size_t)base * dim;
-            tile_unpack(&s, a->k + at, a->v + at, end - base < TILE ? end - base : TILE);
+            tile_unpack(&s, base, end - base < TILE ? end - base : TILE);
             for (uint32_t g = 0; g < n_groups; g++) tile_group_run(&s, &group[g], base);
         }
         tile_finish_rows(&s);

@@ -89,13 +89,19 @@ struct softmax_state {
     float max, sum;
 };
 
-/* Adds positions [0, n) of k and v to one row; out holds the sum of values, weighted relative to the maximum so far. */
-static void attend_tile(const struct ew_attention_args *a, const float *q, const ew_f16 *k, const ew_f16 *v, uint32_t n,
+/* Position p of the keys or values as floats. */
+static void read_row(enum ew_type type, const void *rows, size_t p, uint32_t head_dim, float *row) {
+    ew_dequantize_row(type, (const uint8_t *)rows + p * ew_type_row_bytes(type, head_dim), head_dim, row, NULL);
+}
+
+/* Adds positions [p0, p0 + n) to one row; out holds the sum of values, weighted relative to the maximum so far. */
+static void attend_tile(const struct ew_attention_args *a, const float *q, uint32_t p0, uint32_t n,
                         struct softmax_state *state, float *out) {
-    float score[REF_TILE], max = state->max;
+    float score[REF_TILE], row[EW_ATTENTION_MAX_DIM], max = state->max;
     for (uint32_t p = 0; p < n; p++) {
         float dot = 0;
-        for (uint32_t d = 0; d < a->head_dim; d++) dot += q[d] * ew_f16_to_f32(k[(size_t)p * a->head_dim + d]);
+        read_row(a->k_type, a->k, p0 + p, a->head_dim, row);
+        for (uint32_t d = 0; d < a->head_dim; d++) dot += q[d] * row[d];
         score[p] = dot * a->scale;
         if (a->soft_cap > 0) score[p] = a->soft_cap * tanhf(score[p] / a->soft_cap);
         if (score[p] > max) max = score[p];
@@ -107,7 +113,8 @@ static void attend_tile(const struct ew_attention_args *a, const float *q, const
     for (uint32_t p = 0; p < n; p++) {
         float weight = expf(score[p] - max);
         state->sum += weight;
-        for (uint32_t d = 0; d < a->head_dim; d++) out[d] += weight * ew_f16_to_f32(v[(size_t)p * a->head_dim + d]);
+        read_row(a->v_type, a->v, p0 + p, a->head_dim, row);
+        for (uint32_t d = 0; d < a->head_dim; d++) out[d] += weight * row[d];
     }
 }
 
@@ -119,13 +126,16 @@ static void attention_ref(const struct ew_attention_args *a) {
             struct softmax_state state = {-INFINITY, 0};
             uint32_t n = a->pos0 + t + 1;
             for (uint32_t d = 0; d < a->head_dim; d++) out[d] = 0;
-            for (uint32_t p = ew_attention_first(a, t); p < n; p += REF_TILE) {
-                size_t at = (size_t)p * a->head_dim;
-                attend_tile(a, q, a->k + at, a->v + at, n - p < REF_TILE ? n - p : REF_TILE, &state, out);
-            }
+            for (uint32_t p = ew_attention_first(a, t); p < n; p += REF_TILE)
+                attend_tile(a, q, p, n - p < REF_TILE ? n - p : REF_TILE, &state, out);
             for (uint32_t d = 0; d < a->head_dim; d++) out[d] /= state.sum;
         }
     }
+}
+
+bool ew_attention_takes(uint32_t type, uint32_t head_dim) {
+    bool known = type == EW_TYPE_F16 || type == EW_TYPE_F32 || type == EW_TYPE_Q8_0;
+    return known && head_dim % ew_type_traits(type)->block_elems == 0;
 }
 
 size_t ew_attention_scratch_bytes(uint32_t head_dim, uint32_t n_rows) {

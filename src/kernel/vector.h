@@ -3,8 +3,7 @@
 #ifndef EW_KERNEL_VECTOR_H
 #define EW_KERNEL_VECTOR_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "gguf/tensor_type.h"
 
 typedef uint16_t ew_f16;  /* IEEE half, as bits */
 typedef uint16_t ew_bf16; /* upper half of an IEEE single, as bits */
@@ -12,7 +11,8 @@ typedef uint16_t ew_bf16; /* upper half of an IEEE single, as bits */
 /* Causal attention of a group of query heads over the one KV head they share.
  * Query row (t, g) lies at q + t * q_stride + g * head_dim (floats) and sees cache positions 0 … pos0 + t, or only the
  * last `window` of them; what no row sees is not read.
- * k, v: f16 [positions][head_dim], positions contiguous (stride head_dim halves).
+ * k, v: [positions][head_dim] of their types, F16, F32 or Q8_0 each; rows follow each other without gaps. Q8_0 needs a
+ * head_dim that is a multiple of 32; its values are what the blocks decode to, nothing else is rounded to 8 bits.
  * out row (t, g) at out + t * out_stride + g * head_dim = Σ_p softmax_p(s_p) · v_p, s_p = scale · q·k_p, or with a soft
  * cap s_p = soft_cap · tanh(scale · q·k_p / soft_cap) (Gemma 2, arXiv 2408.00118).
  * Streams over the cache in tiles with a running maximum: no score row longer than a tile is held.
@@ -20,7 +20,8 @@ typedef uint16_t ew_bf16; /* upper half of an IEEE single, as bits */
 struct ew_attention_args {
     const float *q;
     size_t q_stride;
-    const ew_f16 *k, *v;
+    const void *k, *v;
+    enum ew_type k_type, v_type;
     float *out;
     size_t out_stride;
     uint32_t head_dim, n_group, n_tokens, pos0;
@@ -29,6 +30,9 @@ struct ew_attention_args {
     uint32_t window; /* 0: all positions */
     void *scratch;   /* ew_attention_scratch_bytes of it, 64-byte aligned */
 };
+
+/* Whether keys or values of heads of this size can be kept in a type. */
+bool ew_attention_takes(uint32_t type, uint32_t head_dim);
 
 /* Work space for one call of attention with at most this many query rows (n_tokens * n_group). */
 size_t ew_attention_scratch_bytes(uint32_t head_dim, uint32_t n_rows);

@@ -4,6 +4,7 @@
  *   VF_REGISTERS            how many of them the architecture has: 16 or 32
  *   vf_load(p) vf_store(p, v) vf_load_some(p, n) vf_store_some(p, v, n)    the first n < VF_N lanes, others read as 0
  *   vf_load_half(p) vf_store_half(p, v) vf_load_half_some(p, n)           IEEE halves, round to nearest even
+ *   vf_load_bytes(p)        VF_N signed bytes
  *   vf_convert8(from, to)   8 halves to 8 floats
  *   vf_load_pairs(p, &a, &b) vf_store_pairs(p, a, b)                      a: even, b: odd elements of 2 * VF_N
  *   vf_set1(x) vf_add vf_sub vf_mul vf_div vf_max vf_min                  max and min give NaN when b is NaN
@@ -42,6 +43,8 @@ static inline vf capped_score(vf score, vf cap_log2_e) {
 static inline uint32_t within_tile(uint32_t position, uint32_t base, uint32_t n) {
     return position <= base ? 0 : position - base < n ? position - base : n;
 }
+
+#include "kernel/attention_rows.h"
 
 #include "kernel/attention_decode.h"
 #include "kernel/attention_tiles.h"

@@ -19,6 +19,8 @@
  * and output of a block of rows, its scores of a tile, its state, and K and V of the tile. */
 enum { EW_ATTENTION_ROWS = 96, EW_ATTENTION_LANES = 48, EW_ATTENTION_TILE = 64, EW_ATTENTION_ROW_STATE = 4 };
 
+enum { EW_ATTENTION_MAX_DIM = 256 };
+
 #define EW_LOG2_E 0x1.715476p+0f
 
 /* First position that the queries of token t see. */

@@ -20,9 +20,16 @@ static double visible_pairs(double n, double depth, double window) {
     return growing * depth + growing * (growing + 1) / 2 + (n - growing) * window;
 }
 
-static void add_attention(const struct ew_op *op, double n, double depth, struct ew_plan_cost *c) {
+/* Keys and values of one position in one layer. */
+static double position_bytes(const struct ew_op *op, struct ew_kv_types kv) {
+    size_t row = ew_type_row_bytes(kv.k, op->head_dim) + ew_type_row_bytes(kv.v, op->head_dim);
+    return (double)op->n_head_kv * (double)row;
+}
+
+static void add_attention(const struct ew_op *op, struct ew_kv_types kv, double n, double depth,
+                          struct ew_plan_cost *c) {
     double window = op->window ? op->window : depth + n;
-    c->kv_bytes += fmin(depth + n, window + n - 1) * 2.0 * op->n_head_kv * op->head_dim * 2;
+    c->kv_bytes += fmin(depth + n, window + n - 1) * position_bytes(op, kv);
     c->attention_ops += 4.0 * visible_pairs(n, depth, window) * op->n_head * op->head_dim;
 }
 
@@ -31,7 +38,8 @@ static void add_experts(const struct ew_op *op, double n, struct ew_plan_cost *c
     for (uint32_t w = 0; w < op->n_weights; w++) add_matrix(op->weights[w], 1 - idle, n * used, c);
 }
 
-struct ew_plan_cost ew_plan_sum_cost(const struct ew_plan *plan, uint32_t n_tokens, uint32_t depth) {
+struct ew_plan_cost ew_plan_sum_cost(const struct ew_plan *plan, struct ew_kv_types kv, uint32_t n_tokens,
+                                     uint32_t depth) {
     struct ew_plan_cost c = {0};
     double n = n_tokens;
     for (size_t i = 0; i < plan->n_ops; i++) {
@@ -42,8 +50,8 @@ struct ew_plan_cost ew_plan_sum_cost(const struct ew_plan *plan, uint32_t n_toke
             break;
         case EW_OP_EXPERTS: add_experts(op, n, &c); break;
         case EW_OP_HEAD: add_matrix(op->weights[1], 1, 1, &c); break;
-        case EW_OP_CACHE: c.kv_bytes += n * 2.0 * op->n_head_kv * op->head_dim * 2; break;
-        case EW_OP_ATTENTION: add_attention(op, n, depth, &c); break;
+        case EW_OP_CACHE: c.kv_bytes += n * position_bytes(op, kv); break;
+        case EW_OP_ATTENTION: add_attention(op, kv, n, depth, &c); break;
         case EW_OP_CONV: /* reads and writes its state; its arithmetic is a few operations per value */
             c.kv_bytes += 2.0 * (double)(op->weights[0]->ne[0] - 1) * op->width * sizeof(float);
             break;

@@ -2,7 +2,7 @@
 #ifndef EW_PLAN_COST_H
 #define EW_PLAN_COST_H
 
-#include "plan/plan.h"
+#include "plan/ledger.h"
 
 struct ew_plan_cost {
     double weight_bytes;     /* read once per call, as stored */
@@ -12,7 +12,9 @@ struct ew_plan_cost {
     double attention_ops;
 };
 
-/* One call with n_tokens in flight after `depth` positions; the head runs for one token. */
-struct ew_plan_cost ew_plan_sum_cost(const struct ew_plan *plan, uint32_t n_tokens, uint32_t depth);
+/* One call with n_tokens in flight after `depth` positions; the head runs for one token. kv: types of the cache, which
+ * the heads divide into. */
+struct ew_plan_cost ew_plan_sum_cost(const struct ew_plan *plan, struct ew_kv_types kv, uint32_t n_tokens,
+                                     uint32_t depth);
 
 #endif

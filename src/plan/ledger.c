@@ -20,8 +20,8 @@ uint32_t ew_plan_kv_positions(uint32_t n_ctx) {
 
 static size_t align(size_t size) { return (size + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1); }
 
-size_t ew_plan_kv_layer_bytes(const struct ew_op *cache, uint32_t n_ctx) {
-    return (size_t)cache->n_head_kv * ew_plan_kv_positions(n_ctx) * cache->head_dim * sizeof(ew_f16);
+size_t ew_plan_kv_layer_bytes(const struct ew_op *cache, enum ew_type type, uint32_t n_ctx) {
+    return cache->n_head_kv * ew_plan_kv_positions(n_ctx) * ew_type_row_bytes(type, cache->head_dim);
 }
 
 size_t ew_plan_state_bytes(const struct ew_op *conv) {
@@ -94,7 +94,10 @@ static void add_op(struct sum *s, const struct ew_op *op) {
         for (int i = 0; i < 2; i++) add_vector(s, op->bias[i]);
         m->logits_bytes = (size_t)s->plan->n_vocab * sizeof(float);
         break;
-    case EW_OP_CACHE: m->kv_bytes += 2 * ew_plan_kv_layer_bytes(op, s->request->n_ctx); break;
+    case EW_OP_CACHE:
+        m->kv_bytes += ew_plan_kv_layer_bytes(op, s->request->kv.k, s->request->n_ctx) +
+                       ew_plan_kv_layer_bytes(op, s->request->kv.v, s->request->n_ctx);
+        break;
     case EW_OP_ATTENTION: add_attention(s, op); break;
     case EW_OP_CONV:
         add_vector(s, op->weights[0]);
@@ -112,26 +115,37 @@ static void add_op(struct sum *s, const struct ew_op *op) {
     }
 }
 
-/* Whether the KV caches of all layers have a size that this machine can count. */
-static bool cache_fits(const struct ew_plan *plan, uint32_t n_ctx) {
-    size_t halves_per_position = 0, bytes;
-    if (n_ctx > UINT32_MAX - KV_POSITION_ALIGN) return false;
+static enum ew_status check_type(const struct ew_op *cache, const char *what, enum ew_type type, struct ew_error *err) {
+    if (ew_attention_takes(type, cache->head_dim)) return EW_OK;
+    const struct ew_type_traits *traits = ew_type_traits(type);
+    return ew_error_set(err, EW_ERR_UNSUPPORTED,
+                        "KV cache: layer %d: heads of %u values do not divide into blocks of %u; %s cannot be %s",
+                        cache->layer, cache->head_dim, traits->block_elems, what, traits->name);
+}
+
+/* Whether the KV caches of all layers can be of their types, and have a size that this machine can count. */
+static enum ew_status check_cache(const struct ew_plan *plan, const struct ew_plan_request *r, struct ew_error *err) {
+    size_t per_position = 0, bytes;
+    bool fits = r->n_ctx <= UINT32_MAX - KV_POSITION_ALIGN;
     for (size_t i = 0; i < plan->n_ops; i++) {
         const struct ew_op *op = &plan->ops[i];
         if (op->kind != EW_OP_CACHE) continue;
-        size_t more = 2 * (size_t)op->n_head_kv * op->head_dim;
-        if (!ew_add_size(halves_per_position, more, &halves_per_position)) return false;
+        enum ew_status status = check_type(op, "keys", r->kv.k, err);
+        if (status == EW_OK) status = check_type(op, "values", r->kv.v, err);
+        if (status != EW_OK) return status;
+        size_t row = ew_type_row_bytes(r->kv.k, op->head_dim) + ew_type_row_bytes(r->kv.v, op->head_dim);
+        fits = fits && ew_add_size(per_position, op->n_head_kv * row, &per_position);
     }
-    return ew_mul_size(halves_per_position, sizeof(ew_f16), &bytes) &&
-           ew_mul_size(bytes, ew_plan_kv_positions(n_ctx), &bytes);
+    if (fits && ew_mul_size(per_position, ew_plan_kv_positions(r->n_ctx), &bytes)) return EW_OK;
+    return ew_error_set(err, EW_ERR_LIMIT, "context of %u tokens: its KV cache does not fit this machine's addresses",
+                        r->n_ctx);
 }
 
 enum ew_status ew_plan_sum_memory(const struct ew_plan *plan, const struct ew_kernels *kernels,
                                   const struct ew_plan_request *request, struct ew_plan_memory *out,
                                   struct ew_error *err) {
-    if (!cache_fits(plan, request->n_ctx))
-        return ew_error_set(err, EW_ERR_LIMIT,
-                            "context of %u tokens: its KV cache does not fit this machine's addresses", request->n_ctx);
+    enum ew_status status = check_cache(plan, request, err);
+    if (status != EW_OK) return status;
     if (plan->n_positions > 0 && request->n_ctx > plan->n_positions)
         return ew_error_set(err, EW_ERR_LIMIT, "context of %u tokens: the model has embeddings of %u positions only",
                             request->n_ctx, plan->n_positions);

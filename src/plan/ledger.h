@@ -7,12 +7,18 @@
 #include "kernel/matmul.h"
 #include "plan/plan.h"
 
+/* Tensor types of keys and values in the cache. */
+struct ew_kv_types {
+    enum ew_type k, v;
+};
+
 /* What a session asks of a plan. */
 struct ew_plan_request {
     uint32_t n_ctx;       /* positions of the KV cache */
     uint32_t n_batch;     /* most tokens in flight */
     uint32_t max_threads; /* the larger of the prefill and decode counts */
     enum ew_weights_layout layout;
+    struct ew_kv_types kv;
 };
 
 struct ew_plan_memory {
@@ -34,7 +40,8 @@ struct ew_plan_memory {
 bool ew_plan_packs(const struct ew_kernels *kernels, enum ew_weights_layout layout,
                    const struct ew_gguf_tensor *tensor);
 
-/* Errors: LIMIT when a size does not fit this machine's size_t, or the context goes beyond the plan's positions. */
+/* Errors: LIMIT when a size does not fit this machine's size_t, or the context goes beyond the plan's positions;
+ * UNSUPPORTED when heads do not divide into the blocks of a type of the cache. */
 enum ew_status ew_plan_sum_memory(const struct ew_plan *plan, const struct ew_kernels *kernels,
                                   const struct ew_plan_request *request, struct ew_plan_memory *out,
                                   struct ew_error *err);
@@ -45,8 +52,8 @@ enum { EW_PLAN_ATTENTION_TOKENS = 64 };
 /* Positions a cache of n_ctx tokens is allocated for: rounded up so that rows stay aligned. */
 uint32_t ew_plan_kv_positions(uint32_t n_ctx);
 
-/* Bytes of the K (or V) cache of a CACHE op: [n_head_kv][positions][head_dim] f16. A multiple of 64. */
-size_t ew_plan_kv_layer_bytes(const struct ew_op *cache, uint32_t n_ctx);
+/* Bytes of the K (or V) cache of a CACHE op: [n_head_kv][positions][head_dim] of a type. A multiple of 64. */
+size_t ew_plan_kv_layer_bytes(const struct ew_op *cache, enum ew_type type, uint32_t n_ctx);
 
 /* Bytes that a CONV op keeps: [taps - 1][width] f32. */
 size_t ew_plan_state_bytes(const struct ew_op *conv);

@@ -36,6 +36,12 @@ const struct ew_gguf_tensor *ew_plan_view_rows(struct ew_plan *plan, const struc
     return view;
 }
 
+bool ew_plan_keeps_state(const struct ew_plan *plan) {
+    for (size_t i = 0; i < plan->n_ops; i++)
+        if (plan->ops[i].kind == EW_OP_CONV) return true;
+    return false;
+}
+
 void ew_plan_free(struct ew_plan *plan) {
     free(plan->ops);
     for (size_t i = 0; i < plan->n_views; i++) free(plan->views[i]);

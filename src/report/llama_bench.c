@@ -78,7 +78,10 @@ static json_t *test_json(const struct ew_report *report, const struct test *t) {
     char type[160];
     model_type(m, type);
     json_t *batch = r->batch ? json_integer(r->batch) : json_null();
-    json_t *kv = r->engine && !r->kv_type ? json_null() : json_string(r->kv_type ? r->kv_type : "f16");
+    const char *kv = r->engine && !r->kv_type ? NULL : r->kv_type ? r->kv_type : "f16"; /* "keys/values" or both */
+    const char *values = kv ? strchr(kv, '/') : NULL;
+    size_t n_keys = values ? (size_t)(values - kv) : kv ? strlen(kv) : 0;
+    json_t *type_k = kv ? json_stringn(kv, n_keys) : json_null(), *type_v = ew_json_text(values ? values + 1 : kv);
     const char *engine = r->engine; /* what is known of ours is not of another engine */
     json_t *out = json_pack(
         "{s:o, s:i, s:o, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:s, s:b, s:n, s:o, s:o, s:o, s:n, "
@@ -88,7 +91,7 @@ static json_t *test_json(const struct ew_report *report, const struct test *t) {
         ew_json_text(m->path), "model_type", type, "model_size", ew_json_integer(m->file_bytes), "model_n_params",
         ew_json_integer(m->n_params), "n_batch", batch, "n_ubatch", json_incref(batch), "n_threads",
         (json_int_t)(t->prefill ? r->prefill_threads : r->decode_threads), "cpu_mask", "0x0", "cpu_strict", 0, "poll",
-        "type_k", kv, "type_v", json_incref(kv), "n_gpu_layers", engine ? json_null() : json_integer(0), "n_cpu_moe",
+        "type_k", type_k, "type_v", type_v, "n_gpu_layers", engine ? json_null() : json_integer(0), "n_cpu_moe",
         "split_mode", "main_gpu", "no_kv_offload", "flash_attn");
     json_t *more =
         json_pack("{s:n, s:n, s:n, s:o, s:n, s:b, s:n, s:n, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f, s:o, s:o, s:b}",

@@ -157,6 +157,7 @@ static struct ew_trial_spec make_spec(const struct ew_study_runner *r, const str
         .sustained_ms = (uint32_t)c->sustained_ms,
     };
     ew_layout_by_name(c->layout, &spec.layout);
+    if (c->kv_type) ew_kv_by_name(c->kv_type, &spec.kv_k, &spec.kv_v);
     if (c->sample_text && t->repeat == 0) { /* greedy text is the same every time: once is enough */
         spec.sample_prompt = study->sample_prompt;
         spec.sample_tokens = (uint32_t)study->sample_tokens;

@@ -125,6 +125,8 @@ static enum ew_status load(struct child *c) {
     params.threads_prefill = s->threads_prefill;
     params.threads_decode = s->threads_decode;
     params.layout = s->layout;
+    params.kv_k = s->kv_k;
+    params.kv_v = s->kv_v;
     params.cpu_mask = s->cpu_mask;
     status = emit_ledger(c, &params);
     if (status == EW_OK) status = ew_session_open(c->model, &params, &c->session, c->err);

@@ -11,6 +11,7 @@ struct ew_trial_spec {
     uint32_t context, depth, prompt_tokens, generate_tokens;
     uint32_t threads_prefill, threads_decode;
     enum ew_weights_layout layout;
+    enum ew_kv_type kv_k, kv_v;
     uint64_t cpu_mask;
     uint64_t seed;
     uint32_t warmup_limit_ms, idle_gap_ms;

@@ -63,6 +63,74 @@ class Run(ScratchCase):
         self.assert_refused(run("run", self.folder, "-p", "x", cwd=self.folder), "not a regular file")
         self.assert_refused(run("fly", cwd=self.folder), "`fly` is not a command", status=(2,))
 
+    def test_a_full_context_ends_the_text(self):
+        args = ("run", "-p", "Once upon a time", "-n", "60", "--ignore-end", "-c", "32")
+        result = run(*args, "--json", cwd=self.folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        answer = json.loads(result.stdout)
+        self.assertEqual((answer["context"], answer["stopped"], answer["context_shifts"]), (32, "context", 0))
+        self.assertEqual(len(answer["prompt_tokens"]) + len(answer["tokens"]), 33)  # the last one was not evaluated
+        self.assertIn("stopped: the context of 32 tokens is full", run(*args, cwd=self.folder).stderr)
+
+    def test_a_shifted_context_goes_on(self):
+        args = ("run", "-p", "Once upon a time", "--ignore-end", "--json", "-n")
+        short = json.loads(run(*args, "28", "-c", "32", cwd=self.folder).stdout)
+        result = run(*args, "60", "-c", "32", "--context-shift", "half", cwd=self.folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        answer = json.loads(result.stdout)
+        self.assertEqual((len(answer["tokens"]), answer["stopped"]), (60, "length"))
+        held, shifts, n = len(answer["prompt_tokens"]), 0, len(answer["tokens"])
+        for _ in range(n - 1):  # each token but the last is evaluated
+            if held == 32:
+                held, shifts = held - (32 - 1) // 2, shifts + 1
+            held += 1
+        self.assertEqual(answer["context_shifts"], shifts)
+        self.assertEqual(answer["tokens"][:28], short["tokens"])
+        # What follows a shift is what follows the kept tokens alone.
+        before = answer["prompt_tokens"] + answer["tokens"][:32 - len(answer["prompt_tokens"]) + 1]
+        kept = before[:1] + before[1 + 15:]
+        out = self.path("kept.f32")
+        run("logits", BOX, "--tokens", ",".join(map(str, kept)), "-o", out, cwd=self.folder)
+        with open(out, "rb") as f:
+            last = struct.unpack("<4096f", f.read()[-4 * 4096:])
+        self.assertEqual(last.index(max(last)), answer["tokens"][32 - len(answer["prompt_tokens"]) + 1])
+        for shift, keep, rule in (("half", "32", "leaves nothing"), ("31", "1", "leaves nothing"), ("0", "1", "from 1"),
+                                  ("some", "1", "whole number")):
+            refused = run(*args, "60", "-c", "32", "--context-shift", shift, "--keep", keep, cwd=self.folder)
+            self.assert_refused(refused, rule, status=(2,))
+        self.assert_refused(run(*args, "9", "--keep", "2", cwd=self.folder), "--keep is for --context-shift", status=(2,))
+
+    def test_types_of_the_cache(self):
+        rows = {}
+        for kv in ("f32", "f16", "q8_0", "q8_0/f16"):
+            result = run("logits", BOX, "--tokens", "1,3110,636,261", "--kv", kv, "-o", self.path("kv"), cwd=self.folder)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            with open(self.path("kv"), "rb") as f:
+                rows[kv] = struct.unpack(f"<{4 * 4096}f", f.read())
+            answer = json.loads(run("run", "-p", "The sea", "-n", "4", "--kv", kv, "--json", cwd=self.folder).stdout)
+            self.assertEqual(answer["kv"], kv)
+        apart = {kv: sum((a - b) ** 2 for a, b in zip(row, rows["f32"])) for kv, row in rows.items()}
+        self.assertTrue(0 < apart["f16"] < apart["q8_0/f16"] < 1e-3 * sum(a * a for a in rows["f32"]), apart)
+        self.assertNotEqual(rows["q8_0"], rows["q8_0/f16"])
+        for words in (("run", "--kv", "q4_0"), ("info", BOX, "--kv", "q8_0/"), ("bench", "--kv", "f8")):
+            self.assert_refused(run(*words, cwd=self.folder), "--kv: `", status=(2,))
+
+    def test_context_as_long_as_memory_allows(self):
+        for kib, tokens in ((4000000, 256), (70000, None)):
+            os.makedirs(self.path("root/proc"), exist_ok=True)
+            self.write("root/proc/meminfo", f"MemTotal: 8000000 kB\nMemAvailable: {kib} kB\n")
+            result = run("run", "-p", "The sea", "-n", "4", "-c", "auto", "--root", self.path("root"), "--json",
+                         cwd=self.folder)
+            if tokens is None:
+                self.assert_refused(result, "not even 256 tokens fit", status=(1,))
+                continue
+            self.assertEqual(json.loads(result.stdout)["context"], tokens)
+            self.assertIn("context 256 tokens, what the model was trained for: ", result.stderr)
+            self.assertIn("of 3906 MiB free, 488 MiB left to others", result.stderr)
+        memory = json.loads(run("info", BOX, "--json", "-c", "auto", "--kv", "q8_0", cwd=self.folder).stdout)["memory"]
+        self.assertEqual((memory["context"], memory["kv"]), (256, "q8_0"))
+        self.assertEqual(memory["kv_cache_bytes"], 6 * 2 * 2 * 256 * 68)
+
     def test_logits_are_rows_of_the_vocabulary(self):
         out = self.path("logits.f32")
         for mode in ((), ("--one-by-one",), ("--cpu-mask", "none")):

@@ -60,6 +60,17 @@ class Knobs(KnobCase):
             self.assertEqual(json.load(f), [core])
         self.assertEqual(self.query("SELECT cores FROM config"), [(str(core),)])
 
+    def test_type_of_the_cache_from_file_to_store(self):
+        self.write("s.yaml", "study: s\nmodels: [{box: true, sample_text: false}]\n"
+                             "sweep: {kv: [f16, q8_0, q8_0/f16]}\n"
+                             "measure: {prompt_tokens: 40, generate_tokens: 24, repeats: 1, warmup: 0, energy: none}\n")
+        result = self.study("s.yaml")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        rows = dict(self.query("SELECT c.kv_type, t.ledger_kv_cache_bytes FROM trial t"
+                               " JOIN config c ON c.id = t.config_id"))
+        per_position = 6 * 2 * 64  # layers, heads, positions: 40 + 24 tokens; rows of 64 values
+        self.assertEqual(rows, {None: per_position * 256, "q8_0": per_position * 136, "q8_0/f16": per_position * 196})
+
     def test_cores_that_are_not_there(self):
         shutil.copy(BOX, self.path("m.gguf"))
         self.write("s.yaml", study_text("cores: 1000"))

@@ -70,9 +70,11 @@ static void place_memories(struct ew_backend *b) {
     const struct ew_plan *plan = b->plan;
     for (size_t i = 0; i < plan->n_ops; i++) {
         if (plan->ops[i].kind == EW_OP_CACHE) {
-            size_t bytes = ew_plan_kv_layer_bytes(&plan->ops[i], b->params.request.n_ctx);
-            b->ops[i].k_cache = ew_cpu_arena_take(&b->session, bytes);
-            b->ops[i].v_cache = ew_cpu_arena_take(&b->session, bytes);
+            const struct ew_plan_request *r = &b->params.request;
+            b->ops[i].k_cache =
+                ew_cpu_arena_take(&b->session, ew_plan_kv_layer_bytes(&plan->ops[i], r->kv.k, r->n_ctx));
+            b->ops[i].v_cache =
+                ew_cpu_arena_take(&b->session, ew_plan_kv_layer_bytes(&plan->ops[i], r->kv.v, r->n_ctx));
         } else if (plan->ops[i].kind == EW_OP_CONV) {
             b->ops[i].state = ew_cpu_arena_take(&b->session, ew_cpu_align(ew_plan_state_bytes(&plan->ops[i])));
         } else if (plan->ops[i].kind == EW_OP_ATTENTION) {

@@ -20,8 +20,8 @@ struct ew_cpu_op {
     size_t expert_bytes[EW_OP_MAX_WEIGHTS];
     const float *vector; /* NORM, HEAD: norm weights; CONV: taps */
     const float *bias[EW_OP_MAX_WEIGHTS];
-    ew_f16 *k_cache, *v_cache; /* CACHE, ATTENTION: [n_head_kv][positions][head_dim] */
-    float *state;              /* CONV: [taps - 1][width], the oldest position first */
+    uint8_t *k_cache, *v_cache; /* CACHE, ATTENTION: [n_head_kv][positions][head_dim] of their types */
+    float *state;               /* CONV: [taps - 1][width], the oldest position first */
 };
 
 /* Which experts the tokens of a call have chosen: choices are numbered token by token, slots expert by expert, so that

@@ -30,6 +30,11 @@ static inline vf vf_load_half_some(const ew_f16 *p, size_t n) {
     return vf_load_half(tail);
 }
 static inline void vf_store_half(ew_f16 *p, vf v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
+static inline vf vf_load_bytes(const int8_t *p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vcreate_s8((uint32_t)four)))));
+}
 static inline void vf_convert8(const ew_f16 *from, float *to) {
     uint16x8_t h = vld1q_u16(from);
     vst1q_f32(to, vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(h))));

@@ -29,6 +29,9 @@ static inline vf vf_load_half_some(const ew_f16 *p, size_t n) {
 static inline void vf_store_half(ew_f16 *p, vf v) {
     _mm_storeu_si128((void *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
+static inline vf vf_load_bytes(const int8_t *p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
+}
 static inline void vf_convert8(const ew_f16 *from, float *to) { vf_store(to, vf_load_half(from)); }
 
 static inline void vf_load_pairs(const float *p, vf *even, vf *odd) {

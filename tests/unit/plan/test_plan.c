@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 /* One layer, width 64, 4 heads of 16 over 2 KV heads, feed-forward 96, vocabulary 128; all matrices F32. */
+static const struct ew_kv_types f16 = {EW_TYPE_F16, EW_TYPE_F16};
+
 enum { W = 64, Q = 64, KV = 32, FF = 96, V = 128, HD = 16 };
 
 static struct ew_gguf_tensor experts(uint64_t n_in, uint64_t n_out, uint64_t n_expert) {
@@ -106,7 +108,7 @@ static void test_cost_by_hand(void **state) {
     (void)state;
     struct ew_plan p = one_layer();
     double weights = W * Q + 2 * W * KV + Q * W + 2 * W * FF + FF * W;
-    struct ew_plan_cost c = ew_plan_sum_cost(&p, 3, 5);
+    struct ew_plan_cost c = ew_plan_sum_cost(&p, f16, 3, 5);
     assert_true(c.weight_bytes == 4.0 * (weights + W * V));
     assert_true(c.matmul_ops == 2.0 * (3 * weights + W * V)); /* the head runs for one token */
     assert_true(c.float_matmul_ops == c.matmul_ops);          /* all of them F32 */
@@ -122,7 +124,7 @@ static void test_memory_by_hand(void **state) {
     struct ew_plan p = one_layer();
     struct ew_kernels kernels;
     ew_kernels_init(&kernels, 0);
-    struct ew_plan_request r = {.n_ctx = 100, .n_batch = 10, .max_threads = 2, .layout = EW_WEIGHTS_MAPPED};
+    struct ew_plan_request r = {.n_ctx = 100, .n_batch = 10, .max_threads = 2, .layout = EW_WEIGHTS_MAPPED, .kv = f16};
     struct ew_plan_memory m;
     struct ew_error err;
     assert_int_equal(ew_plan_sum_memory(&p, &kernels, &r, &m, &err), EW_OK);
@@ -135,6 +137,32 @@ static void test_memory_by_hand(void **state) {
     ew_plan_free(&p);
 }
 
+/* Keys in blocks of 32 values and 34 bytes, values in halves: the ledger counts what the blocks take, and heads that
+ * do not divide into them are refused. */
+static void test_cache_of_blocks(void **state) {
+    (void)state;
+    struct ew_plan p = {0};
+    struct ew_op *cache = append(&p, EW_OP_CACHE, 0, 0, NULL);
+    cache->head_dim = 64;
+    struct ew_kernels kernels;
+    ew_kernels_init(&kernels, 0);
+    struct ew_plan_request r = {.n_ctx = 100, .n_batch = 10, .max_threads = 1, .kv = {EW_TYPE_Q8_0, EW_TYPE_F16}};
+    struct ew_plan_memory m;
+    struct ew_error err;
+    assert_int_equal(ew_plan_sum_memory(&p, &kernels, &r, &m, &err), EW_OK);
+    assert_int_equal(m.kv_bytes, 2 * 128 * (2 * 34) + 2 * 128 * (64 * 2)); /* 2 heads, 100 positions round up to 128 */
+    assert_true(ew_plan_sum_cost(&p, r.kv, 3, 0).kv_bytes == 3.0 * 2 * (2 * 34 + 64 * 2));
+    p.ops[0].head_dim = 80;
+    assert_int_equal(ew_plan_sum_memory(&p, &kernels, &r, &m, &err), EW_ERR_UNSUPPORTED);
+    assert_string_equal(err.message,
+                        "KV cache: layer 0: heads of 80 values do not divide into blocks of 32; keys cannot "
+                        "be Q8_0");
+    r.kv = (struct ew_kv_types){EW_TYPE_F32, EW_TYPE_Q8_0};
+    assert_int_equal(ew_plan_sum_memory(&p, &kernels, &r, &m, &err), EW_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "values cannot be Q8_0"));
+    ew_plan_free(&p);
+}
+
 /* Attention within 4 positions: what lies before the window is neither read nor computed. */
 static void test_cost_of_a_window(void **state) {
     (void)state;
@@ -142,7 +170,7 @@ static void test_cost_of_a_window(void **state) {
     append(&p, EW_OP_CACHE, 0, 0, NULL);
     append(&p, EW_OP_ATTENTION, 0, EW_BUF_ATTN, NULL)->window = 4;
     double row = 2 * 2 * HD * 2;
-    struct ew_plan_cost early = ew_plan_sum_cost(&p, 3, 2), late = ew_plan_sum_cost(&p, 3, 100);
+    struct ew_plan_cost early = ew_plan_sum_cost(&p, f16, 3, 2), late = ew_plan_sum_cost(&p, f16, 3, 100);
     assert_true(early.attention_ops == 4.0 * (3 + 4 + 4) * 4 * HD); /* tokens 2, 3 and 4 see 3, 4 and 4 positions */
     assert_true(early.kv_bytes == 3 * row + 5 * row);
     assert_true(late.attention_ops == 4.0 * (4 + 4 + 4) * 4 * HD);
@@ -161,7 +189,7 @@ static void test_experts_by_hand(void **state) {
     struct ew_op *op = append(&p, EW_OP_EXPERTS, EW_BUF_NORMED, EW_BUF_GATE, &t);
     op->n_expert = 8;
     op->n_used = 2;
-    struct ew_plan_cost one = ew_plan_sum_cost(&p, 1, 0), two = ew_plan_sum_cost(&p, 2, 0);
+    struct ew_plan_cost one = ew_plan_sum_cost(&p, f16, 1, 0), two = ew_plan_sum_cost(&p, f16, 2, 0);
     assert_true(one.weight_bytes == 2.0 * W * FF * 4);
     assert_true(two.weight_bytes == 3.5 * W * FF * 4);
     assert_true(two.matmul_ops == 2.0 * W * FF * 2 * 2);
@@ -273,6 +301,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_living_buffers_stay_apart),
         cmocka_unit_test(test_cost_by_hand),
+        cmocka_unit_test(test_cache_of_blocks),
         cmocka_unit_test(test_cost_of_a_window),
         cmocka_unit_test(test_memory_by_hand),
         cmocka_unit_test(test_experts_by_hand),
