@@ -136,6 +136,7 @@ enum ew_chat_said ew_chat_input_read(struct ew_chat_input *input, const char **t
     size_t size = 0;
     input->n = input->n_lines = 0;
     input->continued = false;
+    ew_interrupt_clear(); /* what was meant for the last answer; from the end of this line on it is for the next one */
     do {
         if (!read_line(input, &line, &size)) {
             if (input->n == 0 || ew_interrupt_pending()) return EW_SAID_GOODBYE;

@@ -148,14 +148,12 @@ static enum ew_status answer(struct ew_chat *chat, struct ew_error *err) {
     size_t n;
     enum ew_status status = fitting_prompt(chat, &ids, &n, err);
     if (status != EW_OK) return status;
-    ew_interrupt_clear();
     chat->text_begun = chat->held_c2 = false;
     ew_chat_energy_begin(chat->energy);
     status = ew_reply_prompt(&chat->replier, ids, n, a, err);
     bool measured = ew_chat_energy_end(chat->energy, a->begin_ns, a->end_ns, &energy);
     free(ids);
     if (status != EW_OK) return status;
-    ew_interrupt_clear();
     if (chat->options->common.json) {
         print_json(a, measured ? &energy : NULL);
     } else {

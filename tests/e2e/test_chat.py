@@ -204,7 +204,7 @@ class InATerminal(ScratchCase):
         at = t.wait_for("Hello", at)
         t.wait_for_more(40)
         t.type("\x03")
-        at = t.wait_for("> ", t.wait_for("stopped", at))
+        at = t.wait_for("> ", t.wait_for("· stopped", at))
         t.type("not this")
         t.wait_for("not this", at)
         t.type("\x03")
