@@ -95,6 +95,7 @@ static bool read_line(struct ew_chat_input *input, const char **line, size_t *n)
     int count = 0;
     input->taken_back = false;
     if (input->editor) {
+        el_set(input->editor, EL_PREP_TERM, 1); /* keys count as keys from the moment that the prompt is seen */
         *line = el_gets(input->editor, &count);
         if (!*line) count = 0;
         if (input->taken_back) fputs("^C\n", isatty(1) ? stdout : stderr);

@@ -3,14 +3,14 @@
 WATTS = 5.0
 
 
-def steady(case, name="steady.csv", watts=WATTS, grade="C", **keys):
-    """A sensor with 50 updates a second around a constant power: 0.05 W above and below it in turn, as a reading that
+def steady(case, name="steady.csv", watts=WATTS, grade="C", step_s=0.02, **keys):
+    """A sensor with 50 updates a second, or one each step_s, around a constant power: 0.05 W above and below it in turn, as a reading that
     stands still is not believed. The mean over any two samples is exactly `watts`."""
     head = {"boundary": "board", "covers": "a bench supply", "grade": grade, "error_relative": "0.02", "loop": "yes"}
     head.update(keys)
     lines = [f"# {key}: {value}" for key, value in head.items()]
     lines.append("time_s,power_w")
-    lines += [f"{i * 0.02:.2f},{watts + (0.05 if i % 2 else -0.05):.4f}" for i in range(200)]
+    lines += [f"{i * step_s:.4f},{watts + (0.05 if i % 2 else -0.05):.4f}" for i in range(200)]
     return case.write(name, "\n".join(lines) + "\n")
 
 
