@@ -268,7 +268,7 @@ class MeterRun(ScratchCase):
         phases = value["runs"][0]["phases"]
         self.assertEqual([p["name"] for p in phases], ["all", "load", "café"])
         for phase, least in zip(phases, (1.0, 0.4, 0.3)):
-            self.assertGreaterEqual(phase["wall_s"], least)
+            self.assertGreater(phase["wall_s"], least - 0.15)  # begin is stamped when its line has been read
             self.assertLess(phase["wall_s"], least + 3)
             self.assert_energy(phase["energy"])
         self.assertEqual(value["runs"][0]["broken_phase_lines"], 0)
@@ -285,7 +285,7 @@ class MeterRun(ScratchCase):
         self.assertEqual((first["name"], second["name"]), ("part 1", "part 2"))
         self.assertEqual((first["begin_ns"], first["end_ns"]), (value["begin_ns"], second["begin_ns"]))
         self.assertEqual(second["end_ns"], value["end_ns"])
-        self.assertGreaterEqual(first["wall_s"], 0.4)
+        self.assertGreater(first["wall_s"], 0.4 - 0.15)
         joules = first["energy"]["energy_j"] + second["energy"]["energy_j"]
         self.assertAlmostEqual(joules, value["energy"]["energy_j"], delta=1e-6)
         self.assertIn("part 2", result.stderr)
