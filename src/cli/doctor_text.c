@@ -5,7 +5,6 @@
 #include "machine/cpu_features.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,14 +14,6 @@ struct printer {
     FILE *out;
     const struct ew_text_style *style;
 };
-
-__attribute__((format(printf, 2, 3))) static void add(char text[LINE], const char *format, ...) {
-    size_t used = strlen(text);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text + used, LINE - used, format, args);
-    va_end(args);
-}
 
 static void line(const struct printer *p, const char *head, const char *text) {
     ew_text_paragraph(p->out, p->style, INDENT, head, text);
@@ -44,29 +35,29 @@ static void add_cores(const struct ew_machine *m, char text[LINE]) {
         if (!first) continue;
         double mhz = first->hardware_max_mhz > 0 ? first->hardware_max_mhz : first->max_mhz;
         const char *name = first->model[0] ? first->model : m->cpu_model;
-        add(text, "%s%d × %s", kind ? " + " : "", n, name[0] ? name : "core");
-        if (mhz > 0) add(text, " at %.2f GHz", mhz / 1000);
+        ew_words_add(text, LINE, "%s%d × %s", kind ? " + " : "", n, name[0] ? name : "core");
+        if (mhz > 0) ew_words_add(text, LINE, " at %.2f GHz", mhz / 1000);
     }
-    if (m->kinds == 0 && m->cpu_model[0]) add(text, "%s", m->cpu_model);
-    if (m->cores > 0 && m->threads > m->cores) add(text, ", %d threads", m->threads);
-    if (m->packages > 1) add(text, ", %d sockets", m->packages);
+    if (m->kinds == 0 && m->cpu_model[0]) ew_words_add(text, LINE, "%s", m->cpu_model);
+    if (m->cores > 0 && m->threads > m->cores) ew_words_add(text, LINE, ", %d threads", m->threads);
+    if (m->packages > 1) ew_words_add(text, LINE, ", %d sockets", m->packages);
 }
 
 static void print_machine(const struct printer *p, const struct ew_doctor_visit *v) {
     const struct ew_machine *m = v->machine;
     char text[LINE] = "", features[160], size[EW_NUMBER_SIZE];
-    if (m->board[0]) add(text, "%s · ", m->board);
+    if (m->board[0]) ew_words_add(text, LINE, "%s · ", m->board);
     add_cores(m, text);
     ew_cpu_features_text(v->facts.features, features, sizeof features);
-    if (features[0]) add(text, " (%s)", features);
+    if (features[0]) ew_words_add(text, LINE, " (%s)", features);
     ew_words_size(size, (double)m->memory.total_bytes);
-    if (m->memory.total_bytes > 0) add(text, " · %s", size);
-    if (m->kernel[0]) add(text, " · %s", m->kernel);
-    if (m->os[0]) add(text, " · %s", m->os);
-    if (m->firmware[0]) add(text, " · firmware %s", m->firmware);
-    if (m->hypervisor[0]) add(text, " · %s", m->hypervisor);
-    if (!text[0]) add(text, "a machine that tells nothing about itself");
-    if (v->facts.recorded) add(text, " · recorded: nothing was measured");
+    if (m->memory.total_bytes > 0) ew_words_add(text, LINE, " · %s", size);
+    if (m->kernel[0]) ew_words_add(text, LINE, " · %s", m->kernel);
+    if (m->os[0]) ew_words_add(text, LINE, " · %s", m->os);
+    if (m->firmware[0]) ew_words_add(text, LINE, " · firmware %s", m->firmware);
+    if (m->hypervisor[0]) ew_words_add(text, LINE, " · %s", m->hypervisor);
+    if (!text[0]) ew_words_add(text, LINE, "a machine that tells nothing about itself");
+    if (v->facts.recorded) ew_words_add(text, LINE, " · recorded: nothing was measured");
     ew_text_paragraph(p->out, p->style, 0, "", text);
 }
 
@@ -98,14 +89,14 @@ static void print_meter(const struct printer *p, const struct ew_doctor_meter *d
     const struct ew_meter_info *info = d->info;
     bool energy = info->quantity == EW_METER_ENERGY;
     char text[LINE] = "";
-    add(text, "%s", d->now_words[0] ? d->now_words : "no reading");
+    ew_words_add(text, LINE, "%s", d->now_words[0] ? d->now_words : "no reading");
     if (energy)
-        add(text, " · %s, grade %s at best · every %.3g s",
-            info->boundary == EW_BOUNDARY_UNKNOWN ? "place on the board unknown"
-                                                  : ew_meter_boundary_name(info->boundary),
-            ew_trust_grade_name(info->grade_ceiling), info->period_s);
-    if (info->covers[0]) add(text, " · %s", info->covers);
-    if (d->is_auto) add(text, " ← auto");
+        ew_words_add(text, LINE, " · %s, grade %s at best · every %.3g s",
+                     info->boundary == EW_BOUNDARY_UNKNOWN ? "place on the board unknown"
+                                                           : ew_meter_boundary_name(info->boundary),
+                     ew_trust_grade_name(info->grade_ceiling), info->period_s);
+    if (info->covers[0]) ew_words_add(text, LINE, " · %s", info->covers);
+    if (d->is_auto) ew_words_add(text, LINE, " ← auto");
     char head[EW_METER_NAME_SIZE + 8];
     snprintf(head, sizeof head, "✓ %s", info->name);
     line(p, head, text);
@@ -118,12 +109,12 @@ static void print_refused(const struct printer *p, const struct ew_doctor_visit 
         const struct ew_meter_info *info = v->meters[i].info;
         if (info->reason == EW_METER_USABLE) continue;
         if (info->reason == EW_METER_ABSENT && !info->remedy[0]) {
-            add(rest, "%s%s", rest[0] ? ", " : "", info->name);
+            ew_words_add(rest, LINE, "%s%s", rest[0] ? ", " : "", info->name);
             continue;
         }
         char head[EW_METER_NAME_SIZE + 8], text[LINE] = "";
         snprintf(head, sizeof head, "✗ %s", info->name);
-        add(text, "%s: %s", ew_meter_reason_name(info->reason), info->reason_text);
+        ew_words_add(text, LINE, "%s: %s", ew_meter_reason_name(info->reason), info->reason_text);
         line(p, head, text);
         if (info->remedy[0]) print_remedy(p, info->remedy);
     }
@@ -200,8 +191,8 @@ static void print_model(const struct printer *p, const struct ew_doctor_visit *v
     if (!m) return;
     char size[EW_NUMBER_SIZE], text[LINE] = "", threads[32], heads[2][32];
     ew_words_size(size, (double)m->weights_bytes);
-    add(text, "%s %s, %s of weights%s", m->name[0] ? m->name : "model", m->type, size,
-        m->synthetic ? ", random: speed is real, text is not" : "");
+    ew_words_add(text, LINE, "%s %s, %s of weights%s", m->name[0] ? m->name : "model", m->type, size,
+                 m->synthetic ? ", random: speed is real, text is not" : "");
     fputc('\n', p->out);
     line(p, "model", text);
     if (m->n_speeds == 0) return;

@@ -1,26 +1,15 @@
 /* Owns what `edgewise meter run` says of memory: the program's own, the graphics processor's, and what happened to the
  * machine's meanwhile. docs/meters.md, "Memory", explains every line. */
+#include "base/text_parts.h"
 #include "cli/meter_run_view.h"
 #include "insight/words.h"
 #include "report/text_table.h"
 #include "study/memory_record.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 
 enum { INDENT = 10, TEXT_SIZE = 1536, MOST_TOLD = 5 };
-
-/* Parts of a line, joined by " · ". */
-__attribute__((format(printf, 2, 3))) static void add_part(char text[TEXT_SIZE], const char *format, ...) {
-    size_t used = strlen(text);
-    va_list args;
-    if (used > 0) used += (size_t)snprintf(text + used, TEXT_SIZE - used, " · ");
-    if (used >= TEXT_SIZE) return;
-    va_start(args, format);
-    vsnprintf(text + used, TEXT_SIZE - used, format, args);
-    va_end(args);
-}
 
 static void say_own(FILE *out, const struct ew_text_style *style, const struct ew_command_once *once) {
     const struct ew_command_window *w = &once->window;
@@ -28,21 +17,23 @@ static void say_own(FILE *out, const struct ew_text_style *style, const struct e
     ew_words_size(size, w->peak_pss_bytes);
     ew_words_size(other, w->peak_rss_bytes);
     if (!isnan(w->peak_pss_bytes) && !isnan(w->peak_rss_bytes))
-        add_part(text, "peak %s PSS, %s RSS", size, other);
+        ew_text_add_part(text, TEXT_SIZE, " · ", "peak %s PSS, %s RSS", size, other);
     else if (!isnan(w->peak_rss_bytes))
-        add_part(text, "peak %s RSS", other);
+        ew_text_add_part(text, TEXT_SIZE, " · ", "peak %s RSS", other);
     ew_words_size(size, w->peak_file_bytes);
     ew_words_size(other, w->peak_anon_bytes);
-    if (!isnan(w->peak_file_bytes)) add_part(text, "mapped files at most %s, anonymous %s", size, other);
+    if (!isnan(w->peak_file_bytes))
+        ew_text_add_part(text, TEXT_SIZE, " · ", "mapped files at most %s, anonymous %s", size, other);
     if (once->most_processes > 1) {
         ew_words_size(size, once->largest_bytes);
-        add_part(text, "%u processes at once, the largest %s", once->most_processes, size);
+        ew_text_add_part(text, TEXT_SIZE, " · ", "%u processes at once, the largest %s", once->most_processes, size);
     }
     ew_words_size(size, w->peak_swap_bytes);
-    if (w->peak_swap_bytes > 0) add_part(text, "%s of it swapped out", size);
-    add_part(text, "%lld page faults, %lld of them read from disk",
-             (long long)(once->minor_faults + once->major_faults), (long long)once->major_faults);
-    if (once->left_running > 0) add_part(text, "%u processes that it started may still run", once->left_running);
+    if (w->peak_swap_bytes > 0) ew_text_add_part(text, TEXT_SIZE, " · ", "%s of it swapped out", size);
+    ew_text_add_part(text, TEXT_SIZE, " · ", "%lld page faults, %lld of them read from disk",
+                     (long long)(once->minor_faults + once->major_faults), (long long)once->major_faults);
+    if (once->left_running > 0)
+        ew_text_add_part(text, TEXT_SIZE, " · ", "%u processes that it started may still run", once->left_running);
     ew_text_paragraph(out, style, INDENT, "memory", text);
 }
 
@@ -50,36 +41,40 @@ static void say_gpu(FILE *out, const struct ew_text_style *style, const struct e
                     const struct ew_command_once *once) {
     char text[TEXT_SIZE] = "", size[EW_NUMBER_SIZE];
     ew_words_size(size, once->window.peak_gpu_bytes);
-    if (!isnan(once->window.peak_gpu_bytes)) add_part(text, "peak %s on NVIDIA cards", size);
+    if (!isnan(once->window.peak_gpu_bytes)) ew_text_add_part(text, TEXT_SIZE, " · ", "peak %s on NVIDIA cards", size);
     if (run->gpu_shares_memory)
-        add_part(text, "shares this memory: what it takes is gone from the available memory, but not always counted in "
-                       "PSS and RSS");
+        ew_text_add_part(
+            text, TEXT_SIZE, " · ",
+            "shares this memory: what it takes is gone from the available memory, but not always counted in "
+            "PSS and RSS");
     if (*text) ew_text_paragraph(out, style, INDENT, "GPU", text);
 }
 
 /* Only what is known to be none. */
 static void say_quiet(char text[TEXT_SIZE], const struct ew_memory_activity *a) {
-    if (a->swapped_in_pages == 0 && a->swapped_out_pages == 0) add_part(text, "nothing was swapped");
-    if (a->stalled_us == 0) add_part(text, "no task waited for memory");
-    if (a->limit_bytes >= 0 && a->limit_hits == 0) add_part(text, "the cgroup's limit was not hit");
+    if (a->swapped_in_pages == 0 && a->swapped_out_pages == 0)
+        ew_text_add_part(text, TEXT_SIZE, " · ", "nothing was swapped");
+    if (a->stalled_us == 0) ew_text_add_part(text, TEXT_SIZE, " · ", "no task waited for memory");
+    if (a->limit_bytes >= 0 && a->limit_hits == 0)
+        ew_text_add_part(text, TEXT_SIZE, " · ", "the cgroup's limit was not hit");
 }
 
 static void say_pressure(FILE *out, const struct ew_text_style *style, const struct ew_memory_activity *a) {
     char text[TEXT_SIZE] = "", words[EW_MEMORY_WORDS_BYTES], size[EW_NUMBER_SIZE], other[EW_NUMBER_SIZE];
     if (ew_memory_activity_words(a, words, sizeof words))
-        add_part(text, "%s", words);
+        ew_text_add_part(text, TEXT_SIZE, " · ", "%s", words);
     else
         say_quiet(text, a);
     ew_words_size(size, (double)a->available_before_bytes);
     ew_words_size(other, (double)a->available_after_bytes);
     if (a->available_before_bytes >= 0 && a->available_after_bytes >= 0)
-        add_part(text, "available %s → %s", size, other);
+        ew_text_add_part(text, TEXT_SIZE, " · ", "available %s → %s", size, other);
     ew_words_size(size, (double)a->used_after_bytes);
     ew_words_size(other, (double)a->limit_bytes);
     if (a->limit_bytes >= 0 && a->used_after_bytes >= 0)
-        add_part(text, "the cgroup holds %s of %s, cached files included", size, other);
+        ew_text_add_part(text, TEXT_SIZE, " · ", "the cgroup holds %s of %s, cached files included", size, other);
     ew_memory_activity_unknown_words(a, words, sizeof words);
-    if (*words) add_part(text, "not known: %s", words);
+    if (*words) ew_text_add_part(text, TEXT_SIZE, " · ", "not known: %s", words);
     ew_text_paragraph(out, style, INDENT, "pressure", text);
 }
 

@@ -2,10 +2,10 @@
  * kernels without PSI, leaves its facts unknown. Limits of groups: cgroup_limits.c. */
 #include "machine/memory_activity.h"
 #include "base/small_file.h"
+#include "base/text_parts.h"
 #include "machine/facts.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,18 +223,8 @@ unsigned ew_memory_activity_flags(const struct ew_memory_activity *a) {
 
 struct words {
     char *buf;
-    size_t capacity, used;
+    size_t capacity;
 };
-
-__attribute__((format(printf, 3, 4))) static void say(struct words *w, const char *between, const char *format, ...) {
-    va_list args;
-    if (w->used > 0 && w->used < w->capacity)
-        w->used += (size_t)snprintf(w->buf + w->used, w->capacity - w->used, "%s", between);
-    if (w->used >= w->capacity) return;
-    va_start(args, format);
-    w->used += (size_t)vsnprintf(w->buf + w->used, w->capacity - w->used, format, args);
-    va_end(args);
-}
 
 /* "12.3 MiB", or "3148 pages" where their size is not known. */
 static void amount_of(const struct ew_memory_activity *a, int64_t pages, char *out, size_t capacity) {
@@ -249,29 +239,32 @@ static const char *times(int64_t n) { return n == 1 ? "time" : "times"; }
 static void say_swap(struct words *w, const struct ew_memory_activity *a) {
     char amount[48];
     amount_of(a, a->swapped_out_pages, amount, sizeof amount);
-    if (a->swapped_out_pages > 0) say(w, "; ", "swapped out %s", amount);
+    if (a->swapped_out_pages > 0) ew_text_add_part(w->buf, w->capacity, "; ", "swapped out %s", amount);
     amount_of(a, a->swapped_in_pages, amount, sizeof amount);
-    if (a->swapped_in_pages > 0) say(w, "; ", "swapped in %s", amount);
+    if (a->swapped_in_pages > 0) ew_text_add_part(w->buf, w->capacity, "; ", "swapped in %s", amount);
     for (size_t i = 0; i < a->n_zram; i++) {
         const struct ew_memory_zram_change *z = &a->zram[i];
         if (zram_grown(z) > 0)
-            say(w, "; ", "%s took up %.1f MiB more, now %.1f MiB in %.1f MiB of memory", z->name,
-                (double)zram_grown(z) / 1048576, (double)z->original_after_bytes / 1048576,
-                (double)z->used_after_bytes / 1048576);
+            ew_text_add_part(w->buf, w->capacity, "; ", "%s took up %.1f MiB more, now %.1f MiB in %.1f MiB of memory",
+                             z->name, (double)zram_grown(z) / 1048576, (double)z->original_after_bytes / 1048576,
+                             (double)z->used_after_bytes / 1048576);
     }
 }
 
 static void say_limit(struct words *w, const struct ew_memory_activity *a) {
     if (a->limit_hits > 0)
-        say(w, "; ", "the cgroup's memory limit was hit %" PRId64 " %s", a->limit_hits, times(a->limit_hits));
+        ew_text_add_part(w->buf, w->capacity, "; ", "the cgroup's memory limit was hit %" PRId64 " %s", a->limit_hits,
+                         times(a->limit_hits));
     if (a->above_high > 0)
-        say(w, "; ", "the cgroup was slowed down above memory.high %" PRId64 " %s", a->above_high,
-            times(a->above_high));
+        ew_text_add_part(w->buf, w->capacity, "; ", "the cgroup was slowed down above memory.high %" PRId64 " %s",
+                         a->above_high, times(a->above_high));
     if (a->oom_kills > 0)
-        say(w, "; ", "%" PRId64 " of the cgroup's processes %s killed for want of memory", a->oom_kills,
-            a->oom_kills == 1 ? "was" : "were");
+        ew_text_add_part(w->buf, w->capacity, "; ",
+                         "%" PRId64 " of the cgroup's processes %s killed for want of memory", a->oom_kills,
+                         a->oom_kills == 1 ? "was" : "were");
     else if (a->limit_oom > 0)
-        say(w, "; ", "the cgroup ran out of memory %" PRId64 " %s", a->limit_oom, times(a->limit_oom));
+        ew_text_add_part(w->buf, w->capacity, "; ", "the cgroup ran out of memory %" PRId64 " %s", a->limit_oom,
+                         times(a->limit_oom));
 }
 
 /* Microseconds of waiting are the ordinary life of a kernel. */
@@ -280,12 +273,13 @@ static const double least_said_s = 0.001;
 static void say_stalls(struct words *w, const struct ew_memory_activity *a) {
     double some = (double)a->stalled_us * 1e-6, all = (double)a->stalled_all_us * 1e-6;
     if (some < least_said_s) return;
-    say(w, "; ", "memory pressure stalled tasks for %.*g s", some < 100 ? 2 : 6, some);
-    if (all >= least_said_s) say(w, ", ", "all of them at once for %.*g s", all < 100 ? 2 : 6, all);
+    ew_text_add_part(w->buf, w->capacity, "; ", "memory pressure stalled tasks for %.*g s", some < 100 ? 2 : 6, some);
+    if (all >= least_said_s)
+        ew_text_add_part(w->buf, w->capacity, ", ", "all of them at once for %.*g s", all < 100 ? 2 : 6, all);
 }
 
 bool ew_memory_activity_words(const struct ew_memory_activity *a, char *buf, size_t capacity) {
-    struct words w = {buf, capacity, 0};
+    struct words w = {buf, capacity};
     char amount[48];
     buf[0] = 0;
     say_swap(&w, a);
@@ -293,17 +287,19 @@ bool ew_memory_activity_words(const struct ew_memory_activity *a, char *buf, siz
     say_limit(&w, a);
     amount_of(a, a->reread_pages, amount, sizeof amount);
     if (a->reread_pages > 0)
-        say(&w, "; ", "%s of files that had been dropped for want of memory were read again", amount);
-    return w.used > 0;
+        ew_text_add_part(buf, capacity, "; ", "%s of files that had been dropped for want of memory were read again",
+                         amount);
+    return buf[0] != 0;
 }
 
 void ew_memory_activity_unknown_words(const struct ew_memory_activity *a, char *buf, size_t capacity) {
-    struct words w = {buf, capacity, 0};
     buf[0] = 0;
-    if (a->swapped_in_pages < 0 || a->swapped_out_pages < 0) say(&w, ", ", "swapping (/proc/vmstat does not say)");
-    if (a->stalled_us < 0) say(&w, ", ", "stalls (no /proc/pressure/memory)");
-    if (a->reread_pages < 0) say(&w, ", ", "files read again (/proc/vmstat does not say)");
-    if (a->limit_bytes >= 0 && a->limit_hits < 0) say(&w, ", ", "hits of the cgroup's limit (memory.events)");
+    if (a->swapped_in_pages < 0 || a->swapped_out_pages < 0)
+        ew_text_add_part(buf, capacity, ", ", "swapping (/proc/vmstat does not say)");
+    if (a->stalled_us < 0) ew_text_add_part(buf, capacity, ", ", "stalls (no /proc/pressure/memory)");
+    if (a->reread_pages < 0) ew_text_add_part(buf, capacity, ", ", "files read again (/proc/vmstat does not say)");
+    if (a->limit_bytes >= 0 && a->limit_hits < 0)
+        ew_text_add_part(buf, capacity, ", ", "hits of the cgroup's limit (memory.events)");
     for (size_t i = 0; i < a->n_zram; i++)
-        if (a->zram[i].original_after_bytes < 0) say(&w, ", ", "%s (mm_stat)", a->zram[i].name);
+        if (a->zram[i].original_after_bytes < 0) ew_text_add_part(buf, capacity, ", ", "%s (mm_stat)", a->zram[i].name);
 }

@@ -1,9 +1,9 @@
 /* Owns what counts the slowing-down of the processor, and what a difference of counts says. Unknown is not zero: a
  * machine that counts nothing tells nothing. */
+#include "base/text_parts.h"
 #include "machine/facts.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,28 +113,18 @@ void ew_facts_refresh_throttle(struct ew_machine *m, const char *root) {
 
 /* ---- differences in words ---- */
 
-__attribute__((format(printf, 3, 4))) static void add(char *buf, size_t capacity, const char *format, ...) {
-    size_t used = strlen(buf);
-    va_list args;
-    if (used) used += (size_t)snprintf(buf + used, capacity - used, "; ");
-    if (used >= capacity) return;
-    va_start(args, format);
-    vsnprintf(buf + used, capacity - used, format, args);
-    va_end(args);
-}
-
 static int64_t grown(int64_t before, int64_t after) { return before < 0 || after < before ? 0 : after - before; }
 
 static const char *times(int64_t n) { return n == 1 ? "time" : "times"; }
 
 static void add_heat(char *buf, size_t capacity, const char *what, int64_t events, int64_t ms) {
     if (events > 0 && ms > 0)
-        add(buf, capacity, "%s slowed by heat %lld %s, %lld ms in all", what, (long long)events, times(events),
-            (long long)ms);
+        ew_text_add_part(buf, capacity, "; ", "%s slowed by heat %lld %s, %lld ms in all", what, (long long)events,
+                         times(events), (long long)ms);
     else if (events > 0)
-        add(buf, capacity, "%s slowed by heat %lld %s", what, (long long)events, times(events));
+        ew_text_add_part(buf, capacity, "; ", "%s slowed by heat %lld %s", what, (long long)events, times(events));
     else if (ms > 0)
-        add(buf, capacity, "%s slowed by heat for %lld ms", what, (long long)ms);
+        ew_text_add_part(buf, capacity, "; ", "%s slowed by heat for %lld ms", what, (long long)ms);
 }
 
 static const char *const pi_words[] = {"under-voltage", "frequency capped", "throttled", "soft temperature limit"};
@@ -147,11 +137,11 @@ static void add_pi(char *buf, size_t capacity, int64_t before, int64_t after) {
         bool first = before >> bit & 1, last = after >> bit & 1;
         bool within = !(before >> (16 + bit) & 1) && (after >> (16 + bit) & 1);
         if (first && last)
-            add(buf, capacity, "%s at start and end", pi_words[bit]);
+            ew_text_add_part(buf, capacity, "; ", "%s at start and end", pi_words[bit]);
         else if (first || last)
-            add(buf, capacity, "%s at the %s", pi_words[bit], first ? "start" : "end");
+            ew_text_add_part(buf, capacity, "; ", "%s at the %s", pi_words[bit], first ? "start" : "end");
         else if (within)
-            add(buf, capacity, "%s in between", pi_words[bit]);
+            ew_text_add_part(buf, capacity, "; ", "%s in between", pi_words[bit]);
     }
 }
 
@@ -160,11 +150,11 @@ static void add_cooling(char *buf, size_t capacity, const struct ew_machine_thro
     const struct ew_machine_throttle *said = before->cooling_state > 0 ? before : after;
     if (said->cooling_state <= 0) return;
     bool both = said == before && after->cooling_state > 0;
-    add(buf, capacity, "the kernel held the clocks down %s (%s at %lld",
-        both             ? "at start and end"
-        : said == before ? "at the start"
-                         : "at the end",
-        said->cooling_name, (long long)said->cooling_state);
+    ew_text_add_part(buf, capacity, "; ", "the kernel held the clocks down %s (%s at %lld",
+                     both             ? "at start and end"
+                     : said == before ? "at the start"
+                                      : "at the end",
+                     said->cooling_name, (long long)said->cooling_state);
     size_t used = strlen(buf);
     if (both && strcmp(before->cooling_name, after->cooling_name) != 0)
         used += (size_t)snprintf(buf + used, capacity - used, " of %lld, %s at %lld", (long long)before->cooling_most,
@@ -184,9 +174,12 @@ bool ew_machine_throttle_words(const struct ew_machine_throttle *before, const s
              grown(before->package_ms, after->package_ms));
     int64_t power = grown(before->power_limit_events, after->power_limit_events);
     int64_t alarms = grown(before->over_current_events, after->over_current_events);
-    if (power > 0) add(buf, capacity, "package held at its power limit %lld %s", (long long)power, times(power));
+    if (power > 0)
+        ew_text_add_part(buf, capacity, "; ", "package held at its power limit %lld %s", (long long)power,
+                         times(power));
     if (alarms > 0)
-        add(buf, capacity, "%lld alarm%s of over-current or under-voltage", (long long)alarms, alarms == 1 ? "" : "s");
+        ew_text_add_part(buf, capacity, "; ", "%lld alarm%s of over-current or under-voltage", (long long)alarms,
+                         alarms == 1 ? "" : "s");
     add_pi(buf, capacity, before->pi_flags, after->pi_flags);
     add_cooling(buf, capacity, before, after);
     return buf[0] != 0;
@@ -195,10 +188,10 @@ bool ew_machine_throttle_words(const struct ew_machine_throttle *before, const s
 bool ew_machine_throttle_now(const struct ew_machine_throttle *t, char *buf, size_t capacity) {
     buf[0] = 0;
     for (int bit = 0; bit < PI_REASONS && t->pi_flags >= 0; bit++)
-        if (t->pi_flags >> bit & 1) add(buf, capacity, "%s", pi_words[bit]);
+        if (t->pi_flags >> bit & 1) ew_text_add_part(buf, capacity, "; ", "%s", pi_words[bit]);
     if (t->cooling_state > 0)
-        add(buf, capacity, "the kernel holds the clocks down (%s at %lld of %lld)", t->cooling_name,
-            (long long)t->cooling_state, (long long)t->cooling_most);
+        ew_text_add_part(buf, capacity, "; ", "the kernel holds the clocks down (%s at %lld of %lld)", t->cooling_name,
+                         (long long)t->cooling_state, (long long)t->cooling_most);
     return buf[0] != 0;
 }
 

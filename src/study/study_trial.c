@@ -2,6 +2,7 @@
  * trial_run.c. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text_parts.h"
 #include "study/memory_record.h"
 #include "study/page_cache.h"
 #include "study/study_runner.h"
@@ -101,20 +102,20 @@ static enum ew_status load_cache(struct ew_study_runner *r, const struct ew_conf
                             : cold        ? ew_page_cache_drop(path, &why)
                                           : ew_page_cache_fill(path, r->request->stop_soon, &why);
     if (status == EW_ERR_CANCELLED) return ew_error_set(r->err, status, "stopped");
-    if (status != EW_OK) ew_conditions_note(p->notes, sizeof p->notes, "load %s: %.200s", config->load, why.message);
+    if (status != EW_OK)
+        ew_text_add_part(p->notes, sizeof p->notes, "; ", "load %s: %.200s", config->load, why.message);
     p->cached_share = ew_page_cache_share(path);
     if (!config->load) return EW_OK;
     if (isnan(p->cached_share))
-        ew_conditions_note(p->notes, sizeof p->notes,
-                           "load %s: how much of the file is in the page cache is told to its owner only",
-                           config->load);
+        ew_text_add_part(p->notes, sizeof p->notes, "; ",
+                         "load %s: how much of the file is in the page cache is told to its owner only", config->load);
     else if (cold && p->cached_share > 0.01)
-        ew_conditions_note(p->notes, sizeof p->notes,
-                           "load cold: %.0f %% of the file could not be dropped from the page cache",
-                           100 * p->cached_share);
+        ew_text_add_part(p->notes, sizeof p->notes, "; ",
+                         "load cold: %.0f %% of the file could not be dropped from the page cache",
+                         100 * p->cached_share);
     else if (!cold && p->cached_share < 0.99)
-        ew_conditions_note(p->notes, sizeof p->notes, "load warm: only %.0f %% of the file stay in the page cache",
-                           100 * p->cached_share);
+        ew_text_add_part(p->notes, sizeof p->notes, "; ", "load warm: only %.0f %% of the file stay in the page cache",
+                         100 * p->cached_share);
     return EW_OK;
 }
 
@@ -171,7 +172,7 @@ static void add_conditions(struct ew_study_runner *r, struct preparation *p, str
     int64_t user_ns = record->user_cpu_ns, system_ns = record->system_cpu_ns;
     int64_t engine_ns = (user_ns == EW_MISSING ? 0 : user_ns) + (system_ns == EW_MISSING ? 0 : system_ns);
     ew_conditions_compare(&p->before, &after, engine_ns, c, p->notes, sizeof p->notes);
-    if (c->notes) ew_conditions_note(p->notes, sizeof p->notes, "%s", c->notes);
+    if (c->notes) ew_text_add_part(p->notes, sizeof p->notes, "; ", "%s", c->notes);
     if (p->gate.outcome != EW_GATE_NONE) {
         c->gate = ew_gate_outcome_name(p->gate.outcome);
         c->gate_waited_s = p->gate.waited_s;

@@ -1,7 +1,7 @@
 /* Owns what counts as throttled in a trial and in a command's run. The counts and their words:
  * machine/throttle_facts.c; a graphics card on a bus does not count, as nothing here runs on it. */
 #include "study/throttle_span.h"
-#include "study/trial_conditions.h"
+#include "base/text_parts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -31,8 +31,8 @@ static void say_cooling(const struct ew_meter_trace *trace, int64_t begin_ns, in
     for (size_t c = 0; c < trace->n_channels; c++) {
         struct seen s = look(trace, c, begin_ns, end_ns);
         if (s.active > 0)
-            ew_conditions_note(buf, capacity, "%s in %zu of %zu readings, at %.0f %% of its most",
-                               trace->info->channels[c].name, s.active, s.n, 100 * s.most);
+            ew_text_add_part(buf, capacity, "; ", "%s in %zu of %zu readings, at %.0f %% of its most",
+                             trace->info->channels[c].name, s.active, s.n, 100 * s.most);
     }
 }
 
@@ -46,8 +46,8 @@ static void say_flags(const struct ew_meter_trace *trace, int64_t begin_ns, int6
         if (length < sizeof tail || strcmp(name + length - (sizeof tail - 1), tail) != 0) continue;
         struct seen s = look(trace, c, begin_ns, end_ns);
         if (s.active > 0)
-            ew_conditions_note(buf, capacity, "%.*s in %zu of %zu readings", (int)(length - (sizeof tail - 1)), name,
-                               s.active, s.n);
+            ew_text_add_part(buf, capacity, "; ", "%.*s in %zu of %zu readings", (int)(length - (sizeof tail - 1)),
+                             name, s.active, s.n);
     }
 }
 
@@ -78,5 +78,5 @@ void ew_throttle_span_add(struct ew_throttle_span *span, const struct ew_meterin
     char words[EW_THROTTLE_WORDS];
     if (!ew_throttle_seen(metering, begin_ns, end_ns, words, sizeof words)) return;
     span->throttled = true;
-    ew_conditions_note(span->words, sizeof span->words, "while it ran: %s", words);
+    ew_text_add_part(span->words, sizeof span->words, "; ", "while it ran: %s", words);
 }

@@ -1,10 +1,10 @@
 /* Owns what two looks at the machine say of a trial. What counts as throttled: throttle_span.c. */
 #include "study/trial_conditions.h"
 #include "base/small_file.h"
+#include "base/text_parts.h"
 #include "study/throttle_span.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -43,15 +43,6 @@ struct ew_conditions_snapshot ew_conditions_take(struct ew_machine *machine, con
                                            .own_cpu_ns = ew_conditions_own_cpu_ns()};
 }
 
-void ew_conditions_note(char *notes, size_t capacity, const char *format, ...) {
-    size_t used = strlen(notes);
-    va_list args;
-    va_start(args, format);
-    if (used > 0) used += (size_t)snprintf(notes + used, capacity - used, "; ");
-    if (used < capacity) vsnprintf(notes + used, capacity - used, format, args);
-    va_end(args);
-}
-
 /* A count that fell began anew: its core was switched off meanwhile. */
 static int64_t difference(int64_t before, int64_t after) {
     return before < 0 || after < before ? EW_MISSING : after - before;
@@ -86,7 +77,7 @@ void ew_conditions_compare(const struct ew_conditions_snapshot *before, const st
     out->pi_flags_before = a->pi_flags < 0 ? EW_MISSING : a->pi_flags;
     out->pi_flags_after = b->pi_flags < 0 ? EW_MISSING : b->pi_flags;
     out->throttled |= span.throttled;
-    if (span.throttled) ew_conditions_note(notes, capacity, "%s", span.words);
+    if (span.throttled) ew_text_add_part(notes, capacity, "; ", "%s", span.words);
     out->swap_in_pages = difference(before->swap_in_pages, after->swap_in_pages);
     out->swap_out_pages = difference(before->swap_out_pages, after->swap_out_pages);
     out->own_cpu_ns = after->own_cpu_ns - before->own_cpu_ns;

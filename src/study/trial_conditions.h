@@ -27,9 +27,6 @@ void ew_conditions_compare(const struct ew_conditions_snapshot *before, const st
  * `edgewise doctor` warns. */
 bool ew_conditions_crowded(const struct ew_trial_conditions *conditions);
 
-/* Appends a note to notes [capacity], after "; " where there are others; cut where there is no room. */
-__attribute__((format(printf, 3, 4))) void ew_conditions_note(char *notes, size_t capacity, const char *format, ...);
-
 /* Processor time of this process with all its threads, without children. */
 int64_t ew_conditions_own_cpu_ns(void);
 /* Its largest resident set so far. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/small_file.h"
+#include "base/text_parts.h"
 #include "meter/integrate.h"
 #include "meter/nvml_processes.h"
 #include "meter/process_memory.h"
@@ -91,7 +92,7 @@ static enum ew_status start_meters(struct run *run, struct ew_error *err) {
     if (status != EW_OK) return status;
     snprintf(result->meter_lost, sizeof result->meter_lost, "%.380s", run->metering.energy_lost);
     if (*run->metering.left_out)
-        ew_conditions_note(result->notes, sizeof result->notes, "without %s", run->metering.left_out);
+        ew_text_add_part(result->notes, sizeof result->notes, "; ", "without %s", run->metering.left_out);
     return EW_OK;
 }
 
@@ -213,7 +214,7 @@ static void note_throttling(struct run *run) {
     char words[EW_THROTTLE_WORDS];
     r->conditions.throttled = ew_throttle_seen(&run->metering, r->begin_ns, r->end_ns, words, sizeof words);
     if (r->conditions.throttled)
-        ew_conditions_note(run->result->notes, sizeof run->result->notes, "while it ran: %s", words);
+        ew_text_add_part(run->result->notes, sizeof run->result->notes, "; ", "while it ran: %s", words);
 }
 
 static enum ew_status gather_samples(struct run *run, struct ew_error *err) {

@@ -1,4 +1,5 @@
 /* What counts as throttled; the page cache of one file; when idle power is known. */
+#include "base/text_parts.h"
 #include "study/idle_settled.h"
 #include "study/page_cache.h"
 #include "study/trial_conditions.h"
@@ -118,12 +119,12 @@ static void what_others_took(void **state) {
 static void notes_are_joined_and_cut(void **state) {
     (void)state;
     char text[16] = "";
-    ew_conditions_note(text, sizeof text, "%s", "one");
-    ew_conditions_note(text, sizeof text, "%d", 22);
+    ew_text_add_part(text, sizeof text, "; ", "%s", "one");
+    ew_text_add_part(text, sizeof text, "; ", "%d", 22);
     assert_string_equal(text, "one; 22");
-    ew_conditions_note(text, sizeof text, "%s", "thirty-three");
+    ew_text_add_part(text, sizeof text, "; ", "%s", "thirty-three");
     assert_string_equal(text, "one; 22; thirty");
-    ew_conditions_note(text, sizeof text, "%s", "four");
+    ew_text_add_part(text, sizeof text, "; ", "%s", "four");
     assert_string_equal(text, "one; 22; thirty");
 }
 
