@@ -8,6 +8,7 @@
 #include "cli/terminal_style.h"
 #include "report/run_json.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,7 +255,7 @@ int ew_chat_run(const struct ew_run_options *options, const char *model_path, co
     struct ew_error err = {0};
     enum ew_status status = open_chat(&chat, model_path, once != NULL, &err);
     if (status == EW_OK) {
-        ew_interrupt_catch();
+        ew_interrupt_catch(SIGINT);
         if (once)
             take_turn(&chat, once, strlen(once));
         else

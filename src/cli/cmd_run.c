@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,7 +344,7 @@ static enum ew_status complete(const struct ew_run_options *o, const char *path,
 
     const char *note = ew_model_info(r.model).tokenizer_note;
     if (*note) fprintf(stderr, "edgewise: note: %s: %s\n", path, note);
-    ew_interrupt_catch();
+    ew_interrupt_catch(SIGINT);
     if (!o->common.json && isatty(1)) {
         bool colour = !getenv("NO_COLOR");
         printf("%s%.*s%s", colour ? "\033[2m" : "", (int)(n_bytes < 4096 ? n_bytes : 4096), prompt,

@@ -1,4 +1,4 @@
-/* Owns the note that Ctrl-C was pressed. */
+/* Owns the note that the user wants an end. */
 #include "cli/interrupt.h"
 
 #include <signal.h>
@@ -11,7 +11,9 @@ static void on_interrupt(int number) {
     pending = 1;
 }
 
-void ew_interrupt_catch(void) { sigaction(SIGINT, &(struct sigaction){.sa_handler = on_interrupt}, NULL); }
+void ew_interrupt_catch(int signal_number) {
+    sigaction(signal_number, &(struct sigaction){.sa_handler = on_interrupt}, NULL);
+}
 
 bool ew_interrupt_pending(void) { return pending; }
 
