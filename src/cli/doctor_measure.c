@@ -36,7 +36,7 @@ static void watch_others(struct ew_doctor_visit *v) {
     nanosleep(&(struct timespec){.tv_nsec = (long)(idle_s * 1e9)}, NULL);
     double seconds = ew_clock_seconds(ew_clock_now_ns() - begin);
     if (ew_processor_time_read("", &after)) {
-        double others = after.busy_s - before.busy_s - (after.own_s - before.own_s);
+        double others = ew_processor_time_others_s(&before, &after);
         v->facts.others_cpus = fmax(others, 0) / seconds;
     }
     ew_process_times_read(&is);

@@ -27,6 +27,10 @@ bool ew_processor_time_read(const char *root, struct ew_processor_time *out) {
     return true;
 }
 
+double ew_processor_time_others_s(const struct ew_processor_time *before, const struct ew_processor_time *after) {
+    return after->busy_s - before->busy_s - (after->own_s - before->own_s);
+}
+
 /* "123 (name (of it)) S …": the name may hold anything, so fields count from the last bracket. */
 static bool parse_process(const char *text, struct ew_process_time *out) {
     const char *open = strchr(text, '('), *close = strrchr(text, ')');

@@ -17,6 +17,9 @@ struct ew_processor_time {
 /* root as for ew_machine_open; own_s is 0 with one. false: not readable. */
 bool ew_processor_time_read(const char *root, struct ew_processor_time *out);
 
+/* What other processes used between two readings; this one's children count as others. */
+double ew_processor_time_others_s(const struct ew_processor_time *before, const struct ew_processor_time *after);
+
 struct ew_process_time {
     int32_t pid;
     char name[32]; /* "" = none */

@@ -56,7 +56,7 @@ static void share_processors(const struct ew_processor_time *a, const struct ew_
     double total_s = b->total_s - a->total_s;
     out->others_share = out->stolen_share = NAN;
     if (!(total_s >= shortest_s)) return;
-    double others_s = b->busy_s - a->busy_s - (b->own_s - a->own_s) - engine_s;
+    double others_s = ew_processor_time_others_s(a, b) - engine_s;
     out->others_share = fmax(others_s, 0) / total_s;
     out->stolen_share = fmax(b->steal_s - a->steal_s, 0) / total_s;
 }
