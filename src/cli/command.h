@@ -14,6 +14,7 @@ enum { EW_EXIT_OK = 0, EW_EXIT_FAILED = 1, EW_EXIT_USAGE = 2 };
 int ew_cmd_bench(int argc, char **argv);
 int ew_cmd_convert(int argc, char **argv);
 int ew_cmd_doctor(int argc, char **argv);
+int ew_cmd_eval(int argc, char **argv);
 int ew_cmd_info(int argc, char **argv);
 int ew_cmd_logits(int argc, char **argv);
 int ew_cmd_merge(int argc, char **argv);
