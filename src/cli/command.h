@@ -19,6 +19,7 @@ int ew_cmd_info(int argc, char **argv);
 int ew_cmd_logits(int argc, char **argv);
 int ew_cmd_merge(int argc, char **argv);
 int ew_cmd_meter(int argc, char **argv);
+int ew_cmd_quantize(int argc, char **argv);
 int ew_cmd_report(int argc, char **argv);
 int ew_cmd_run(int argc, char **argv);
 int ew_cmd_store(int argc, char **argv);

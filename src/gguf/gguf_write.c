@@ -129,6 +129,17 @@ void ew_gguf_put_array(struct ew_gguf_writer *writer, const char *key, enum ew_g
     append(&writer->metadata, values, n * ew_gguf_value_bytes(type));
 }
 
+void ew_gguf_put_kv(struct ew_gguf_writer *writer, const struct ew_gguf_kv *kv) {
+    append_string(&writer->metadata, kv->key.data, kv->key.size);
+    append_u32(&writer->metadata, (uint32_t)kv->type);
+    if (kv->type == EW_GGUF_ARRAY) {
+        append_u32(&writer->metadata, (uint32_t)kv->element_type);
+        append_u64(&writer->metadata, kv->n);
+    }
+    append(&writer->metadata, kv->data, kv->size_bytes);
+    writer->n_kv++;
+}
+
 void ew_gguf_put_strings(struct ew_gguf_writer *writer, const char *key, size_t n) {
     put_head(writer, key, EW_GGUF_ARRAY);
     append_u32(&writer->metadata, EW_GGUF_STRING);

@@ -27,6 +27,8 @@ void ew_gguf_put_string(struct ew_gguf_writer *writer, const char *key, const ch
 /* values: n elements of a type of fixed size. */
 void ew_gguf_put_array(struct ew_gguf_writer *writer, const char *key, enum ew_gguf_value_type type, const void *values,
                        size_t n);
+/* A pair of another file, as it stands there. */
+void ew_gguf_put_kv(struct ew_gguf_writer *writer, const struct ew_gguf_kv *kv);
 /* Starts an array of strings; exactly n calls of ew_gguf_put_element follow. */
 void ew_gguf_put_strings(struct ew_gguf_writer *writer, const char *key, size_t n);
 void ew_gguf_put_element(struct ew_gguf_writer *writer, const char *data, size_t size);

@@ -21,11 +21,15 @@ struct better {
     enum ew_type type, otherwise;
 };
 
+/* Mixtral's number, and the only one that the rule names. */
+enum { EIGHT_EXPERTS = 8 };
+
 /* A role without an entry has the base type. */
 struct mixture {
     enum ew_file_type file_type;
     enum ew_type base;
-    bool plain_head; /* otherwise the head is Q6_K */
+    bool plain_head;      /* otherwise the head is Q6_K */
+    bool output_of_eight; /* with eight experts the attention's output is Q5_K */
     struct better value, down, attention_output, fused_qkv;
 };
 
@@ -43,23 +47,24 @@ static const struct mixture mixtures[] = {
     {EW_FILE_Q4_1, EW_TYPE_Q4_1},
     {EW_FILE_Q5_0, EW_TYPE_Q5_0},
     {EW_FILE_Q5_1, EW_TYPE_Q5_1},
-    {EW_FILE_Q2_K, EW_TYPE_Q2_K, .value = SOME(SHARED_KEYS, Q4_K, Q3_K), .down = ALL(Q3_K),
+    {EW_FILE_Q2_K, EW_TYPE_Q2_K, .output_of_eight = true, .value = SOME(SHARED_KEYS, Q4_K, Q3_K), .down = ALL(Q3_K),
      .attention_output = ALL(Q3_K)},
-    {EW_FILE_Q3_K_S, EW_TYPE_Q3_K},
-    {EW_FILE_Q3_K_M, EW_TYPE_Q3_K, .value = SOME(FIRST_TWO, Q5_K, Q4_K), .down = SOME(FIRST_SIXTEENTH, Q5_K, Q4_K),
-     .attention_output = ALL(Q4_K), .fused_qkv = ALL(Q4_K)},
+    {EW_FILE_Q3_K_S, EW_TYPE_Q3_K, .output_of_eight = true},
+    {EW_FILE_Q3_K_M, EW_TYPE_Q3_K, .output_of_eight = true, .value = SOME(FIRST_TWO, Q5_K, Q4_K),
+     .down = SOME(FIRST_SIXTEENTH, Q5_K, Q4_K), .attention_output = ALL(Q4_K), .fused_qkv = ALL(Q4_K)},
     {EW_FILE_Q3_K_L, EW_TYPE_Q3_K, .value = ALL(Q5_K), .down = ALL(Q5_K), .attention_output = ALL(Q5_K),
      .fused_qkv = ALL(Q4_K)},
-    {EW_FILE_Q4_K_S, EW_TYPE_Q4_K, .value = SOME(FIRST_FOUR, Q5_K, Q4_K), .down = SOME(FIRST_EIGHTH, Q5_K, Q4_K)},
-    {EW_FILE_Q4_K_M, EW_TYPE_Q4_K, .value = SOME(MORE_BITS, Q6_K, Q4_K), .down = SOME(MORE_BITS, Q6_K, Q4_K),
-     .fused_qkv = ALL(Q5_K)},
+    {EW_FILE_Q4_K_S, EW_TYPE_Q4_K, .output_of_eight = true, .value = SOME(FIRST_FOUR, Q5_K, Q4_K),
+     .down = SOME(FIRST_EIGHTH, Q5_K, Q4_K)},
+    {EW_FILE_Q4_K_M, EW_TYPE_Q4_K, .output_of_eight = true, .value = SOME(MORE_BITS, Q6_K, Q4_K),
+     .down = SOME(MORE_BITS, Q6_K, Q4_K), .fused_qkv = ALL(Q5_K)},
     {EW_FILE_Q5_K_S, EW_TYPE_Q5_K},
     {EW_FILE_Q5_K_M, EW_TYPE_Q5_K, .value = SOME(MORE_BITS, Q6_K, Q5_K), .down = SOME(MORE_BITS, Q6_K, Q5_K),
      .fused_qkv = ALL(Q6_K)},
     {EW_FILE_Q6_K, EW_TYPE_Q6_K},
-    {EW_FILE_IQ4_NL, EW_TYPE_IQ4_NL, .value = SOME(SHARED_KEYS, Q5_K, IQ4_NL),
+    {EW_FILE_IQ4_NL, EW_TYPE_IQ4_NL, .output_of_eight = true, .value = SOME(SHARED_KEYS, Q5_K, IQ4_NL),
      .down = SOME(FIRST_EIGHTH, Q5_K, IQ4_NL)},
-    {EW_FILE_IQ4_XS, EW_TYPE_IQ4_XS, .value = SOME(SHARED_KEYS, Q5_K, IQ4_XS),
+    {EW_FILE_IQ4_XS, EW_TYPE_IQ4_XS, .output_of_eight = true, .value = SOME(SHARED_KEYS, Q5_K, IQ4_XS),
      .down = SOME(FIRST_EIGHTH, Q5_K, IQ4_XS)},
 };
 
@@ -80,6 +85,10 @@ static bool is_among(enum layers layers, const struct ew_matrix_place *p) {
 
 static enum ew_type type_without_fallback(const struct mixture *m, const struct ew_matrix_place *p) {
     const struct better *better;
+    if (p->n_expert == EIGHT_EXPERTS && !m->plain_head) {
+        if (p->role == EW_ROLE_KEY || p->role == EW_ROLE_VALUE) return EW_TYPE_Q8_0;
+        if (p->role == EW_ROLE_ATTENTION_OUTPUT) return m->output_of_eight ? EW_TYPE_Q5_K : m->base;
+    }
     switch (p->role) {
     case EW_ROLE_HEAD: return m->plain_head ? m->base : EW_TYPE_Q6_K;
     case EW_ROLE_VALUE: better = &m->value; break;

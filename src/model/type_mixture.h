@@ -11,6 +11,7 @@
 enum ew_matrix_role {
     EW_ROLE_PLAIN,
     EW_ROLE_HEAD,
+    EW_ROLE_KEY,
     EW_ROLE_VALUE,
     EW_ROLE_DOWN,
     EW_ROLE_ATTENTION_OUTPUT,
@@ -21,6 +22,7 @@ struct ew_matrix_place {
     enum ew_matrix_role role;
     uint32_t layer, n_layer;
     uint32_t heads_per_kv; /* query heads that share a key */
+    uint32_t n_expert;     /* 0: none; with eight, keys, values and the attention's output get more bits */
     uint64_t row;          /* elements */
 };
 

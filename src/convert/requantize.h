@@ -1,0 +1,65 @@
+/* A GGUF file into another with fewer bits per weight: metadata as it is, matrices encoded anew, everything else
+ * copied. Streaming: memory does not depend on the model's size. docs/quantize.md has the rules in words. */
+#ifndef EW_CONVERT_REQUANTIZE_H
+#define EW_CONVERT_REQUANTIZE_H
+
+#include "edgewise/quantize.h"
+#include <stdbool.h>
+
+enum { EW_REQUANTIZE_OVERRIDES = 32 };
+
+/* Tensors whose name contains `pattern` get this type; the last one that fits counts. */
+struct ew_requantize_override {
+    const char *pattern;
+    enum ew_type type;
+};
+
+struct ew_requantize_params {
+    const char *source;
+    const char *type; /* name of a file type, any case: "q4_k_m" */
+    bool pure;        /* every matrix of the file type's main type, no mixture */
+    bool again;       /* take sources that are quantized already: what they lost stays lost */
+    struct ew_requantize_override overrides[EW_REQUANTIZE_OVERRIDES];
+    size_t n_overrides;
+    uint32_t threads; /* at least 1 */
+    /* May be NULL; called some times a second with bytes done and in all; false stops the writing (CANCELLED). */
+    bool (*progress)(void *context, uint64_t done, uint64_t total);
+    void *context;
+};
+
+struct ew_requantize_summary {
+    const char *file_type; /* "Q4_K_M"; a static string */
+    uint64_t source_bytes, file_bytes;
+    uint64_t n_weights, matrix_bytes; /* of the tensors that were encoded */
+    uint32_t n_tensors, n_encoded;
+    uint32_t n_fallback; /* of another type than the rule's, because their rows are no whole blocks of it */
+};
+
+/* Names of the types that can be written, NULL at the end. */
+const char *const *ew_requantize_types(void);
+/* Tensor type by name, any case ("q6_k"), if it can be written; false otherwise. */
+bool ew_requantize_tensor_type(const char *name, enum ew_type *out);
+const char *ew_requantize_type_name(enum ew_type type); /* "Q6_K" */
+
+/* What the file would be. Errors: NOT_FOUND, IO, FORMAT (source), UNSUPPORTED (type; a source that is quantized
+ * already), SHAPE (an override that does not fit a tensor's rows), MEMORY. */
+enum ew_status ew_requantize_measure(const struct ew_requantize_params *params, struct ew_requantize_summary *out,
+                                     struct ew_error *err);
+
+/* Called by ew_requantize_list for each tensor. */
+struct ew_requantize_tensor {
+    const char *name;
+    uint64_t ne[4];
+    enum ew_type from, to;
+    uint64_t from_bytes, to_bytes;
+};
+enum ew_status ew_requantize_list(const struct ew_requantize_params *params,
+                                  void (*each)(void *context, const struct ew_requantize_tensor *tensor), void *context,
+                                  struct ew_error *err);
+
+/* Writes the file; an older one of that name is replaced once the new one is complete. summary may be NULL. Errors: the
+ * above, FORMAT (a weight that is no number), CANCELLED, and what ew_gguf_writer_begin gives. */
+enum ew_status ew_requantize_write(const struct ew_requantize_params *params, const char *path,
+                                   struct ew_requantize_summary *summary, struct ew_error *err);
+
+#endif
