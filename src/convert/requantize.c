@@ -134,9 +134,12 @@ static enum ew_status choose(const struct ew_requantize_params *p, const struct 
                              const struct ew_gguf_tensor *t, struct choice *out, struct ew_error *err) {
     *out = (struct choice){.type = (enum ew_type)t->type};
     if (!is_encoded(t)) return EW_OK;
-    struct ew_matrix_place place = {role_of(s, t->name), layer_of(t->name), s->n_layer,
-                                    s->heads_per_kv,     s->n_expert,       t->ne[0]};
-    if (p->pure) place.role = EW_ROLE_PLAIN;
+    const struct ew_matrix_place place = {.role = p->pure ? EW_ROLE_PLAIN : role_of(s, t->name),
+                                          .layer = layer_of(t->name),
+                                          .n_layer = s->n_layer,
+                                          .heads_per_kv = s->heads_per_kv,
+                                          .row = t->ne[0],
+                                          .n_expert = s->n_expert};
     out->encoded = true;
     out->type = ew_mixture_type((enum ew_file_type)file_type, place, &out->fallback);
     for (size_t i = p->n_overrides; i-- > 0;) {

@@ -22,8 +22,8 @@ struct ew_matrix_place {
     enum ew_matrix_role role;
     uint32_t layer, n_layer;
     uint32_t heads_per_kv; /* query heads that share a key */
-    uint32_t n_expert;     /* 0: none; with eight, keys, values and the attention's output get more bits */
     uint64_t row;          /* elements */
+    uint32_t n_expert;     /* 0: none; with eight, keys, values and the attention's output get more bits */
 };
 
 /* The type of a matrix; *fallback: whether it is another than the mixture's because the row is no whole number of

@@ -38,7 +38,8 @@ class Eval(ScratchCase):
             values = array.array("f", f.read())
         width = len(values) // len(ids)
         rows = [values[i * width:(i + 1) * width] for i in range(len(ids))]
-        sums = [max(row) + math.log(sum(math.exp(x - max(row)) for x in row)) for row in rows]
+        peaks = [max(row) for row in rows]
+        sums = [peak + math.log(sum(math.exp(x - peak) for x in row)) for row, peak in zip(rows, peaks)]
         return [[x - total for x in row] for row, total in zip(rows, sums)]
 
     def windows(self, n_ctx):
@@ -100,7 +101,7 @@ class Eval(ScratchCase):
     def test_wrong_use(self):
         self.assert_refused(run("eval", BOX, cwd=self.folder), "which text", status=(2,))
         self.assert_refused(run("eval", BOX, "-f", "nothing.txt", cwd=self.folder), "nothing.txt")
-        self.assert_refused(run("eval", BOX, "-f", self.text, cwd=self.folder), "less than a window of 512")
+        self.assert_refused(run("eval", BOX, "-f", self.text, cwd=self.folder), "less than a window of 256")
         self.assert_refused(run("eval", BOX, "-f", self.text, "-c", "32", "--stride", "32"), "--stride: 32", "32 tokens")
         self.assert_refused(run("eval", BOX, "-f", self.text, "-c", "3"), "--context", status=(2,))
         self.assert_refused(run("eval", BOX, "-f", self.text, "-c", "32", "--reference", self.text), "not a reference run")

@@ -50,6 +50,7 @@ static void write_run(void) {
     struct ew_error err = {0};
     struct rows r;
     const struct ew_scored_rows rows = make_rows(&r, reference_p);
+    unlink(path);
     if (ew_reference_writer_open(path, &key, &w, &err) != EW_OK) fail_msg("%s", err.message);
     const struct ew_scored_rows first = {rows.logits, next, rows.score, 1, N_VOCAB};
     const struct ew_scored_rows others = {rows.logits + N_VOCAB, next + 1, rows.score + 1, N_ROWS - 1, N_VOCAB};
@@ -134,7 +135,7 @@ static void test_a_model_does_not_diverge_from_itself(void **state) {
     assert_int_equal(ew_divergence_open(&sum, NULL), EW_OK);
     assert_int_equal(ew_divergence_add(sum, r, &rows, NULL), EW_OK);
     struct ew_divergence d = ew_divergence_of(sum);
-    assert_true(d.kl_max < 1e-8);
+    assert_true(d.kl_max < 1e-6); /* logits are floats */
     assert_true(fabs(d.same_top.value - 1) <= 0);
     assert_true(fabs(d.log_ratio.value) <= 1e-6);
     ew_divergence_close(&sum);
