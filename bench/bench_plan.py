@@ -54,7 +54,7 @@ class Cell:
     @property
     def words(self):
         if self.kind == "load":
-            return f"{'cold' if self.cold else 'warm'} file, {self.tokens} tokens"
+            return f"{'cold' if self.cold else 'warm'} load, prompt {self.tokens}"
         return f"{self.kind} {self.tokens}" + (f" at depth {self.depth}" if self.depth else "")
 
     @property

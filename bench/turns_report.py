@@ -20,7 +20,8 @@ class Gathered:
         self.runs = collections.defaultdict(dict)  # (model, cell, engine): {round: line}
         self.errors = collections.defaultdict(list)
         self.limits = collections.defaultdict(dict)  # (model, cell): {round: line}
-        self.models, self.cells, self.engines = {}, {}, {}  # ordered sets
+        self.models, self.cells = {}, {}  # ordered sets
+        self.engines = dict.fromkeys(self.head.get("engines", {}))  # in the order of the command line
         for line in lines:
             if line["kind"] == "head":
                 continue

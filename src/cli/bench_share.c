@@ -3,6 +3,7 @@
 #include "cli/bench_share.h"
 
 #include "insight/doctor.h"
+#include "study/statistics.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -36,15 +37,9 @@ static const struct ew_machine_limits *beside(const struct ew_bench_limits *l, c
     return NULL;
 }
 
-static int compare(const void *a, const void *b) {
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 static double median(double *values, size_t n) {
-    if (n == 0) return NAN;
-    qsort(values, n, sizeof *values, compare);
-    return (values[(n - 1) / 2] + values[n / 2]) / 2;
+    ew_stat_sort(values, n);
+    return ew_stat_median_of_sorted(values, n);
 }
 
 /* ---- what a configuration asks for ---- */

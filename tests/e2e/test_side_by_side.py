@@ -265,7 +265,7 @@ print(json.dumps([{"n_prompt": prompt, "n_gen": generate, "n_depth": depth, "avg
         self.assertEqual([(line["cell"], line["round"]) for line in limits],
                          [("decode:4", 0), ("load:16:cold", 0), ("decode:4", 1), ("load:16:cold", 1)])
         self.assertEqual(limits[0]["work"]["asked"], "1@2")
-        for words in ("of 1e+03 GB/s", "| cold file, 16 tokens |", "said before, MiB"):
+        for words in ("of 1e+03 GB/s", "| cold load, prompt 16 |", "said before, MiB"):
             self.assertIn(words, done.stdout)
 
     def test_a_plan(self):
