@@ -2,6 +2,7 @@
  * arithmetic of models is engine/machine_limits.h's. */
 #include "cli/bench_share.h"
 
+#include "base/error.h"
 #include "insight/doctor.h"
 #include "study/statistics.h"
 
@@ -37,11 +38,6 @@ static const struct ew_machine_limits *beside(const struct ew_bench_limits *l, c
     return NULL;
 }
 
-static double median(double *values, size_t n) {
-    ew_stat_sort(values, n);
-    return ew_stat_median_of_sorted(values, n);
-}
-
 /* ---- what a configuration asks for ---- */
 
 struct asked {
@@ -70,46 +66,56 @@ static void fill_work(const struct ew_model *model, const struct asked *a, struc
     out->token = ew_model_work_of(model, &middle);
 }
 
-struct values {
-    double *prefill, *decode, *read, *int8, *f32; /* [runs] */
+enum { PREFILL, DECODE, READ, INT8, F32, COLUMNS };
+
+struct columns {
+    double *at[COLUMNS]; /* [runs] each, in one piece */
     size_t n;
 };
 
 static void add_run(const struct ew_machine_limits *l, const struct ew_model *model, const struct asked *a,
-                    const struct ew_insight_run *run, struct values *v) {
-    v->prefill[v->n] = run->value[EW_MEASURE_PREFILL] /
-                       (model ? ew_machine_limits_prefill_rate(l, model, &a->prompt, a->n_batch) : NAN);
-    v->decode[v->n] =
-        run->value[EW_MEASURE_DECODE] / (model ? ew_machine_limits_decode_rate(l, model, &a->tokens) : NAN);
-    v->read[v->n] = l->read_bytes_per_s;
-    v->int8[v->n] = l->int8_ops_per_s;
-    v->f32[v->n++] = l->f32_ops_per_s;
+                    const struct ew_insight_run *run, struct columns *c) {
+    double prefill = model ? ew_machine_limits_prefill_rate(l, model, &a->prompt, a->n_batch) : NAN;
+    double decode = model ? ew_machine_limits_decode_rate(l, model, &a->tokens) : NAN;
+    c->at[PREFILL][c->n] = run->value[EW_MEASURE_PREFILL] / prefill;
+    c->at[DECODE][c->n] = run->value[EW_MEASURE_DECODE] / decode;
+    c->at[READ][c->n] = l->read_bytes_per_s;
+    c->at[INT8][c->n] = l->int8_ops_per_s;
+    c->at[F32][c->n++] = l->f32_ops_per_s;
 }
 
-struct ew_bench_share ew_bench_share_of(const struct ew_bench_limits *limits, const struct ew_insight *in,
-                                        size_t config) {
-    const struct ew_insight_config *c = &in->configs[config];
-    const struct asked asked = asked_of(c->record);
+static double median(double *values, size_t n) {
+    ew_stat_sort(values, n);
+    return ew_stat_median_of_sorted(values, n);
+}
+
+static void fill_medians(struct columns *c, struct ew_bench_share *out) {
+    out->prefill = median(c->at[PREFILL], c->n);
+    out->decode = median(c->at[DECODE], c->n);
+    out->read_bytes_per_s = median(c->at[READ], c->n);
+    out->int8_ops_per_s = median(c->at[INT8], c->n);
+    out->f32_ops_per_s = median(c->at[F32], c->n);
+}
+
+enum ew_status ew_bench_share_of(const struct ew_bench_limits *limits, const struct ew_insight *in, size_t config,
+                                 struct ew_bench_share *out, struct ew_error *err) {
+    const struct asked asked = asked_of(in->configs[config].record);
     struct ew_bench_share share = {.prompt = {NAN, NAN, NAN}, .token = {NAN, NAN, NAN}};
     struct ew_model *model = NULL;
-    double *room = calloc(5 * in->n_runs + 1, sizeof *room);
-    struct values v = {.n = 0};
-    if (room && ew_model_open(c->model->path, &model, NULL) == EW_OK) fill_work(model, &asked, &share);
-    if (room)
-        v = (struct values){
-            room, room + in->n_runs, room + 2 * in->n_runs, room + 3 * in->n_runs, room + 4 * in->n_runs, 0};
-    for (size_t i = 0; room && i < in->n_runs; i++) {
+    struct columns columns = {.n = 0};
+    double *room = calloc(COLUMNS * in->n_runs + 1, sizeof *room);
+    if (!room) return ew_error_set(err, EW_ERR_MEMORY, "bench: out of memory");
+    for (size_t k = 0; k < COLUMNS; k++) columns.at[k] = room + k * in->n_runs;
+    if (ew_model_open(in->configs[config].model->path, &model, NULL) == EW_OK) fill_work(model, &asked, &share);
+    for (size_t i = 0; i < in->n_runs; i++) {
         const struct ew_insight_run *run = &in->runs[i];
         const struct ew_machine_limits *l = run->config == config ? beside(limits, run->trial->key) : NULL;
-        if (l) add_run(l, model, &asked, run, &v);
+        if (l) add_run(l, model, &asked, run, &columns);
     }
-    share.prefill = median(v.prefill, v.n);
-    share.decode = median(v.decode, v.n);
-    share.read_bytes_per_s = median(v.read, v.n);
-    share.int8_ops_per_s = median(v.int8, v.n);
-    share.f32_ops_per_s = median(v.f32, v.n);
+    fill_medians(&columns, &share);
     if (model && ew_doctor_is_in_cache(limits->machine, ew_model_info(model).weights_bytes)) share.decode = NAN;
     ew_model_close(&model);
     free(room);
-    return share;
+    *out = share;
+    return EW_OK;
 }

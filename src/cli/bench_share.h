@@ -32,8 +32,8 @@ struct ew_bench_share {
 };
 
 /* A model that this engine cannot open has no work that is known. A model that lies in the processor's caches has no
- * share of decoding: reading memory does not limit it. */
-struct ew_bench_share ew_bench_share_of(const struct ew_bench_limits *limits, const struct ew_insight *insight,
-                                        size_t config);
+ * share of decoding: reading memory does not limit it. Errors: MEMORY. */
+enum ew_status ew_bench_share_of(const struct ew_bench_limits *limits, const struct ew_insight *insight, size_t config,
+                                 struct ew_bench_share *out, struct ew_error *err);
 
 #endif

@@ -43,8 +43,10 @@ enum ew_status ew_bench_result_hold(struct ew_bench_result *r, const struct ew_b
                                     struct ew_error *err) {
     r->shares = calloc(r->insight->n_configs + 1, sizeof *r->shares);
     if (!r->shares) return ew_error_set(err, EW_ERR_MEMORY, "bench: out of memory");
-    for (size_t i = 0; i < r->insight->n_configs; i++) r->shares[i] = ew_bench_share_of(limits, r->insight, i);
-    return EW_OK;
+    enum ew_status status = EW_OK;
+    for (size_t i = 0; status == EW_OK && i < r->insight->n_configs; i++)
+        status = ew_bench_share_of(limits, r->insight, i, &r->shares[i], err);
+    return status;
 }
 
 /* ---- JSON ---- */
