@@ -1,8 +1,9 @@
 """Lets engines take turns. A turn is one cell of one model: the machine's limits, then every engine once, in an order
 shuffled by the seed. Rounds come outermost, so that one that is stopped has all cells a little less often.
 
-Everything is written to a file of JSON lines as it happens; a later start with the same file goes on. Runs that failed
-are tried again then. `head` lines say how it was started, `limits` and `run` lines what was measured."""
+Everything is written to a file of JSON lines as it happens; a later start with the same file goes on. A turn that was
+cut off, or lacks an engine that is wanted now, is taken again as a whole, and then the newer lines count: what is compared
+was measured together. `head` lines say how it was started, `limits` and `run` lines what was measured."""
 import collections
 import datetime
 import json
@@ -11,11 +12,13 @@ import random
 import subprocess
 import sys
 
+import bench_plan
 import engine_run
 
 FORMAT = "edgewise-turns-1"
 LIMITS_SECONDS = 0.6
 GIVES_UP_AFTER = 2  # failures of one engine in one cell
+WARM_UP_CELL = bench_plan.Cell("load", 16)
 
 
 class TurnsError(Exception):
@@ -37,11 +40,13 @@ class RawFile:
 
     def __init__(self, path, head):
         self.path = path
-        self.lines = read_lines(path) if path and os.path.exists(path) else []
-        heads = [line for line in self.lines if line.get("kind") == "head"]
-        for key in ("format", "seed", "threads"):
-            if heads and heads[0].get(key) != head[key]:
-                raise TurnsError(f"{path}: has {key} {heads[0].get(key)}, this comparison {head[key]}; name another file")
+        self.lines = []
+        if path and os.path.exists(path) and os.path.getsize(path) > 0:
+            self.lines = read_lines(path)
+            cut_partial_line(path)
+        for key in ("seed", "threads"):
+            if self.lines and self.lines[0][key] != head[key]:
+                raise TurnsError(f"{path}: has {key} {self.lines[0][key]}, this comparison {head[key]}; name another file")
         self.add("head", **head)
 
     def add(self, kind, **members):
@@ -66,7 +71,14 @@ def read_lines(path):
         except json.JSONDecodeError as error:
             if number < len(texts):
                 raise TurnsError(f"{path}:{number}: {error}") from error
+    if not lines or lines[0].get("format") != FORMAT:
+        raise TurnsError(f"{path}: does not begin with a head of {FORMAT}")
     return lines
+
+
+def cut_partial_line(path):
+    with open(path, "rb+") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 # ---- the machine's limits ----
@@ -107,7 +119,7 @@ def work_of(tool, model, cell):
 
 class Turns:
     def __init__(self, engines, raw, options):
-        """options: threads, seed, timeout_s, limits_tool (None: no limits), warm_up."""
+        """options: threads, seed, timeout_s, limits_tool (None: no limits), warm_up, retry."""
         self.engines = {engine.name: engine for engine in engines}
         self.raw, self.options = raw, options
         self.failures = collections.Counter()
@@ -122,9 +134,7 @@ class Turns:
 
     def turn(self, name, path, cell, index):
         key = {"model": name, "cell": str(cell), "round": index}
-        wanted = [engine for engine in self.engines if not self.is_done(engine, key)
-                  and self.failures[engine, name, str(cell)] < GIVES_UP_AFTER]
-        if not wanted:
+        if self.is_done(key):
             return
         work = self.work(name, path, cell)
         if not cell.cold:
@@ -132,24 +142,31 @@ class Turns:
         if self.options.limits_tool:
             limits = ask_limits(self.options.limits_tool, self.options.threads, "--seconds", str(LIMITS_SECONDS))
             self.raw.add("limits", **key, limits=limits, work=work)
-        for place, engine in enumerate(order_of(wanted, self.options.seed, name, cell, index)):
-            self.warm_up(engine, name, path, cell)
-            if cell.cold:
-                engine_run.drop_from_cache(path)
-            share = engine_run.cached_share(path)
-            result = engine_run.run_engine(self.engines[engine], path, cell, self.options.threads,
-                                           self.options.seed + index, self.options.timeout_s)
-            self.failures[engine, name, str(cell)] += "error" in result
-            self.raw.add("run", **key, engine=engine, command=self.engines[engine].command, place=place,
-                         cached_share=share, **result)
+        for place, engine in enumerate(order_of(self.engines, self.options.seed, name, cell, index)):
+            result = self.run_one(self.engines[engine], name, path, cell, index)
+            self.raw.add("run", **key, engine=engine, command=self.engines[engine].command, place=place, **result)
             say(name, cell, index, engine, result)
 
-    def is_done(self, engine, key):
-        for line in self.raw.lines:
-            if line["kind"] == "run" and line["engine"] == engine and "error" not in line and \
-                    line["command"] == self.engines[engine].command and all(line[k] == v for k, v in key.items()):
-                return True
-        return False
+    def run_one(self, engine, name, path, cell, index):
+        failures = (engine, name, cell)
+        if self.failures[failures] >= GIVES_UP_AFTER:
+            return {"error": f"left out after {GIVES_UP_AFTER} failures"}
+        self.warm_up(engine, name, path)
+        if cell.cold:
+            engine_run.drop_from_cache(path)
+        share = engine_run.cached_share(path)
+        options = self.options
+        result = engine_run.run_engine(engine, path, cell, options.threads, options.seed + index, options.timeout_s)
+        self.failures[failures] += "error" in result
+        return {"cached_share": share, **result}
+
+    def is_done(self, key):
+        """Whether all engines that are wanted took this turn."""
+        taken = {line["engine"]: line for line in self.raw.lines
+                 if line["kind"] == "run" and all(line[k] == v for k, v in key.items())}
+        if self.options.retry and any("error" in line for line in taken.values()):
+            return False
+        return all(name in taken and taken[name]["command"] == engine.command for name, engine in self.engines.items())
 
     def work(self, name, path, cell):
         for line in self.raw.lines:
@@ -157,13 +174,12 @@ class Turns:
                 return line["work"]
         return work_of(self.options.limits_tool, path, cell) if self.options.limits_tool else None
 
-    def warm_up(self, engine, name, path, cell):
+    def warm_up(self, engine, name, path):
         """The first run of an engine on a model reads its program and libraries from the disk."""
         if not self.options.warm_up or (engine, name) in self.warm:
             return
         self.warm.add((engine, name))
-        short = type(cell)("load", 16)
-        engine_run.run_engine(self.engines[engine], path, short, self.options.threads, 1, self.options.timeout_s)
+        engine_run.run_engine(engine, path, WARM_UP_CELL, self.options.threads, 1, self.options.timeout_s)
 
 
 def say(name, cell, index, engine, result):

@@ -59,6 +59,7 @@ def add_options(parser):
     parser.add_argument("--timeout", type=float, default=600, metavar="S", help="longest run of an engine (%(default)s)")
     parser.add_argument("--no-warm-up", action="store_true", help="leave out the short run of each engine before its first")
     parser.add_argument("--cache", default=bench_plan.default_cache(), metavar="DIR", help="of synthetic models (%(default)s)")
+    parser.add_argument("--retry", action="store_true", help="take turns again in which some engine failed")
     parser.add_argument("--out", metavar="FILE", help="keep every raw run as JSON lines; go on where the file ends")
 
 
@@ -95,7 +96,7 @@ class Options:
         self.rounds = args.rounds or plan.get("rounds") or 5
         self.seed, self.timeout_s = args.seed, args.timeout
         self.limits_tool = None if args.limits == "none" else args.limits
-        self.warm_up = not args.no_warm_up
+        self.warm_up, self.retry = not args.no_warm_up, args.retry
 
 
 def take_turns(args, plan, models, cells, engines):

@@ -18,7 +18,7 @@ class Gathered:
     def __init__(self, lines):
         self.head = next(line for line in reversed(lines) if line["kind"] == "head")
         self.runs = collections.defaultdict(dict)  # (model, cell, engine): {round: line}
-        self.errors = collections.defaultdict(list)
+        self.errors = collections.defaultdict(dict)  # (model, cell, engine): {round: message}
         self.limits = collections.defaultdict(dict)  # (model, cell): {round: line}
         self.models, self.cells = {}, {}  # ordered sets
         self.engines = dict.fromkeys(self.head.get("engines", {}))  # in the order of the command line
@@ -31,10 +31,13 @@ class Gathered:
                 self.limits[key][line["round"]] = line
                 continue
             self.engines[line["engine"]] = True
+            good, bad = self.runs[(*key, line["engine"])], self.errors[(*key, line["engine"])]
+            for known in (good, bad):  # a turn that was taken again
+                known.pop(line["round"], None)
             if "error" in line:
-                self.errors[(*key, line["engine"])].append(line["error"])
+                bad[line["round"]] = line["error"]
             else:
-                self.runs[(*key, line["engine"])][line["round"]] = line
+                good[line["round"]] = line
 
     def values(self, model, cell, engine, figure):
         """{round: value}"""
@@ -156,12 +159,13 @@ def model_table(gathered, model):
 
 
 def error_lines(gathered):
-    for (model, cell, engine), messages in gathered.errors.items():
-        yield f"{model}, {cell.words}, {engine}: {len(messages)} of its runs failed: {messages[-1]}"
+    for (model, cell, engine), errors in gathered.errors.items():
+        if errors:
+            yield f"{model}, {cell.words}, {engine}: {len(errors)} of its runs failed: {errors[min(errors)]}"
 
 
 def notes(gathered):
-    few = any(len(runs) < run_statistics.ENOUGH for runs in gathered.runs.values())
+    few = any(0 < len(runs) < run_statistics.ENOUGH for runs in gathered.runs.values())
     interval = ("in brackets the whole range where there are fewer than five rounds, else the 95 % interval of the median" if few
                 else "in brackets the 95 % interval of the median")
     head = gathered.head

@@ -248,14 +248,36 @@ print(json.dumps([{"n_prompt": prompt, "n_gen": generate, "n_depth": depth, "avg
         self.assertEqual(second.returncode, 0, second.stderr)
         again = [line for line in self.lines() if line["kind"] == "run"]
         self.assertEqual(again[:len(runs)], runs)
-        new = [(r["engine"], r["cell"], r["round"]) for r in again[len(runs):]]
-        self.assertEqual(len(new), len(set(new)))
-        self.assertEqual({n for n in new if n[0] == "edgewise"}, {("edgewise", c, 1) for c in ("decode:4@8", "prefill:32")})
-        self.assertIn(("broken", "prefill:32", 0), new)  # what failed is tried again
+        new = sorted((r["engine"], r["cell"], r["round"]) for r in again[len(runs):])
+        self.assertEqual(new, sorted((engine, cell, 1) for engine, cell in by_name))
         report = self.run_script("side_by_side.py", "--report", "--out", "t.jsonl")
         self.assertEqual(report.stdout, second.stdout)
         other = self.run_script("side_by_side.py", *args, "--rounds", "2", "--seed", "7")
         self.assertIn("has seed 1, this comparison 7", other.stderr)
+
+    def test_what_is_compared_was_measured_together(self):
+        """A peer that comes later takes its turns together with everybody; a turn that was cut off is taken again."""
+        peer = self.program("peer", 'print(\'{"pp_tps": 2}\')\n')
+        args = (BOX, "--cells", "prefill:8", "--limits", self.limits(), "-t", "1", "--rounds", "1", "--out", "t.jsonl")
+        self.assertIn("edgewise", self.run_script("side_by_side.py", *args).stdout)
+        self.run_script("side_by_side.py", *args, "--peer", f"late={peer}")
+        kinds = [(line["kind"], line.get("engine")) for line in self.lines() if line["kind"] != "head"]
+        self.assertEqual(kinds[:3], [("limits", None), ("run", "edgewise"), ("limits", None)])
+        self.assertEqual(sorted(kinds[3:]), [("run", "edgewise"), ("run", "late")])
+        with open(self.path("t.jsonl"), encoding="utf-8") as file:
+            text = file.read()
+        self.write("t.jsonl", text[:-9])  # as a kill leaves it
+        cut_off = self.run_script("side_by_side.py", *args, "--peer", f"late={peer}")
+        self.assertEqual(cut_off.returncode, 0, cut_off.stderr)
+        self.assertEqual([line["engine"] for line in self.lines() if line["kind"] == "run"].count("late"), 2)
+        self.assertEqual(cut_off.stdout.count("| 1 |"), 4)  # two figures of two engines, one round of each
+
+    def test_a_peer_that_fails_twice_is_left_out(self):
+        done = self.run_script("side_by_side.py", BOX, "--cells", "decode:2", "--limits", "none", "-t", "1", "--rounds", "3",
+                               "--out", "t.jsonl", "--peer", "no=false")
+        self.assertIn("no: 3 of its runs failed: exit status 1\n", done.stdout)
+        errors = [line["error"] for line in self.lines() if line.get("engine") == "no"]
+        self.assertEqual(errors, ["exit status 1", "exit status 1", "left out after 2 failures"])
 
     def test_limits_are_measured_beside_each_turn(self):
         done = self.run_script("engine_bench.py", BOX, "--cells", "decode:4,load:16:cold", "--limits", self.limits(), "-t", "1",
@@ -279,6 +301,7 @@ print(json.dumps([{"n_prompt": prompt, "n_gen": generate, "n_depth": depth, "avg
         wrong = self.write("w.toml", "modells = []\n")
         for args, words in (((), "which models"), (("nowhere:q4_0x",), "nowhere"), ((BOX, "--cells", "decode"), "cell `decode`"),
                             ((BOX, "--peer", "x"), "not NAME='COMMAND'"), (("--plan", wrong), "`modells` is none of"),
+                            (("--report", "--out", wrong), "w.toml:1: "), ((BOX, "--out", wrong), "w.toml:1: "),
                             ((BOX, "--limits", "/nonexistent/limits"), "bench_limits` builds it")):
             done = self.run_script("side_by_side.py", *args, "--rounds", "1")
             self.assertEqual(done.returncode, 1, args)
