@@ -3,7 +3,8 @@ shuffled by the seed. Rounds come outermost, so that one that is stopped has all
 
 Everything is written to a file of JSON lines as it happens; a later start with the same file goes on. A turn that was
 cut off, or lacks an engine that is wanted now, is taken again as a whole, and then the newer lines count: what is compared
-was measured together. `head` lines say how it was started, `limits` and `run` lines what was measured."""
+was measured together. `head` lines say how it was started; a `turn` line, with the limits, begins
+a turn, and `run` lines follow it."""
 import collections
 import datetime
 import json
@@ -11,6 +12,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 
 import bench_plan
 import engine_run
@@ -119,11 +121,12 @@ def work_of(tool, model, cell):
 
 class Turns:
     def __init__(self, engines, raw, options):
-        """options: threads, seed, timeout_s, limits_tool (None: no limits), warm_up, retry."""
+        """options: threads, seed, timeout_s, limits_tool (None: no limits), warm_up, retry, longest_s."""
         self.engines = {engine.name: engine for engine in engines}
         self.raw, self.options = raw, options
         self.failures = collections.Counter()
         self.warm = set()
+        self.begin_s = time.monotonic()
 
     def run(self, models, cells, rounds):
         """models: (name, path) each."""
@@ -134,14 +137,14 @@ class Turns:
 
     def turn(self, name, path, cell, index):
         key = {"model": name, "cell": str(cell), "round": index}
-        if self.is_done(key):
+        if self.is_done(key) or time.monotonic() - self.begin_s > self.options.longest_s:
             return
         work = self.work(name, path, cell)
         if not cell.cold:
             engine_run.read_into_cache(path)
-        if self.options.limits_tool:
-            limits = ask_limits(self.options.limits_tool, self.options.threads, "--seconds", str(LIMITS_SECONDS))
-            self.raw.add("limits", **key, limits=limits, work=work)
+        tool = self.options.limits_tool
+        limits = ask_limits(tool, self.options.threads, "--seconds", str(LIMITS_SECONDS)) if tool else None
+        self.raw.add("turn", **key, limits=limits, work=work)
         for place, engine in enumerate(order_of(self.engines, self.options.seed, name, cell, index)):
             result = self.run_one(self.engines[engine], name, path, cell, index)
             self.raw.add("run", **key, engine=engine, command=self.engines[engine].command, place=place, **result)
@@ -161,16 +164,22 @@ class Turns:
         return {"cached_share": share, **result}
 
     def is_done(self, key):
-        """Whether all engines that are wanted took this turn."""
-        taken = {line["engine"]: line for line in self.raw.lines
-                 if line["kind"] == "run" and all(line[k] == v for k, v in key.items())}
+        """Whether all engines that are wanted took this turn, in the last of its beginnings."""
+        taken = {}
+        for line in self.raw.lines:
+            if line["kind"] == "head" or any(line[k] != v for k, v in key.items()):
+                continue
+            if line["kind"] == "turn":
+                taken = {}
+            else:
+                taken[line["engine"]] = line
         if self.options.retry and any("error" in line for line in taken.values()):
             return False
         return all(name in taken and taken[name]["command"] == engine.command for name, engine in self.engines.items())
 
     def work(self, name, path, cell):
         for line in self.raw.lines:
-            if line["kind"] == "limits" and line["model"] == name and line["cell"] == str(cell):
+            if line["kind"] == "turn" and line["work"] and line["model"] == name and line["cell"] == str(cell):
                 return line["work"]
         return work_of(self.options.limits_tool, path, cell) if self.options.limits_tool else None
 

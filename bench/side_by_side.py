@@ -18,6 +18,7 @@ import os
 import pathlib
 import platform
 import shlex
+import signal
 import sys
 
 sys.dont_write_bytecode = True
@@ -59,6 +60,8 @@ def add_options(parser):
     parser.add_argument("--timeout", type=float, default=600, metavar="S", help="longest run of an engine (%(default)s)")
     parser.add_argument("--no-warm-up", action="store_true", help="leave out the short run of each engine before its first")
     parser.add_argument("--cache", default=bench_plan.default_cache(), metavar="DIR", help="of synthetic models (%(default)s)")
+    parser.add_argument("--longest", type=float, default=float("inf"), metavar="S",
+                        help="begin no turn later than that after the start; with --out, the rest comes next time")
     parser.add_argument("--retry", action="store_true", help="take turns again in which some engine failed")
     parser.add_argument("--out", metavar="FILE", help="keep every raw run as JSON lines; go on where the file ends")
 
@@ -96,7 +99,7 @@ class Options:
         self.rounds = args.rounds or plan.get("rounds") or 5
         self.seed, self.timeout_s = args.seed, args.timeout
         self.limits_tool = None if args.limits == "none" else args.limits
-        self.warm_up, self.retry = not args.no_warm_up, args.retry
+        self.warm_up, self.retry, self.longest_s = not args.no_warm_up, args.retry, args.longest
 
 
 def take_turns(args, plan, models, cells, engines):
@@ -108,6 +111,7 @@ def take_turns(args, plan, models, cells, engines):
             "models": dict(names), "file_mib": {name: os.path.getsize(path) / 2**20 for name, path in names},
             "engines": {engine.name: engine.command for engine in engines}}
     raw = engine_turns.RawFile(args.out, head)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an engine that runs is ended, and what is known is shown
     try:
         engine_turns.Turns(engines, raw, options).run(names, cells, options.rounds)
     except KeyboardInterrupt:

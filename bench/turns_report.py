@@ -19,7 +19,7 @@ class Gathered:
         self.head = next(line for line in reversed(lines) if line["kind"] == "head")
         self.runs = collections.defaultdict(dict)  # (model, cell, engine): {round: line}
         self.errors = collections.defaultdict(dict)  # (model, cell, engine): {round: message}
-        self.limits = collections.defaultdict(dict)  # (model, cell): {round: line}
+        self.turns = collections.defaultdict(dict)  # (model, cell): {round: line with limits}
         self.models, self.cells = {}, {}  # ordered sets
         self.engines = dict.fromkeys(self.head.get("engines", {}))  # in the order of the command line
         for line in lines:
@@ -27,17 +27,21 @@ class Gathered:
                 continue
             key = line["model"], bench_plan.parse_cell(line["cell"])
             self.models[key[0]] = self.cells[key[1]] = True
-            if line["kind"] == "limits":
-                self.limits[key][line["round"]] = line
-                continue
-            self.engines[line["engine"]] = True
-            good, bad = self.runs[(*key, line["engine"])], self.errors[(*key, line["engine"])]
-            for known in (good, bad):  # a turn that was taken again
-                known.pop(line["round"], None)
-            if "error" in line:
-                bad[line["round"]] = line["error"]
+            if line["kind"] == "turn":
+                self.begin_turn(key, line)
+            elif "error" in line:
+                self.errors[(*key, line["engine"])][line["round"]] = line["error"]
             else:
-                good[line["round"]] = line
+                self.engines[line["engine"]] = None
+                self.runs[(*key, line["engine"])][line["round"]] = line
+
+    def begin_turn(self, key, line):
+        """One that is taken again takes the place of the earlier one."""
+        self.turns[key][line["round"]] = line
+        for known in (self.runs, self.errors):
+            for (model, cell, _), rounds in known.items():
+                if (model, cell) == key:
+                    rounds.pop(line["round"], None)
 
     def values(self, model, cell, engine, figure):
         """{round: value}"""
@@ -46,8 +50,8 @@ class Gathered:
 
     def bounds(self, model, cell):
         """{round: Bound} of the turns whose limits are known."""
-        turns = self.limits.get((model, cell), {})
-        return {index: bound_of(line, cell) for index, line in turns.items() if line.get("work") and cell.kind != "load"}
+        turns = self.turns.get((model, cell), {})
+        return {index: bound_of(line, cell) for index, line in turns.items() if line["work"] and cell.kind != "load"}
 
     def shares(self, model, cell, engine):
         """Of the limit, {round: share}; empty where nothing that is known limits it."""
@@ -110,7 +114,7 @@ def show_values(values):
 
 
 def limits_words(gathered):
-    lines = [line["limits"] for turns in gathered.limits.values() for line in turns.values()]
+    lines = [line["limits"] for turns in gathered.turns.values() for line in turns.values() if line["limits"]]
     if not lines:
         return "limits were not measured"
     parts = []

@@ -165,10 +165,12 @@ class Report(unittest.TestCase):
         speeds = {("edgewise", "prefill:512"): (300, 330, 270), ("slow", "prefill:512"): (100, 110, 90),
                   ("p/a", "prefill:512"): (200, 220, 180), ("edgewise", "decode:128"): (8, 9, 10), ("p/a", "decode:128"): (4, 4, 4),
                   ("slow", "decode:128"): (5, 5, 5)}
+        for cell in work:
+            for index in range(3):
+                yield {"kind": "turn", "model": "m", "cell": cell, "round": index, "limits": self.LIMITS, "work": work[cell]}
         for (engine, cell), values in speeds.items():
             for index, value in enumerate(values):
                 key = {"model": "m", "cell": cell, "round": index}
-                yield {"kind": "limits", **key, "limits": self.LIMITS, "work": work[cell]}
                 figures = {cell.split(":")[0]: value, "peak_mib": 110.0, "ledger_mib": 100.0}
                 yield {"kind": "run", **key, "engine": engine, "figures": figures, "cached_share": 1.0}
         yield {"kind": "run", "model": "m", "cell": "decode:128", "round": 0, "engine": "bad", "error": "it broke"}
@@ -250,6 +252,8 @@ print(json.dumps([{"n_prompt": prompt, "n_gen": generate, "n_depth": depth, "avg
         self.assertEqual(again[:len(runs)], runs)
         new = sorted((r["engine"], r["cell"], r["round"]) for r in again[len(runs):])
         self.assertEqual(new, sorted((engine, cell, 1) for engine, cell in by_name))
+        none = self.run_script("side_by_side.py", *args, "--rounds", "3", "--longest", "0")
+        self.assertEqual(none.stdout, second.stdout)
         report = self.run_script("side_by_side.py", "--report", "--out", "t.jsonl")
         self.assertEqual(report.stdout, second.stdout)
         other = self.run_script("side_by_side.py", *args, "--rounds", "2", "--seed", "7")
@@ -262,7 +266,7 @@ print(json.dumps([{"n_prompt": prompt, "n_gen": generate, "n_depth": depth, "avg
         self.assertIn("edgewise", self.run_script("side_by_side.py", *args).stdout)
         self.run_script("side_by_side.py", *args, "--peer", f"late={peer}")
         kinds = [(line["kind"], line.get("engine")) for line in self.lines() if line["kind"] != "head"]
-        self.assertEqual(kinds[:3], [("limits", None), ("run", "edgewise"), ("limits", None)])
+        self.assertEqual(kinds[:3], [("turn", None), ("run", "edgewise"), ("turn", None)])
         self.assertEqual(sorted(kinds[3:]), [("run", "edgewise"), ("run", "late")])
         with open(self.path("t.jsonl"), encoding="utf-8") as file:
             text = file.read()
@@ -283,7 +287,7 @@ print(json.dumps([{"n_prompt": prompt, "n_gen": generate, "n_depth": depth, "avg
         done = self.run_script("engine_bench.py", BOX, "--cells", "decode:4,load:16:cold", "--limits", self.limits(), "-t", "1",
                                "--rounds", "2", "--out", "t.jsonl")
         self.assertEqual(done.returncode, 0, done.stderr)
-        limits = [line for line in self.lines() if line["kind"] == "limits"]
+        limits = [line for line in self.lines() if line["kind"] == "turn"]
         self.assertEqual([(line["cell"], line["round"]) for line in limits],
                          [("decode:4", 0), ("load:16:cold", 0), ("decode:4", 1), ("load:16:cold", 1)])
         self.assertEqual(limits[0]["work"]["asked"], "1@2")
