@@ -38,11 +38,12 @@ check-sanitize: ## the tests under sanitizers only
 check-arm: ## cross-build for 64-bit ARM, tests under emulation
 	@tools/check-arm.sh
 
-bench: ## speed of kernels and engine on this machine
+bench: ## speed of kernels and engine on this machine: minutes; with FULL=1 everything: hours
 	@$(DEPS) build
 	@$(call MESON_SETUP,build,--buildtype=release)
 	@ninja -C build
-	@meson test -C build --benchmark --num-processes 1 --no-rebuild --verbose
+	@meson test -C build --benchmark --suite $(if $(FULL),full,quick) --num-processes 1 --no-rebuild --verbose
+	@bench/engine_bench.py $(if $(FULL),--full)
 
 format: ## clang-format over all C files
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -1,9 +1,11 @@
 /* Times every matrix-product kernel of this processor beside the machine's own limits, interleaved: each repetition
  * measures the limit and then the kernel, and shares are medians of the per-repetition ratios, because speed drifts.
  *
- *   bench_kernels [--filter TEXT] [--isa NAME] [--threads N] [--reps N] [--tokens N] [--mib N] [--clock wall|cpu]
+ *   bench_kernels [--types LIST] [--filter TEXT] [--isa NAME] [--threads N] [--reps N] [--tokens N] [--mib N]
+ *                 [--clock wall|cpu]
  *
- * --filter keeps kernels whose name contains TEXT; --tokens adds a batch of that size to 1 and 512. */
+ * The ratio is to one thread of the plain C reference. --types keeps types, as in q4_0,q8_0; --filter keeps kernels
+ * whose name contains TEXT; --tokens adds a batch of that size to 1 and 512. */
 #include "base/clock.h"
 #include "base/thread_pool.h"
 #include "gguf/tensor_type.h"
@@ -17,7 +19,7 @@
 #include <sys/mman.h>
 
 struct options {
-    const char *filter, *isa;
+    const char *filter, *isa, *types;
     uint32_t threads, reps, tokens;
     bool cpu_time;
     size_t mib;
@@ -129,6 +131,27 @@ static void measure_once(struct bench *b, double amount, double *limit, double *
     *speed = amount / seconds_of(b, member_rows);
 }
 
+/* Plain C on one thread, in the unit of speeds. Some rows do: it computes more slowly than it could read. */
+static double reference_speed(struct bench *b) {
+    struct ew_weight w = {b->memory, b->weight.type, EW_LAYOUT_ROWS, b->weight.n_in, b->n_tokens == 1 ? 256 : 16};
+    struct ew_kernels plain;
+    ew_kernels_init(&plain, 0);
+    enum ew_act_kind kind = ew_matmul_act_kind(&plain, &w);
+    uint32_t step = ew_matmul_row_step(&plain, &w, b->n_tokens);
+    void *act = allocate(ew_matmul_act_bytes(&plain, kind, w.n_in, b->n_tokens));
+    void *scratch = allocate(ew_matmul_scratch_bytes(&plain, b->n_tokens));
+    ew_matmul_act_prepare(&plain, kind, w.n_in, b->n_tokens, b->x, w.n_in, 0, b->n_tokens, act);
+    int64_t begin = now_ns(b);
+    for (uint32_t r = 0; r < w.n_out; r += step)
+        ew_matmul_rows(&plain, &w, act, b->n_tokens, r, r + step < w.n_out ? r + step : w.n_out, false, b->y, w.n_out,
+                       scratch);
+    double seconds = ew_clock_seconds(now_ns(b) - begin);
+    free(act);
+    free(scratch);
+    double bytes = (double)ew_type_row_bytes(w.type, w.n_in) * w.n_out;
+    return (b->n_tokens == 1 ? bytes : 2.0 * w.n_in * w.n_out * b->n_tokens) / seconds;
+}
+
 static void measure(struct bench *b, const char *name) {
     double speed[REPS_MAX], limit[REPS_MAX], share[REPS_MAX], prepare[REPS_MAX];
     double amount = b->n_tokens == 1 ? (double)weight_bytes(b) : 2.0 * b->weight.n_in * b->weight.n_out * b->n_tokens;
@@ -141,9 +164,10 @@ static void measure(struct bench *b, const char *name) {
     }
     uint32_t n = b->opt.reps;
     double low = quantile(speed, n, 0.1), high = quantile(speed, n, 0.9), median = quantile(speed, n, 0.5);
-    printf("%-28s %5u x %-6u %4u %8.1f %8.1f … %-8.1f %s %8.1f %6.1f %% %6.2f %%\n", name, b->weight.n_in,
+    printf("%-28s %5u x %-6u %4u %8.1f %8.1f … %-8.1f %s %8.1f %6.1f %% %7.1f %6.2f %%\n", name, b->weight.n_in,
            b->weight.n_out, b->n_tokens, median * 1e-9, low * 1e-9, high * 1e-9, b->n_tokens == 1 ? "GB/s " : "Gop/s",
-           quantile(limit, n, 0.5) * 1e-9, 100 * quantile(share, n, 0.5), 100 * quantile(prepare, n, 0.5));
+           quantile(limit, n, 0.5) * 1e-9, 100 * quantile(share, n, 0.5), median / reference_speed(b),
+           100 * quantile(prepare, n, 0.5));
     fflush(stdout);
 }
 
@@ -158,9 +182,21 @@ static void fill(uint8_t *p, size_t n) {
     }
 }
 
+/* Whether a list of names, separated by commas, holds the type; NULL holds all. */
+static bool is_wanted(const char *list, enum ew_type type) {
+    char name[32];
+    for (const char *p = list; p && *p; p += strcspn(p, ","), p += *p == ',') {
+        enum ew_type listed;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(p, ","), p);
+        if (ew_type_by_name(name, &listed) && listed == type) return true;
+    }
+    return !list;
+}
+
 /* A single token reads more weights than caches hold: the same rows again and again, in memory of their own. */
 static void run_case(struct bench *b, enum ew_type type, enum ew_layout layout, struct shape s) {
     size_t row_bytes = ew_type_row_bytes(type, s.n_in);
+    if (!is_wanted(b->opt.types, type)) return;
     if (s.n_tokens == 1) s.n_out = (uint32_t)((b->opt.mib << 20) / row_bytes / 128 * 128);
     b->weight = (struct ew_weight){b->memory, type, EW_LAYOUT_ROWS, s.n_in, s.n_out};
     b->n_tokens = s.n_tokens;
@@ -208,7 +244,9 @@ static int parse(int argc, char **argv, struct options *o) {
         const char *key = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!value) return -1;
         uint32_t number = (uint32_t)strtoul(value, NULL, 10);
-        if (!strcmp(key, "--filter"))
+        if (!strcmp(key, "--types"))
+            o->types = value;
+        else if (!strcmp(key, "--filter"))
             o->filter = value;
         else if (!strcmp(key, "--isa"))
             o->isa = value;
@@ -233,8 +271,8 @@ static int parse(int argc, char **argv, struct options *o) {
 int main(int argc, char **argv) {
     struct bench b = {0};
     if (parse(argc, argv, &b.opt)) {
-        fprintf(stderr, "usage: bench_kernels [--filter TEXT] [--isa NAME] [--threads N] [--reps N] [--tokens N] "
-                        "[--mib N] [--clock wall|cpu]\n");
+        fprintf(stderr, "usage: bench_kernels [--types LIST] [--filter TEXT] [--isa NAME] [--threads N] [--reps N] "
+                        "[--tokens N] [--mib N] [--clock wall|cpu]\n");
         return 2;
     }
     struct ew_error err;
@@ -249,8 +287,8 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < (size_t)8192 * 512; i++) b.x[i] = (float)(i % 61) * 0.03f - 0.9f;
     printf("%u thread%s, %u repetitions; weights of one token: %zu MiB\n", b.opt.threads, b.opt.threads > 1 ? "s" : "",
            b.opt.reps, b.opt.mib);
-    printf("%-28s %-14s %4s %8s %19s %5s %8s %8s %8s\n", "kernel", " n_in x n_out", "tok", "median", "10 % … 90 %  ",
-           "", "limit", "share", "prepare");
+    printf("%-28s %-14s %4s %8s %19s %5s %8s %8s %7s %8s\n", "kernel", " n_in x n_out", "tok", "median",
+           "10 % … 90 %  ", "", "limit", "share", "to ref", "prepare");
 #define RUN(isa_, needs_) run_variant(&b, #isa_, needs_);
     EW_MATMUL_VARIANTS(RUN)
     free(b.memory);

@@ -16,6 +16,7 @@
 void ew_bench_result_close(struct ew_bench_result *r) {
     ew_insight_close(&r->insight);
     free(r->energies);
+    free(r->shares);
     ew_store_free_study(&r->study);
     *r = (struct ew_bench_result){0};
 }
@@ -36,6 +37,16 @@ enum ew_status ew_bench_result_read(struct ew_store *store, int64_t study_id, st
     }
     *out = r;
     return EW_OK;
+}
+
+enum ew_status ew_bench_result_hold(struct ew_bench_result *r, const struct ew_bench_limits *limits,
+                                    struct ew_error *err) {
+    r->shares = calloc(r->insight->n_configs + 1, sizeof *r->shares);
+    if (!r->shares) return ew_error_set(err, EW_ERR_MEMORY, "bench: out of memory");
+    enum ew_status status = EW_OK;
+    for (size_t i = 0; status == EW_OK && i < r->insight->n_configs; i++)
+        status = ew_bench_share_of(limits, r->insight, i, &r->shares[i], err);
+    return status;
 }
 
 /* ---- JSON ---- */
@@ -69,6 +80,21 @@ static json_t *ledger_json(const struct ew_ledger_record *l) {
                      whole(l->tokenizer), "runtime_bytes", whole(l->runtime), "total_bytes", whole(l->total));
 }
 
+static json_t *work_json(const struct ew_model_work *w) {
+    return json_pack("{s:o, s:o, s:o}", "bytes", number(w->bytes), "int8_ops", number(w->int8_ops), "float_ops",
+                     number(w->float_ops));
+}
+
+static void add_share(json_t *object, const struct ew_bench_share *s) {
+    json_object_set_new(object, "limits",
+                        json_pack("{s:o, s:o, s:o}", "read_bytes_per_s", number(s->read_bytes_per_s), "int8_ops_per_s",
+                                  number(s->int8_ops_per_s), "f32_ops_per_s", number(s->f32_ops_per_s)));
+    json_object_set_new(object, "work",
+                        json_pack("{s:o, s:o}", "prompt", work_json(&s->prompt), "token", work_json(&s->token)));
+    json_object_set_new(object, "of_limit",
+                        json_pack("{s:o, s:o}", "prefill", number(s->prefill), "decode", number(s->decode)));
+}
+
 static json_t *config_json(const struct ew_bench_result *r, size_t index) {
     const struct ew_insight_config *c = &r->insight->configs[index];
     json_t *runs = json_array(), *figures = json_object();
@@ -92,6 +118,7 @@ static enum ew_status print_json(const struct ew_bench_result *r, FILE *out, str
     for (size_t i = 0; i < r->insight->n_configs; i++) {
         json_t *object = config_json(r, i);
         if (!object) return ew_error_set(err, EW_ERR_MEMORY, "bench: out of memory");
+        if (r->shares) add_share(object, &r->shares[i]);
         json_dumpf(object, out, JSON_COMPACT);
         fputc('\n', out);
         json_decref(object);
@@ -150,6 +177,12 @@ static void add_value(struct ew_text_table *table, const struct ew_insight_confi
     ew_text_table_add(table, value, NULL);
 }
 
+static void add_percent(struct ew_text_table *table, double share) {
+    char value[EW_NUMBER_SIZE];
+    ew_words_number(value, 100 * share, 0);
+    ew_text_table_add(table, value, NULL);
+}
+
 static void add_memory(struct ew_text_table *table, const struct ew_insight_config *c) {
     char value[EW_NUMBER_SIZE], said[EW_NUMBER_SIZE], tail[EW_NUMBER_SIZE + 16];
     ew_words_number(value, c->figure[EW_MEASURE_PEAK_MEMORY].value / 1048576.0, 0);
@@ -158,8 +191,9 @@ static void add_memory(struct ew_text_table *table, const struct ew_insight_conf
     ew_text_table_add(table, value, c->ledger.present ? tail : NULL);
 }
 
-static void add_row(struct ew_text_table *table, const struct ew_insight *in, const struct ew_study_file *study,
-                    const struct ew_insight_config *c) {
+static void add_row(struct ew_text_table *table, const struct ew_bench_result *r, const struct ew_study_file *study,
+                    size_t index) {
+    const struct ew_insight_config *c = &r->insight->configs[index];
     char text[300], threads[48];
     snprintf(text, sizeof text, "%.200s%s", c->model->name, c->model->synthetic ? " ¹" : "");
     ew_text_table_add(table, text, NULL);
@@ -175,15 +209,18 @@ static void add_row(struct ew_text_table *table, const struct ew_insight *in, co
     add_value(table, c, EW_MEASURE_LOAD, 1);
     add_value(table, c, EW_MEASURE_TTFT, 1);
     add_figure(table, c, EW_MEASURE_PREFILL, 1);
+    if (r->shares) add_percent(table, r->shares[index].prefill);
     add_figure(table, c, EW_MEASURE_DECODE, 1);
+    if (r->shares) add_percent(table, r->shares[index].decode);
     add_memory(table, c);
-    if (!in->has_energy) return;
+    if (!r->insight->has_energy) return;
     add_figure(table, c, EW_MEASURE_DECODE_ENERGY, 1);
     ew_text_table_add(table, ew_trust_grade_name(c->grade), NULL);
 }
 
-static struct ew_text_table *make_table(const struct ew_insight *in, const struct ew_study_file *study,
+static struct ew_text_table *make_table(const struct ew_bench_result *r, const struct ew_study_file *study,
                                         char heads[2][48]) {
+    const struct ew_text_column of_limit = {"of limit", "%", true, false};
     snprintf(heads[0], 48, "prefill %lld", (long long)study->prompt_tokens.value[0]);
     snprintf(heads[1], 48, "decode %lld", (long long)study->generate_tokens.value[0]);
     struct ew_text_column columns[16] = {
@@ -195,14 +232,16 @@ static struct ew_text_table *make_table(const struct ew_insight *in, const struc
     columns[n++] = (struct ew_text_column){"load", "s", true, false};
     columns[n++] = (struct ew_text_column){"TTFT", "s", true, false};
     columns[n++] = (struct ew_text_column){heads[0], "tok/s", true, false};
+    if (r->shares) columns[n++] = of_limit;
     columns[n++] = (struct ew_text_column){heads[1], "tok/s", true, false};
+    if (r->shares) columns[n++] = of_limit;
     columns[n++] = (struct ew_text_column){"peak memory", "MiB", true, false};
-    if (in->has_energy) {
+    if (r->insight->has_energy) {
         columns[n++] = (struct ew_text_column){"energy", "J/token", true, false};
         columns[n++] = (struct ew_text_column){"grade", NULL, false, false};
     }
     struct ew_text_table *table = ew_text_table_open(columns, n);
-    for (size_t i = 0; table && i < in->n_configs; i++) add_row(table, in, study, &in->configs[i]);
+    for (size_t i = 0; table && i < r->insight->n_configs; i++) add_row(table, r, study, i);
     return table;
 }
 
@@ -227,6 +266,11 @@ static void print_notes(const struct ew_bench_result *r, const struct ew_study_f
             study->repeats_max == 1 ? "" : "s", time,
             range ? "the whole range (too few runs for an interval)" : "the 95 % interval");
     fputs(" Memory: peak resident set, and what was said before loading.\n", out);
+    if (r->shares && in->n_configs > 0) {
+        const struct ew_bench_share *s = &r->shares[0];
+        fprintf(out, "limit    beside the runs: reading %.1f GB/s, 8-bit %.0f Gop/s, float %.0f Gop/s\n",
+                s->read_bytes_per_s * 1e-9, s->int8_ops_per_s * 1e-9, s->f32_ops_per_s * 1e-9);
+    }
     if (synthetic) fputs("¹ synthetic weights: speed and memory are real, the text is not.\n", out);
     for (size_t i = 0; i < in->n_configs; i++)
         if (in->configs[i].kernels &&
@@ -245,7 +289,7 @@ enum ew_status ew_bench_print(const struct ew_bench_result *r, const struct ew_s
     if (json) return print_json(r, out, err);
     char heads[2][48];
     struct ew_text_style style = style_of(out);
-    struct ew_text_table *table = make_table(r->insight, drive->study, heads);
+    struct ew_text_table *table = make_table(r, drive->study, heads);
     print_head(r, out);
     bool printed = table && ew_text_table_print(table, out, &style);
     ew_text_table_close(&table);

@@ -18,10 +18,11 @@ struct options {
     struct ew_cli_common common;
     struct ew_study_file *study;
     const char *store, *cache, *engine;
+    bool no_limits;
     struct ew_meter_options meters;
 };
 
-enum { KEY_STORE = 2001, KEY_ENGINE, KEY_CACHE, KEY_DEPTH, KEY_WEIGHTS, KEY_KV, KEY_IDLE, KEY_ENERGY };
+enum { KEY_STORE = 2001, KEY_ENGINE, KEY_CACHE, KEY_DEPTH, KEY_WEIGHTS, KEY_KV, KEY_IDLE, KEY_ENERGY, KEY_NO_LIMITS };
 
 static const struct argp_option options[] = {
     {"prompt-tokens", 'p', "N", 0, "Tokens of the prompt (512)", 1},
@@ -31,6 +32,7 @@ static const struct argp_option options[] = {
     {"depth", KEY_DEPTH, "LIST", 0, "Tokens in the context before the prompt (0)", 1},
     {"weights", KEY_WEIGHTS, "LIST", 0, "mapped, packed, auto: where matrices live (auto)", 1},
     {"kv", KEY_KV, "LIST", 0, "Types of the KV cache: f16, q8_0, f32, q8_0/f16 (keys first) (f16)", 1},
+    {"no-limits", KEY_NO_LIMITS, 0, 0, "Do not measure beside each run what the machine can do at most", 1},
     {"energy", KEY_ENERGY, "METER", 0, "Energy meter by name, auto or none (auto)", 2},
     {"idle", KEY_IDLE, "TIME", 0, "How long idle power is measured before and after, where there is a meter (5 s)", 2},
     {"store", KEY_STORE, "DB", 0, "Keep everything that was measured in this file", 3},
@@ -131,6 +133,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_IDLE:
         if (!ew_value_parse_duration(arg, &s->idle_s)) argp_error(state, "--idle: `%s` is not a duration (5 s)", arg);
         return 0;
+    case KEY_NO_LIMITS: o->no_limits = true; return 0;
     case KEY_STORE: o->store = arg; return 0;
     case KEY_CACHE: o->cache = arg; return 0;
     case KEY_ENGINE: o->engine = arg; return 0;
@@ -146,15 +149,20 @@ static void say_writing(const struct ew_study_drive *d) {
     fprintf(stderr, "writing %s of model files with random weights to %s\n", bytes, d->models.cache);
 }
 
-/* Runs everything and reads it back. */
-static enum ew_status measure(struct ew_study_drive *d, struct ew_store *store, struct ew_bench_result *out,
-                              struct ew_error *err) {
+/* Runs everything and reads it back. limits may be NULL. */
+static enum ew_status measure(struct ew_study_drive *d, struct ew_store *store, struct ew_bench_limits *limits,
+                              struct ew_bench_result *out, struct ew_error *err) {
     struct ew_study_outcome outcome;
     struct ew_study_plan plan = {0};
     enum ew_status status = ew_study_plan_make(d->study, &d->models, &d->limits, 0, &plan, err);
     ew_study_plan_close(&plan);
     if (status != EW_OK) return status; /* too many threads: before anything is written */
     say_writing(d);
+    if (limits) {
+        *limits = (struct ew_bench_limits){.machine = d->machine, .cpu_features = d->limits.cpu_mask};
+        d->view.after_run = ew_bench_limits_note;
+        d->view.after_run_context = limits;
+    }
     status = ew_study_drive_models(d, err);
     if (status == EW_OK) status = ew_study_drive_run(d, store, &outcome, err);
     if (status == EW_OK) status = ew_bench_result_read(store, outcome.study_id, out, err);
@@ -162,6 +170,7 @@ static enum ew_status measure(struct ew_study_drive *d, struct ew_store *store, 
         ew_bench_result_close(out);
         status = ew_error_set(err, EW_ERR_CANCELLED, "stopped before the first run was done");
     }
+    if (status == EW_OK && limits) status = ew_bench_result_hold(out, limits, err);
     return status;
 }
 
@@ -199,16 +208,18 @@ int ew_cmd_bench(int argc, char **argv) {
                                    .quiet = true};
     struct ew_store *store = NULL;
     struct ew_bench_result result = {0};
+    struct ew_bench_limits limits = {0};
     enum ew_status status = EW_OK;
     if (o.study->n_models == 0)
         status = ew_study_file_add_model(o.study, &(struct ew_study_model){.kind = EW_STUDY_MODEL_BOX}, &err);
     ew_study_drive_catch_signals();
     if (status == EW_OK) status = ew_study_drive_open(&drive, stderr, &err);
     if (status == EW_OK) status = ew_store_open(o.store ? o.store : ":memory:", EW_STORE_WRITE, &store, &err);
-    if (status == EW_OK) status = measure(&drive, store, &result, &err);
+    if (status == EW_OK) status = measure(&drive, store, o.no_limits ? NULL : &limits, &result, &err);
     if (status == EW_OK) status = ew_bench_print(&result, &drive, o.common.json, stdout, &err);
     int exit_status = status != EW_OK ? ew_cli_fail(&err) : result.insight->n_ok > 0 ? EW_EXIT_OK : EW_EXIT_FAILED;
     ew_bench_result_close(&result);
+    ew_bench_limits_close(&limits);
     ew_store_close(&store);
     ew_study_drive_close(&drive);
     ew_study_file_close(&o.study);

@@ -268,9 +268,11 @@ static enum ew_status measure(struct bench *b, const struct ew_machine *machine,
     }
     m->n_speeds = b->n;
     snprintf(m->kernels, sizeof m->kernels, "%s", ew_session_kernels(b->sessions[0]));
-    m->prefill_limit_per_s = ew_machine_limits_prefill_rate(limits, b->model, 0, m->prompt_tokens, 0);
+    const struct ew_work_request prompt = {.n_tokens = m->prompt_tokens};
+    const struct ew_work_request tokens = {.n_tokens = m->generate_tokens, .depth = m->prompt_tokens};
+    m->prefill_limit_per_s = ew_machine_limits_prefill_rate(limits, b->model, &prompt, 0);
     if (!ew_doctor_is_in_cache(machine, m->weights_bytes))
-        m->decode_limit_per_s = ew_machine_limits_decode_rate(limits, b->model, m->prompt_tokens, m->generate_tokens);
+        m->decode_limit_per_s = ew_machine_limits_decode_rate(limits, b->model, &tokens);
     return EW_OK;
 }
 

@@ -92,7 +92,7 @@ enum ew_status ew_study_drive_run(struct ew_study_drive *d, struct ew_store *sto
     struct ew_study_watcher watcher = ew_study_view_watcher(&d->view);
     if (d->silent) watcher = (struct ew_study_watcher){0};
     if (d->quiet) watcher.begun = NULL;
-    if (d->quiet && !d->view.live) watcher.finished = NULL;
+    d->view.omits_runs = d->quiet && !d->view.live;
     const struct ew_study_request request = {.study = d->study,
                                              .models = &d->models,
                                              .machine = d->machine,

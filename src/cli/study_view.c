@@ -162,6 +162,8 @@ static void memory_words(const struct ew_trial_record *t, char words[EW_MEMORY_W
 static void on_finished(void *context, const struct ew_study_progress *p, const struct ew_trial_record *t) {
     struct ew_study_view *view = context;
     char memory[EW_MEMORY_WORDS_BYTES];
+    if (view->after_run) view->after_run(view->after_run_context, t);
+    if (view->omits_runs) return;
     memory_words(t, memory);
     bool crowded = ew_conditions_crowded(&t->conditions);
     bool odd = crowded || t->conditions.throttled || *memory || t->conditions.meter_lost || t->conditions.notes;

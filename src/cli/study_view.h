@@ -10,6 +10,9 @@ struct ew_study_view {
     bool live; /* a terminal: the line is redrawn */
     const struct ew_study_file *study;
     const volatile int *stop_soon;
+    bool omits_runs;                                                       /* say nothing of each run */
+    void (*after_run)(void *context, const struct ew_trial_record *trial); /* between two runs; may be NULL */
+    void *after_run_context;
     bool said_stopping;
     char shown[512];
 };

@@ -4,7 +4,7 @@
 #ifndef EW_ENGINE_MACHINE_LIMITS_H
 #define EW_ENGINE_MACHINE_LIMITS_H
 
-#include "edgewise/model.h"
+#include "edgewise/session.h"
 #include "machine/machine.h"
 
 enum { EW_LIMIT_KINDS = 4, EW_LIMIT_READS = 6 };
@@ -61,17 +61,22 @@ struct ew_model_work {
     double float_ops; /* products of float weights, attention */
 };
 
-/* Work of evaluating n_tokens at once after depth positions. Source: src/plan/cost.h. */
-struct ew_model_work ew_model_work_of(const struct ew_model *model, uint32_t n_tokens, uint32_t depth);
+/* What is asked of a model, whose cache holds keys and values of these types. */
+struct ew_work_request {
+    uint32_t n_tokens, depth; /* so many tokens after so many positions */
+    enum ew_kv_type kv_k, kv_v;
+};
+
+/* Work of evaluating all tokens at once. Source: src/plan/cost.h. */
+struct ew_model_work ew_model_work_of(const struct ew_model *model, const struct ew_work_request *request);
 
 /* The least time it can take: the larger of reading its bytes and doing its operations. NAN where limits are 0. */
 double ew_machine_limits_least_s(const struct ew_machine_limits *limits, const struct ew_model_work *work);
 
-/* Most tokens per second: of a prompt of n_prompt tokens after depth, in batches of n_batch (0 = one batch); of
- * n_decode tokens that follow it. */
+/* Most tokens per second: of a prompt, in batches of n_batch (0 = one batch); of tokens that follow one by one. */
 double ew_machine_limits_prefill_rate(const struct ew_machine_limits *limits, const struct ew_model *model,
-                                      uint32_t depth, uint32_t n_prompt, uint32_t n_batch);
+                                      const struct ew_work_request *prompt, uint32_t n_batch);
 double ew_machine_limits_decode_rate(const struct ew_machine_limits *limits, const struct ew_model *model,
-                                     uint32_t depth, uint32_t n_decode);
+                                     const struct ew_work_request *tokens);
 
 #endif

@@ -8,9 +8,12 @@
 
 #include <math.h>
 
-struct ew_model_work ew_model_work_of(const struct ew_model *model, uint32_t n_tokens, uint32_t depth) {
-    const struct ew_kv_types kv = {.k = EW_TYPE_F16, .v = EW_TYPE_F16}; /* a session's default */
-    struct ew_plan_cost c = ew_plan_sum_cost(&model->plan, kv, n_tokens, depth);
+static const enum ew_type kv_types[] = {
+    [EW_KV_F16] = EW_TYPE_F16, [EW_KV_Q8_0] = EW_TYPE_Q8_0, [EW_KV_F32] = EW_TYPE_F32};
+
+struct ew_model_work ew_model_work_of(const struct ew_model *model, const struct ew_work_request *r) {
+    const struct ew_kv_types kv = {.k = kv_types[r->kv_k], .v = kv_types[r->kv_v]};
+    struct ew_plan_cost c = ew_plan_sum_cost(&model->plan, kv, r->n_tokens, r->depth);
     return (struct ew_model_work){.bytes = c.weight_bytes + c.kv_bytes,
                                   .int8_ops = c.matmul_ops - c.float_matmul_ops,
                                   .float_ops = c.float_matmul_ops + c.attention_ops};
@@ -22,22 +25,27 @@ double ew_machine_limits_least_s(const struct ew_machine_limits *l, const struct
     return fmax(work->bytes / l->read_bytes_per_s, computing);
 }
 
-double ew_machine_limits_prefill_rate(const struct ew_machine_limits *l, const struct ew_model *model, uint32_t depth,
-                                      uint32_t n_prompt, uint32_t n_batch) {
+double ew_machine_limits_prefill_rate(const struct ew_machine_limits *l, const struct ew_model *model,
+                                      const struct ew_work_request *prompt, uint32_t n_batch) {
     double seconds = 0;
-    if (n_batch == 0) n_batch = n_prompt;
-    for (uint32_t at = 0; at < n_prompt;) {
-        uint32_t n = n_prompt - at < n_batch ? n_prompt - at : n_batch;
-        struct ew_model_work work = ew_model_work_of(model, n, depth + at);
+    if (n_batch == 0) n_batch = prompt->n_tokens;
+    for (uint32_t at = 0; at < prompt->n_tokens;) {
+        struct ew_work_request batch = *prompt;
+        batch.n_tokens = prompt->n_tokens - at < n_batch ? prompt->n_tokens - at : n_batch;
+        batch.depth += at;
+        struct ew_model_work work = ew_model_work_of(model, &batch);
         seconds += ew_machine_limits_least_s(l, &work);
-        at += n;
+        at += batch.n_tokens;
     }
-    return n_prompt / seconds;
+    return prompt->n_tokens / seconds;
 }
 
 /* The work of a token grows evenly with its depth: the middle one stands for all. */
-double ew_machine_limits_decode_rate(const struct ew_machine_limits *l, const struct ew_model *model, uint32_t depth,
-                                     uint32_t n_decode) {
-    struct ew_model_work work = ew_model_work_of(model, 1, depth + n_decode / 2);
+double ew_machine_limits_decode_rate(const struct ew_machine_limits *l, const struct ew_model *model,
+                                     const struct ew_work_request *tokens) {
+    struct ew_work_request middle = *tokens;
+    middle.depth += tokens->n_tokens / 2;
+    middle.n_tokens = 1;
+    struct ew_model_work work = ew_model_work_of(model, &middle);
     return 1 / ew_machine_limits_least_s(l, &work);
 }

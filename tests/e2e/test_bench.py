@@ -36,12 +36,37 @@ class Bench(ScratchCase):
                                    delta=1e-6 * speeds[0])
             self.assertGreater(c["ledger"]["total_bytes"], c["ledger"]["kv_cache_bytes"])
             self.assertIn("not asked for", c["energy_none"])
+            self.check_shares(c)
         self.assertEqual(os.listdir(self.folder), [])  # nothing is left behind
+
+    def check_shares(self, c):
+        """All weights of the box are floats of 2 bytes; its 6 layers keep 2 x 2 heads of 64 per position in 2 bytes."""
+        work, limits = c["work"], c["limits"]
+        self.assertEqual(work["token"]["int8_ops"], 0)
+        self.assertAlmostEqual(work["token"]["float_ops"], c["weights_bytes"], delta=0.2 * c["weights_bytes"])
+        deeper = c["depth"] + 16 + 3
+        self.assertAlmostEqual(work["token"]["bytes"], c["weights_bytes"] + (deeper + 2) * 6 * 4 * 64 * 2,
+                               delta=0.2 * c["weights_bytes"])
+        for figure in limits.values():
+            self.assertGreater(figure, 1e6)
+        prefill_s = work["prompt"]["float_ops"] / limits["f32_ops_per_s"]
+        share = c["of_limit"]["prefill"]
+        self.assertGreater(share, 0)
+        if len({run["status"] for run in c["runs"]}) == 1:  # the same from medians, which drift apart a little
+            self.assertAlmostEqual(share, prefill_s * c["figures"]["prefill_tokens_per_s"]["median"] / 16,
+                                   delta=0.5 * share)
+
+    def test_limits_can_be_left_out(self):
+        result = self.bench(BOX, *QUICK, "-r", "1", "-t", "1", "--no-limits", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotIn("of_limit", json.loads(result.stdout))
+        table = self.bench(BOX, *QUICK, "-r", "1", "-t", "1", "--no-limits").stdout
+        self.assertNotIn("limit", table)
 
     def test_table(self):
         result = self.bench(*QUICK, "-r", "2", "-t", "1")
         self.assertEqual(result.returncode, 0, result.stderr)
-        for word in ("machine  ", "energy   none — not asked for", "prefill 16", "decode 6", "tok/s", "peak memory", "(said ",
+        for word in ("machine  ", "energy   none — not asked for", "prefill 16", "decode 6", "tok/s", "peak memory", "(said ", "of limit", "limit    beside the runs: reading ",
                      "2 runs each", "kernels  F16: "):
             self.assertIn(word, result.stdout)
         self.assertEqual(result.stderr, "")

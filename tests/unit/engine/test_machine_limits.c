@@ -111,29 +111,56 @@ static void least_time_is_the_larger_of_both(void **state) {
     assert_true(isnan(ew_machine_limits_least_s(&unknown, &reading)));
 }
 
-/* The model in the box has float weights only, and a token reads nearly all of them: not the rows of the embedding. */
-static void work_of_the_box(void **state) {
-    (void)state;
+static struct ew_model *open_box(void) {
     char path[512];
     const char *source = getenv("EW_SOURCE_DIR");
     assert_non_null(source);
     snprintf(path, sizeof path, "%s/models/edgewise-tales-6m-f16.gguf", source);
     struct ew_model *model = NULL;
     assert_int_equal(ew_model_open(path, &model, NULL), EW_OK);
+    return model;
+}
+
+/* The model in the box has float weights only, and a token reads nearly all of them: not the rows of the embedding. */
+static void work_of_the_box(void **state) {
+    (void)state;
+    struct ew_model *model = open_box();
     struct ew_model_info info = ew_model_info(model);
-    struct ew_model_work one = ew_model_work_of(model, 1, 0), eight = ew_model_work_of(model, 8, 0);
+    const struct ew_work_request one_token = {.n_tokens = 1}, eight_tokens = {.n_tokens = 8};
+    struct ew_model_work one = ew_model_work_of(model, &one_token), eight = ew_model_work_of(model, &eight_tokens);
     assert_true(one.int8_ops == 0);
     double parameters = (double)info.weights_bytes / 2; /* 2 bytes each */
     assert_true(one.float_ops > parameters && one.float_ops < 2.2 * parameters);
     assert_true(one.bytes > 0.5 * (double)info.weights_bytes && one.bytes < 1.1 * (double)info.weights_bytes);
     assert_true(eight.float_ops > 4 * one.float_ops && eight.float_ops < 8.5 * one.float_ops);
-    double decode = ew_machine_limits_decode_rate(&round_limits, model, 0, 64);
-    struct ew_model_work middle = ew_model_work_of(model, 1, 32);
+    const struct ew_work_request tokens = {.n_tokens = 64}, at_32 = {.n_tokens = 1, .depth = 32};
+    double decode = ew_machine_limits_decode_rate(&round_limits, model, &tokens);
+    struct ew_model_work middle = ew_model_work_of(model, &at_32);
     assert_close(decode, 1 / fmax(middle.bytes / 10e9, middle.float_ops / 100e9));
-    double whole = ew_machine_limits_prefill_rate(&round_limits, model, 0, 8, 0);
-    double split = ew_machine_limits_prefill_rate(&round_limits, model, 0, 8, 2);
+    double whole = ew_machine_limits_prefill_rate(&round_limits, model, &eight_tokens, 0);
+    double split = ew_machine_limits_prefill_rate(&round_limits, model, &eight_tokens, 2);
     assert_close(whole, 8 / ew_machine_limits_least_s(&round_limits, &eight));
     assert_true(split < whole); /* the head and the weights are paid four times */
+    ew_model_close(&model);
+}
+
+/* The box has 6 layers of 2 KV heads of 64, for keys and for values. F16 takes 2 bytes a value; a block of 32 in Q8_0
+ * takes 34 (GGUF specification). A token at depth 99 reads 100 positions and writes one. */
+static void work_knows_types_of_the_cache(void **state) {
+    (void)state;
+    struct ew_model *model = open_box();
+    struct ew_work_request request = {.n_tokens = 1, .depth = 99};
+    double f16 = ew_model_work_of(model, &request).bytes;
+    request.kv_v = EW_KV_Q8_0;
+    double half = ew_model_work_of(model, &request).bytes;
+    request.kv_k = EW_KV_Q8_0;
+    double q8_0 = ew_model_work_of(model, &request).bytes;
+    request = (struct ew_work_request){.n_tokens = 1};
+    double empty = ew_model_work_of(model, &request).bytes;
+    assert_close(f16 - half, half - q8_0); /* keys and values are of one width in this model */
+    const double values = 6 * 2 * 64 * 2;
+    assert_close(f16 - empty, 99 * values * 2);
+    assert_close(f16 - q8_0, 101 * values * (2 - 34.0 / 32));
     ew_model_close(&model);
 }
 
@@ -145,6 +172,7 @@ int main(void) {
         cmocka_unit_test(can_be_stopped),
         cmocka_unit_test(least_time_is_the_larger_of_both),
         cmocka_unit_test(work_of_the_box),
+        cmocka_unit_test(work_knows_types_of_the_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
