@@ -31,6 +31,14 @@ static struct ew_session *open_session(struct ew_model *m, struct ew_session_par
     return s;
 }
 
+/* The fastest kernels that take several tokens of the model's types at once. */
+static uint64_t kernels_for(struct ew_model *m) {
+    struct ew_session *s = open_session(m, (struct ew_session_params){.n_ctx = 16, .n_draft = EW_DRAFT_AUTO});
+    uint32_t most = ew_session_speculation(s).most;
+    ew_session_close(&s);
+    return most > 0 ? 0 : EW_CPU_MASK_NONE;
+}
+
 static const char BOX[] = "models/edgewise-tales-6m-f16.gguf";
 static const char TINY[] = "tests/golden/conformance/llama3-64-q4_0.gguf";
 
@@ -116,7 +124,8 @@ static void test_every_kind_of_text_stays_the_same(void **state) {
     uint32_t n_vocab = ew_model_info(m).n_vocab;
     struct sums repeated = {0}, mixed = {0};
     for (uint32_t threads = 1; threads <= 3; threads += 2) {
-        struct ew_session_params p = {.n_ctx = 128, .threads_prefill = 1, .threads_decode = threads};
+        struct ew_session_params p = {
+            .n_ctx = 128, .threads_prefill = 1, .threads_decode = threads, .cpu_mask = kernels_for(m)};
         repeat(phrase, 5, prompt, 32);
         compare_texts(m, p, prompt, 32, MOST, &repeated);
         for (uint32_t i = 0; i < 32; i++) prompt[i] = (int32_t)((i * 2654435761u >> 7) % n_vocab);
@@ -158,7 +167,8 @@ static void test_drafts_that_were_not_taken_leave_nothing(void **state) {
     (void)state;
     struct ew_model *m = open_model(TINY);
     uint32_t n_vocab = ew_model_info(m).n_vocab;
-    struct ew_session_params p = {.n_ctx = 40, .threads_prefill = 1, .threads_decode = 2, .n_draft = 3};
+    struct ew_session_params p = {
+        .n_ctx = 40, .threads_prefill = 1, .threads_decode = 2, .cpu_mask = kernels_for(m), .n_draft = 3};
     struct ew_session *s = open_session(m, p);
     p.n_draft = 0;
     struct ew_session *plain = open_session(m, p);
@@ -190,8 +200,8 @@ static void test_full_context(void **state) {
     struct ew_model *m = open_model(TINY);
     struct ew_error err;
     for (uint32_t n_ctx = 10; n_ctx < 16; n_ctx++) {
-        struct ew_session *s =
-            open_session(m, (struct ew_session_params){.n_ctx = n_ctx, .threads_decode = 1, .n_draft = 3});
+        struct ew_session_params p = {.n_ctx = n_ctx, .threads_decode = 1, .cpu_mask = kernels_for(m), .n_draft = 3};
+        struct ew_session *s = open_session(m, p);
         assert_int_equal(ew_session_prefill(s, copied, 6, NULL), EW_OK);
         for (uint32_t i = 6; i < n_ctx; i++) assert_int_equal(ew_session_decode(s, copied[i % 6], NULL), EW_OK);
         assert_int_equal(ew_session_n_past(s), n_ctx);
@@ -208,7 +218,8 @@ static void test_shifted_context(void **state) {
     (void)state;
     struct ew_model *m = open_model(TINY);
     uint32_t n_vocab = ew_model_info(m).n_vocab;
-    struct ew_session_params p = {.n_ctx = N_COPIED, .threads_prefill = 1, .threads_decode = 1, .n_draft = 3};
+    struct ew_session_params p = {
+        .n_ctx = N_COPIED, .threads_prefill = 1, .threads_decode = 1, .cpu_mask = kernels_for(m), .n_draft = 3};
     struct ew_session *s = open_session(m, p);
     p.n_draft = 0;
     struct ew_session *plain = open_session(m, p);
@@ -265,7 +276,7 @@ static void test_wrong_parameters(void **state) {
 static void test_memory_is_predicted(void **state) {
     (void)state;
     struct ew_model *m = open_model(TINY);
-    struct ew_session_params p = {.n_ctx = 256, .threads_prefill = 1, .threads_decode = 1};
+    struct ew_session_params p = {.n_ctx = 256, .threads_prefill = 1, .threads_decode = 1, .cpu_mask = kernels_for(m)};
     struct ew_memory_ledger without, with;
     assert_int_equal(ew_session_predict_memory(m, &p, &without, NULL), EW_OK);
     p.n_draft = 2;
