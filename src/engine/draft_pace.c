@@ -16,6 +16,8 @@ static const double GUESSED_COST = 0.25; /* of one more token, in steps, before 
 /* What is assumed of a match of 2, 3 and 4 tokens, and the weight of that in tokens. */
 static const double guessed_share[EW_DRAFT_MATCHES] = {0.4, 0.6, 0.75};
 static const double GUESS_WEIGHT = 2;
+/* What came true before a pause weighs no more than this many tokens after it: the try is to decide. */
+static const double KEPT_WEIGHT = 1;
 
 static double without_outlier(const struct ew_draft_mean *mean, double x) {
     return mean->n >= LEAST_STEPS && x > OUTLIER * mean->value ? OUTLIER * mean->value : x;
@@ -70,6 +72,9 @@ static uint32_t best_width(const struct ew_draft_pace *p, uint32_t i, uint32_t n
 static void pause_match(const struct ew_draft_pace *p, struct ew_draft_match *m) {
     m->pause = m->pause == 0 ? FIRST_PAUSE : m->pause < LONGEST_PAUSE ? 2 * m->pause : LONGEST_PAUSE;
     m->resume_at = p->n_tokens + m->pause;
+    if (m->judged <= KEPT_WEIGHT) return;
+    m->came_true *= KEPT_WEIGHT / m->judged;
+    m->judged = KEPT_WEIGHT;
 }
 
 static bool can_afford(const struct ew_draft_pace *p) {

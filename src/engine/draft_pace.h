@@ -7,9 +7,10 @@
  *   E(k)     = 1 + a + a² + … + a^k: tokens that a pass with k drafted ones is expected to give
  *
  * k is the one with the largest E(k) / c(1 + k). It is drafted where that is above 1.02 steps' worth. Where it is not,
- * matches of this length pause for 32 tokens, then try once; each try that does not lead above doubles the pause, up to
- * 4096. Besides, nothing is drafted while what drafting has lost so far (time of passes minus t for each token that
- * they gave) is more than 1 % of all time and two steps. Source of E(k): speculative decoding, arXiv 2211.17192. */
+ * matches of this length pause for 32 tokens, then try again; each try that does not lead above doubles the pause, up
+ * to 4096. What came true before a pause counts little after it. Besides, nothing is drafted while what drafting has
+ * lost so far (time of passes minus t for each token that they gave) is more than 1 % of all time and two steps. Source
+ * of E(k): speculative decoding, arXiv 2211.17192. */
 #ifndef EW_ENGINE_DRAFT_PACE_H
 #define EW_ENGINE_DRAFT_PACE_H
 
