@@ -36,15 +36,16 @@ void ew_draft_pace_renew(struct ew_draft_pace *p) {
     for (int i = 0; i < EW_DRAFT_MATCHES; i++) p->match[i] = (struct ew_draft_match){0};
 }
 
-/* c(w). Widths that were never timed lie on a line through their timed neighbours: c(1) = 1 is always one, and beyond
- * the last the line goes on at the guessed slope. */
+/* c(w). Widths that were never timed lie on a line through their timed neighbours, of which c(1) = 1 is always one;
+ * beyond the last, on the line from there through the last, or at the guessed slope. */
 static double cost_of(const struct ew_draft_pace *p, uint32_t width) {
     uint32_t below = width, above = width;
     while (below > 1 && p->cost[below].n == 0) below--;
     while (above <= p->most && p->cost[above].n == 0) above++;
     double low = below == 1 ? 1 : p->cost[below].value;
     if (below == width) return low;
-    if (above > p->most + 1 || p->cost[above].n == 0) return low + (width - below) * GUESSED_COST;
+    if (above > p->most + 1 || p->cost[above].n == 0)
+        return low + (width - below) * (below > 1 ? (low - 1) / (below - 1) : GUESSED_COST);
     return low + (p->cost[above].value - low) * (width - below) / (above - below);
 }
 

@@ -52,7 +52,8 @@ static double steps_for(struct world w, uint64_t n) {
     return w.clock_ns / STEP_NS;
 }
 
-/* Nothing that is drafted comes true: 1 % and two steps are lost at most, and the last pass that went beyond. */
+/* Nothing that is drafted comes true: 1 % of all time and two steps are lost at most, and the pass that went beyond:
+ * steps <= n + 0.01 steps + 2 + 15 c. */
 static void test_hopeless_text_costs_little(void **state) {
     (void)state;
     static const double costs[] = {0.05, 0.25, 0.5, 1};
@@ -62,8 +63,7 @@ static void test_hopeless_text_costs_little(void **state) {
             for (int i = 0; i < 5; i++) {
                 struct world w = {.cost_of_more = costs[c], .share = 0, .matched = matched, .most = 15, .random = 1};
                 double n = (double)lengths[i], steps = steps_for(w, lengths[i]);
-                assert_true(steps <= 1.01 * n + 2 + 15 * costs[c]);
-                if (n >= 1000) assert_true(steps <= 1.012 * n);
+                assert_true(steps <= (n + 2 + 15 * costs[c]) / 0.99);
             }
 }
 
@@ -121,7 +121,7 @@ static void test_tries_again(void **state) {
     decode(&pace, &w, 3000);
     uint64_t drafted = w.drafted;
     assert_int_equal(w.accepted, 0);
-    assert_true(drafted < 100);
+    assert_true(drafted < 3000 / 10);
     w.share = 1;
     decode(&pace, &w, 3000);
     assert_true(w.accepted > 0);
