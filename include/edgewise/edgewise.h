@@ -7,6 +7,7 @@
 #include "model.h"
 #include "quantize.h"
 #include "session.h"
+#include "speculation.h"
 #include "status.h"
 #include "text_stream.h"
 

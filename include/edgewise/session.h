@@ -28,7 +28,11 @@ struct ew_session_params {
     uint64_t cpu_mask; /* CPU features that kernels may use, see --cpu-mask; 0 = all, bit 62 alone = plain C */
     uint32_t spin_us;  /* how long an idle worker spins before it sleeps; 0 = default (200) */
     enum ew_kv_type kv_k, kv_v;
+    uint32_t n_draft; /* most tokens to speculate on at once (edgewise/speculation.h): 1 … 15, always as many where the
+                         context repeats itself; EW_DRAFT_AUTO: as many as pay, none where that loses; 0 = none */
 };
+
+#define EW_DRAFT_AUTO UINT32_MAX
 
 /* Memory in bytes, predicted before anything is allocated. Every field is part of total. */
 struct ew_memory_ledger {
@@ -73,7 +77,7 @@ enum ew_status ew_session_choose_context(const struct ew_model *model, const str
                                          const char *root, struct ew_context_choice *out, struct ew_error *err);
 
 /* params may be NULL (defaults). *out is owned by the caller: ew_session_close. Errors: ARGUMENT, MEMORY; UNSUPPORTED
- * where the model's heads do not fit the type of the KV cache. */
+ * where the model's heads do not fit the type of the KV cache, or n_draft is a number and it cannot speculate. */
 enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_params *params, struct ew_session **out,
                                struct ew_error *err);
 void ew_session_close(struct ew_session **session);
@@ -82,7 +86,8 @@ void ew_session_close(struct ew_session **session);
  * after the last of them. n >= 1. Errors: ARGUMENT (id outside the vocabulary), LIMIT (context full; nothing done). */
 enum ew_status ew_session_prefill(struct ew_session *session, const int32_t *ids, size_t n, struct ew_error *err);
 
-/* Evaluates one token with the decode threads. */
+/* Evaluates one token with the decode threads; where the session speculates, perhaps more tokens than that, which the
+ * context does not hold until they are decoded, too. */
 enum ew_status ew_session_decode(struct ew_session *session, int32_t id, struct ew_error *err);
 
 /* As prefill, and writes the logits after every token: rows [n][n_vocab] f32, the caller's memory. */

@@ -19,6 +19,8 @@ struct ew_backend_call {
     uint32_t pos0;
     float *logits;        /* out: rows of n_vocab; NULL when not wanted */
     bool logits_for_each; /* one row per token, otherwise one row for the last */
+    bool exact; /* steps of decoding taken at once: by the decode threads, and each token's results are to the bit those
+                   of a call of its own; n_tokens is at most exact_tokens then */
 };
 
 struct ew_backend;
@@ -30,6 +32,8 @@ struct ew_backend_interface {
                            const struct ew_backend_params *params, struct ew_backend **out, struct ew_error *err);
     void (*close)(struct ew_backend **backend);
     enum ew_status (*run)(struct ew_backend *backend, const struct ew_backend_call *call, struct ew_error *err);
+    /* How many tokens an exact call may have, 1 … request.n_batch: 1 where kernels for one token take no more. */
+    uint32_t (*exact_tokens)(const struct ew_plan *plan, const struct ew_backend_params *params);
     /* Names of the kernels in use, separated by spaces; lives as long as the backend. */
     const char *(*kernels)(const struct ew_backend *backend);
     /* The terms of the memory ledger that this backend adds; exactly what open would take. */

@@ -39,6 +39,8 @@ static void print_json(const struct ew_reply *a, const struct ew_energy *energy)
         "tokens", (json_int_t)a->n_tokens, "prefill_s", ew_clock_seconds(a->prefill_ns), "ttft_s",
         ew_clock_seconds(a->first_token_ns), "decode_s", ew_clock_seconds(a->decode_ns), "decode_tokens_per_s",
         a->n_tokens > 1 ? ew_run_per_second(a->n_tokens - 1, a->decode_ns) : 0.0, "peak_rss_mib", ew_run_peak_mib());
+    json_object_set_new(o, "drafted", json_integer((json_int_t)a->n_drafted));
+    json_object_set_new(o, "accepted", json_integer((json_int_t)a->n_accepted));
     json_object_set_new(o, "energy_j", energy ? json_real(energy->energy_j) : json_null());
     json_object_set_new(o, "energy_grade", energy ? json_string(ew_trust_grade_name(energy->grade)) : json_null());
     json_dumpf(o, stdout, JSON_COMPACT);
@@ -48,7 +50,7 @@ static void print_json(const struct ew_reply *a, const struct ew_energy *energy)
 }
 
 static void print_line(const struct ew_chat *chat, const struct ew_reply *a, const struct ew_energy *energy) {
-    char line[512];
+    char line[512], drafts[EW_RUN_DRAFTS_SIZE];
     size_t n = 0;
 #define ADD(...) n += (size_t)snprintf(line + n, sizeof line - n, __VA_ARGS__)
     ADD("%zu tok", a->n_tokens);
@@ -58,7 +60,7 @@ static void print_line(const struct ew_chat *chat, const struct ew_reply *a, con
     if (energy)
         ADD(" · %.3g J, %.3g J/tok (%s)", energy->energy_j, energy->energy_j / (double)a->n_tokens,
             ew_trust_grade_name(energy->grade));
-    ADD(" · %.0f MiB", ew_run_peak_mib());
+    ADD(" · %.0f MiB%s", ew_run_peak_mib(), ew_run_drafts_text(a->n_drafted, a->n_accepted, drafts));
     if (a->end == EW_REPLY_INTERRUPTED) ADD(" · stopped");
     if (a->end == EW_REPLY_LENGTH) ADD(" · cut at --tokens");
     if (ew_model_info(chat->model).synthetic) ADD(" · synthetic weights: the text means nothing");

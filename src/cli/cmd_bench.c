@@ -22,7 +22,18 @@ struct options {
     struct ew_meter_options meters;
 };
 
-enum { KEY_STORE = 2001, KEY_ENGINE, KEY_CACHE, KEY_DEPTH, KEY_WEIGHTS, KEY_KV, KEY_IDLE, KEY_ENERGY, KEY_NO_LIMITS };
+enum {
+    KEY_STORE = 2001,
+    KEY_ENGINE,
+    KEY_CACHE,
+    KEY_DEPTH,
+    KEY_WEIGHTS,
+    KEY_KV,
+    KEY_SPECULATE,
+    KEY_IDLE,
+    KEY_ENERGY,
+    KEY_NO_LIMITS
+};
 
 static const struct argp_option options[] = {
     {"prompt-tokens", 'p', "N", 0, "Tokens of the prompt (512)", 1},
@@ -33,6 +44,7 @@ static const struct argp_option options[] = {
     {"weights", KEY_WEIGHTS, "LIST", 0, "mapped, packed, auto: where matrices live (auto)", 1},
     {"kv", KEY_KV, "LIST", 0, "Types of the KV cache: f16, q8_0, f32, q8_0/f16 (keys first) (f16)", 1},
     {"no-limits", KEY_NO_LIMITS, 0, 0, "Do not measure beside each run what the machine can do at most", 1},
+    {"speculate", KEY_SPECULATE, "LIST", 0, "Drafts by prompt lookup: off, auto, 1 to 15 tokens at once (off)", 1},
     {"energy", KEY_ENERGY, "METER", 0, "Energy meter by name, auto or none (auto)", 2},
     {"idle", KEY_IDLE, "TIME", 0, "How long idle power is measured before and after, where there is a meter (5 s)", 2},
     {"store", KEY_STORE, "DB", 0, "Keep everything that was measured in this file", 3},
@@ -90,6 +102,11 @@ static bool kv_item(const char *item, int64_t *value) {
     return ew_study_axis_parse(EW_AXIS_KV, item, value, why, sizeof why);
 }
 
+static bool speculate_item(const char *item, int64_t *value) {
+    char why[192];
+    return ew_study_axis_parse(EW_AXIS_SPECULATE, item, value, why, sizeof why);
+}
+
 static void add_model(struct argp_state *state, struct ew_study_file *study, char *arg) {
     struct ew_study_model model = {.kind = EW_STUDY_MODEL_FILE, .name = arg};
     char shape[64];
@@ -129,6 +146,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_DEPTH: parse_list(state, "--depth", arg, &s->depth, tokens_item); return 0;
     case KEY_WEIGHTS: parse_list(state, "--weights", arg, &s->layout, layout_item); return 0;
     case KEY_KV: parse_list(state, "--kv", arg, &s->kv, kv_item); return 0;
+    case KEY_SPECULATE: parse_list(state, "--speculate", arg, &s->speculate, speculate_item); return 0;
     case KEY_ENERGY: set_text(state, &s->energy, arg); return 0;
     case KEY_IDLE:
         if (!ew_value_parse_duration(arg, &s->idle_s)) argp_error(state, "--idle: `%s` is not a duration (5 s)", arg);

@@ -5,6 +5,7 @@
 #include "cli/interrupt.h"
 #include "cli/run_figures.h"
 #include "cli/run_options.h"
+#include "edgewise/speculation.h"
 #include "edgewise/text_stream.h"
 #include "model/box.h"
 
@@ -27,6 +28,7 @@ enum {
     KEY_REPEAT,
     KEY_REPEAT_LAST,
     KEY_SEED,
+    KEY_SPECULATE,
     KEY_WEIGHTS,
     KEY_IGNORE_END,
     KEY_NO_BOS,
@@ -55,6 +57,10 @@ static const struct argp_option options[] = {
     {"repeat-penalty", KEY_REPEAT, "X", 0, "Make recent tokens less likely (1 = off)", 3},
     {"repeat-last", KEY_REPEAT_LAST, "N", 0, "How many tokens count as recent (64)", 3},
     {"seed", KEY_SEED, "N", 0, "Seed of the sampler (0)", 3},
+    {"speculate", KEY_SPECULATE, "HOW", 0,
+     "Draft tokens by looking up where the context repeats itself; the text stays the same: auto (where it pays), off, "
+     "or always this many (1 to 15) (auto)",
+     3},
     {0, 0, 0, 0, "Chat (docs/chat.md):", 4},
     {"chat", KEY_CHAT, 0, 0, "Chat; with --prompt or --file: answer that one message", 4},
     {"system", KEY_SYSTEM, "TEXT", 0, "System message", 4},
@@ -103,6 +109,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_REPEAT: o->sampler.repeat_penalty = (float)ew_cli_f64(state, "--repeat-penalty", arg, 1e-3, 100); return 0;
     case KEY_REPEAT_LAST: o->sampler.repeat_last = ew_cli_u32(state, "--repeat-last", arg, 0, 1 << 16); return 0;
     case KEY_SEED: o->sampler.seed = ew_cli_u32(state, "--seed", arg, 0, UINT32_MAX); return 0;
+    case KEY_SPECULATE: ew_cli_speculate(state, arg, &o->session.n_draft); return 0;
     case KEY_IGNORE_END: o->ignore_end = true; return 0;
     case KEY_NO_BOS: o->no_bos = true; return 0;
     case KEY_CHAT: o->chat = true; return 0;
@@ -281,6 +288,8 @@ static enum ew_status generate(struct run *r, int64_t start, struct ew_error *er
 /* ---- figures ---- */
 
 static void print_line(const struct run *r) {
+    char drafts[EW_RUN_DRAFTS_SIZE];
+    struct ew_speculation s = ew_session_speculation(r->session);
     bool colour = isatty(2) && !getenv("NO_COLOR");
     struct ew_model_info info = ew_model_info(r->model);
     fflush(stdout);
@@ -289,6 +298,7 @@ static void print_line(const struct run *r) {
     fprintf(stderr, " · first after %.2f s · prompt %zu tok, %.0f tok/s · load %.2f s · %.0f MiB",
             ew_clock_seconds(r->first_token_ns), r->n_prompt, ew_run_per_second(r->n_prompt, r->prefill_ns),
             ew_clock_seconds(r->load_ns), ew_run_peak_mib());
+    fputs(ew_run_drafts_text(s.drafted, s.accepted, drafts), stderr);
     if (r->held.n_shifts > 0) fprintf(stderr, " · context shifted %u times", r->held.n_shifts);
     if (strcmp(r->stopped, "context") == 0)
         fprintf(stderr, " · stopped: the context of %u tokens is full", ew_session_params_of(r->session).n_ctx);
@@ -300,6 +310,17 @@ static json_t *json_ids(const int32_t *ids, size_t n) {
     json_t *a = json_array();
     for (size_t i = 0; i < n; i++) json_array_append_new(a, json_integer(ids[i]));
     return a;
+}
+
+static void add_speculation(json_t *o, const struct ew_session *session) {
+    char how[16];
+    struct ew_speculation s = ew_session_speculation(session);
+    ew_draft_print(ew_session_params_of(session).n_draft, how, sizeof how);
+    json_object_set_new(o, "speculate", json_string(how));
+    json_object_set_new(o, "speculation_off", s.off ? json_string(s.off) : json_null());
+    json_object_set_new(o, "drafted", json_integer((json_int_t)s.drafted));
+    json_object_set_new(o, "accepted", json_integer((json_int_t)s.accepted));
+    json_object_set_new(o, "draft_passes", json_integer((json_int_t)s.passes));
 }
 
 static void print_json(const struct run *r) {
@@ -316,6 +337,7 @@ static void print_json(const struct run *r) {
         ew_run_peak_mib(), "threads_prefill", (int)p.threads_prefill, "threads_decode", (int)p.threads_decode,
         "kernels", ew_session_kernels(r->session), "context", (int)p.n_ctx, "kv", ew_kv_name(p.kv_k, p.kv_v), "stopped",
         r->stopped, "context_shifts", (int)r->held.n_shifts);
+    add_speculation(o, r->session);
     json_dumpf(o, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(o);
@@ -407,7 +429,7 @@ int ew_cmd_run(int argc, char **argv) {
             "  edgewise run model.gguf --chat -p \"What is a kernel?\"\n",
         .children = children,
     };
-    struct ew_run_options o = {.sampler = ew_sampler_default_params()};
+    struct ew_run_options o = {.sampler = ew_sampler_default_params(), .session.n_draft = EW_DRAFT_AUTO};
     struct ew_error err = {0};
     char box[PATH_MAX];
     int exit_status = EW_EXIT_OK;

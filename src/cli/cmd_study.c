@@ -114,13 +114,14 @@ static void say_plan(const struct ew_study_drive *d, const struct ew_study_plan 
 static json_t *config_json(const struct ew_study_drive *d, const struct ew_plan_config *c) {
     const struct ew_located_model *m = &d->models.models[c->model];
     const struct ew_config_record *r = &c->record;
-    return json_pack("{s:s, s:s*, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:s?, s:f, s:s?, s:s?, s:I, s:s?, s:s?}",
+    return json_pack("{s:s, s:s*, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:s?, s:f, s:s?, s:s?, s:I, s:s?, s:s?, s:s}",
                      "model", m->path, "type", m->from->type, "stands_in", m->stands_in, "prefill_threads",
                      (json_int_t)r->prefill_threads, "decode_threads", (json_int_t)r->decode_threads, "prompt_tokens",
                      (json_int_t)r->prompt_tokens, "generate_tokens", (json_int_t)r->generate_tokens, "depth",
                      (json_int_t)r->depth, "layout", r->layout, "batch", (json_int_t)r->batch, "cores", r->cores,
                      "sustained_s", (double)r->sustained_ms / 1000, "load", r->load, "governor", r->governor,
-                     "frequency_cap_hz", (json_int_t)r->frequency_cap_hz, "power_mode", r->power_mode, "epp", r->epp);
+                     "frequency_cap_hz", (json_int_t)r->frequency_cap_hz, "power_mode", r->power_mode, "epp", r->epp,
+                     "speculate", r->speculate ? r->speculate : "off");
 }
 
 static json_t *left_out_json(const struct ew_study_plan *plan) {
@@ -139,6 +140,7 @@ static void say_config(const struct ew_study_drive *d, const struct ew_plan_conf
            d->models.models[config->model].path, (long long)c->prefill_threads, (long long)c->decode_threads,
            (long long)c->prompt_tokens, (long long)c->generate_tokens, (long long)c->depth, c->layout);
     if (c->batch) printf(" · batch %lld", (long long)c->batch);
+    if (c->speculate) printf(" · speculate %s", c->speculate);
     if (c->cores) printf(" · cores %s", c->cores);
     if (c->load) printf(" · %s", c->load);
     if (c->sustained_ms) {

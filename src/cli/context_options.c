@@ -1,5 +1,6 @@
 /* Owns the words of --context and --kv. What fits is the engine's to say. */
 #include "cli/context_options.h"
+#include "edgewise/speculation.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,11 @@ static const struct argp_option options[] = {
 void ew_cli_kv(const struct argp_state *state, const char *text, enum ew_kv_type *k, enum ew_kv_type *v) {
     if (!ew_kv_by_name(text, k, v))
         argp_error(state, "--kv: `%s` is not f16, q8_0, f32, or two of them as in q8_0/f16 (keys first)", text);
+}
+
+void ew_cli_speculate(const struct argp_state *state, const char *text, uint32_t *n_draft) {
+    if (!ew_draft_parse(text, n_draft))
+        argp_error(state, "--speculate: `%s` is not off, auto or a number of 1 to 15", text);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {

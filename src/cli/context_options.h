@@ -16,6 +16,9 @@ extern const struct argp ew_context_options_argp;
 /* Parses a type of the KV cache; wrong use exits as argp does. */
 void ew_cli_kv(const struct argp_state *state, const char *text, enum ew_kv_type *k, enum ew_kv_type *v);
 
+/* Parses --speculate: how many tokens to draft. Wrong use exits as argp does. */
+void ew_cli_speculate(const struct argp_state *state, const char *text, uint32_t *n_draft);
+
 /* Puts the options into params, whose other members are final: with --context auto they decide what fits. choice: out,
  * where that was chosen; else n_ctx 0. Errors: those of ew_session_choose_context. */
 enum ew_status ew_context_options_apply(const struct ew_context_options *o, const struct ew_model *model,

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/interrupt.h"
+#include "edgewise/speculation.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -144,8 +145,12 @@ enum ew_status ew_reply_prompt(struct ew_replier *a, const int32_t *ids, size_t 
     answer->n_prompt = n;
     answer->begin_ns = ew_clock_now_ns();
     answer->end = EW_REPLY_INTERRUPTED;
+    struct ew_speculation before = ew_session_speculation(a->session);
     enum ew_status status = prefill(a, ids, n, answer, err);
     if (status == EW_OK && a->n_held == n) status = generate(a, answer, err);
     answer->end_ns = ew_clock_now_ns();
+    struct ew_speculation after = ew_session_speculation(a->session);
+    answer->n_drafted = after.drafted - before.drafted;
+    answer->n_accepted = after.accepted - before.accepted;
     return status;
 }

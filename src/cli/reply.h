@@ -14,12 +14,13 @@ enum ew_reply_end {
 struct ew_reply {
     char *text; /* [n_text], NUL-terminated; owned, kept from answer to answer */
     size_t n_text, text_capacity;
-    size_t n_tokens;           /* generated, the one that ended it included */
-    size_t n_prompt, n_reused; /* tokens of the prompt, and how many of them the context still had */
-    int64_t begin_ns, end_ns;  /* the machine's clock */
-    int64_t prefill_ns;        /* evaluation of the prompt's new part */
-    int64_t first_token_ns;    /* from begin_ns */
-    int64_t decode_ns;         /* from the first token to the last */
+    size_t n_tokens;                /* generated, the one that ended it included */
+    size_t n_prompt, n_reused;      /* tokens of the prompt, and how many of them the context still had */
+    int64_t begin_ns, end_ns;       /* the machine's clock */
+    int64_t prefill_ns;             /* evaluation of the prompt's new part */
+    int64_t first_token_ns;         /* from begin_ns */
+    int64_t decode_ns;              /* from the first token to the last */
+    uint64_t n_drafted, n_accepted; /* tokens that speculation drafted, and those of them that the answer has */
     enum ew_reply_end end;
 };
 

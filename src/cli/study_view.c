@@ -70,6 +70,7 @@ void ew_study_view_label(const struct ew_study_file *study, const struct ew_mode
     if (study->batch.n > 1 || (single && c->batch))
         used = append(buf, capacity, used, " · batch %lld", (long long)c->batch);
     if (c->kv_type) used = append(buf, capacity, used, " · KV %s", c->kv_type);
+    if (c->speculate) used = append(buf, capacity, used, " · speculate %s", c->speculate);
     if (c->cores) used = append(buf, capacity, used, " · cores %s", c->cores);
     if (c->load) used = append(buf, capacity, used, " · %s", c->load);
     if (c->sustained_ms) {

@@ -3,7 +3,9 @@
 #include "edgewise/session.h"
 
 #include "backend/backend.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "engine/draft_pass.h"
 #include "engine/thread_choice.h"
 #include "machine/cpu_features.h"
 #include "model/model_inside.h"
@@ -20,9 +22,11 @@ struct ew_session {
     const struct ew_backend_interface *interface;
     struct ew_backend *backend;
     struct ew_session_params params;
-    float *logits;
+    struct ew_draft_pass *drafts; /* NULL: does not speculate */
+    struct ew_speculation speculation;
+    float *logits;    /* [1 + speculation.most][n_vocab] */
+    const float *now; /* the row after the last token; NULL before the first */
     uint32_t n_past;
-    bool has_logits;
 };
 
 struct ew_session_params ew_session_default_params(void) {
@@ -52,6 +56,8 @@ static enum ew_status resolve(const struct ew_model *model, const struct ew_sess
         return ew_error_set(err, EW_ERR_ARGUMENT, "layout: %d is not known", (int)p.layout);
     if (p.kv_k > EW_KV_F32 || p.kv_v > EW_KV_F32)
         return ew_error_set(err, EW_ERR_ARGUMENT, "KV types: %d/%d are not known", (int)p.kv_k, (int)p.kv_v);
+    if (p.n_draft > EW_DRAFT_MOST && p.n_draft != EW_DRAFT_AUTO)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "drafted tokens: %u are more than %d", p.n_draft, EW_DRAFT_MOST);
     if (p.n_batch > p.n_ctx) p.n_batch = p.n_ctx;
     *out = p;
     return EW_OK;
@@ -74,6 +80,31 @@ static struct ew_backend_params backend_params(const struct ew_session_params *p
     };
 }
 
+/* How many tokens can be drafted at once: one pass must give the very logits that steps would, and what came of drafts
+ * that were wrong must be forgotten again. */
+static struct ew_speculation speculation_of(const struct ew_model *model, const struct ew_backend_params *b,
+                                            uint32_t n_draft) {
+    struct ew_speculation s = {0};
+    if (n_draft == 0) return s;
+    if (ew_plan_keeps_state(&model->plan)) {
+        s.off = "the state of the model's convolutions cannot go back";
+        return s;
+    }
+    uint32_t most = ew_backend_cpu.exact_tokens(&model->plan, b) - 1;
+    if (b->request.n_batch == 1)
+        s.off = "a batch of one token leaves no room for drafts";
+    else if (most == 0)
+        s.off = "no kernel for the model's types gives several tokens what each of them gets alone";
+    s.most = n_draft < most ? n_draft : most;
+    return s;
+}
+
+/* Rows of logits, and what drafting takes. */
+static uint64_t decoding_bytes(const struct ew_model *model, const struct ew_session_params *p, uint32_t most) {
+    uint64_t rows = (1 + (uint64_t)most) * model->config.n_vocab * sizeof(float);
+    return rows + (most > 0 ? ew_draft_pass_bytes(p->n_ctx) : 0);
+}
+
 enum ew_status ew_session_predict_memory(const struct ew_model *model, const struct ew_session_params *params,
                                          struct ew_memory_ledger *out, struct ew_error *err) {
     struct ew_session_params p = {0};
@@ -84,12 +115,23 @@ enum ew_status ew_session_predict_memory(const struct ew_model *model, const str
     struct ew_memory_ledger l = {0};
     status = ew_backend_cpu.predict(&model->plan, &b, &l, err);
     if (status != EW_OK) return status;
-    l.activations += model->config.n_vocab * sizeof(float);
+    l.activations += decoding_bytes(model, &p, speculation_of(model, &b, p.n_draft).most);
     l.tokenizer = ew_model_overhead_bytes(model);
     l.runtime = RUNTIME_BYTES;
     l.total = l.weights_mapped + l.weights_packed + l.kv_cache + l.activations + l.scratch + l.tokenizer + l.runtime;
     *out = l;
     return EW_OK;
+}
+
+static enum ew_status open_decoding(struct ew_session *s, const struct ew_backend_params *b, struct ew_error *err) {
+    const uint32_t n_draft = s->params.n_draft, n_vocab = s->model->config.n_vocab;
+    s->speculation = speculation_of(s->model, b, n_draft);
+    if (s->speculation.off && n_draft != EW_DRAFT_AUTO)
+        return ew_error_set(err, EW_ERR_UNSUPPORTED, "speculation: %s", s->speculation.off);
+    s->logits = calloc((1 + (size_t)s->speculation.most) * n_vocab, sizeof(float));
+    if (!s->logits) return ew_error_set(err, EW_ERR_MEMORY, "session: out of memory for %u logits", n_vocab);
+    if (s->speculation.most == 0) return EW_OK;
+    return ew_draft_pass_open(s->params.n_ctx, s->speculation.most, n_draft != EW_DRAFT_AUTO, &s->drafts, err);
 }
 
 enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_params *params, struct ew_session **out,
@@ -103,12 +145,10 @@ enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_p
     s->model = model;
     s->params = p;
     s->interface = &ew_backend_cpu;
-    s->logits = calloc(model->config.n_vocab, sizeof(float));
     struct ew_backend_params b = backend_params(&p);
     if (threads.n_cores >= b.request.max_threads) b.cores = threads.cores;
-    status = s->logits
-                 ? s->interface->open(&model->plan, model->gguf, &b, &s->backend, err)
-                 : ew_error_set(err, EW_ERR_MEMORY, "session: out of memory for %u logits", model->config.n_vocab);
+    status = open_decoding(s, &b, err);
+    if (status == EW_OK) status = s->interface->open(&model->plan, model->gguf, &b, &s->backend, err);
     if (status != EW_OK) {
         ew_session_close(&s);
         return status;
@@ -121,6 +161,7 @@ void ew_session_close(struct ew_session **session) {
     if (!session || !*session) return;
     struct ew_session *s = *session;
     if (s->backend) s->interface->close(&s->backend);
+    ew_draft_pass_close(&s->drafts);
     free(s->logits);
     free(s);
     *session = NULL;
@@ -141,7 +182,7 @@ static enum ew_status check_tokens(const struct ew_session *s, const int32_t *id
 
 /* Evaluates checked tokens in batches. rows: where each token's logits go, or NULL for the last token's only. */
 static enum ew_status evaluate(struct ew_session *s, const int32_t *ids, size_t n, float *rows, struct ew_error *err) {
-    s->has_logits = false;
+    s->now = NULL;
     for (size_t at = 0; at < n;) {
         size_t left = n - at;
         uint32_t count = left < s->params.n_batch ? (uint32_t)left : s->params.n_batch;
@@ -157,10 +198,11 @@ static enum ew_status evaluate(struct ew_session *s, const int32_t *ids, size_t 
         };
         enum ew_status status = s->interface->run(s->backend, &call, err);
         if (status != EW_OK) return status;
+        if (s->drafts) ew_draft_pass_add(s->drafts, ids + at, count);
         s->n_past += count;
         at += count;
     }
-    s->has_logits = rows == NULL;
+    s->now = rows ? NULL : s->logits;
     return EW_OK;
 }
 
@@ -169,8 +211,38 @@ enum ew_status ew_session_prefill(struct ew_session *s, const int32_t *ids, size
     return status == EW_OK ? evaluate(s, ids, n, NULL, err) : status;
 }
 
+/* One pass over a checked token and those that are drafted after it. */
+static enum ew_status evaluate_drafts(struct ew_session *s, int32_t id, struct ew_error *err) {
+    struct ew_backend_call call = {.pos0 = s->n_past, .logits = s->logits, .logits_for_each = true, .exact = true};
+    s->now = NULL;
+    call.n_tokens = ew_draft_pass_begin(s->drafts, id, s->params.n_ctx - s->n_past, &call.tokens);
+    int64_t begin = ew_clock_now_ns();
+    enum ew_status status = s->interface->run(s->backend, &call, err);
+    if (status != EW_OK) {
+        ew_draft_pass_keep(s->drafts, s->n_past);
+        return status;
+    }
+    ew_draft_pass_end(s->drafts, ew_clock_now_ns() - begin);
+    s->now = s->logits;
+    s->n_past++;
+    return EW_OK;
+}
+
 enum ew_status ew_session_decode(struct ew_session *s, int32_t id, struct ew_error *err) {
-    return ew_session_prefill(s, &id, 1, err);
+    if (!s->drafts) return ew_session_prefill(s, &id, 1, err);
+    enum ew_status status = check_tokens(s, &id, 1, err);
+    if (status != EW_OK) return status;
+    uint32_t row = ew_draft_pass_claim(s->drafts, id);
+    if (row == 0) return evaluate_drafts(s, id, err);
+    s->now = s->logits + (size_t)row * s->model->config.n_vocab;
+    s->n_past++;
+    return EW_OK;
+}
+
+struct ew_speculation ew_session_speculation(const struct ew_session *s) {
+    struct ew_speculation figures = s->speculation;
+    if (s->drafts) ew_draft_pass_count(s->drafts, &figures);
+    return figures;
 }
 
 enum ew_status ew_session_prefill_logits(struct ew_session *s, const int32_t *ids, size_t n, float *logits,
@@ -179,14 +251,18 @@ enum ew_status ew_session_prefill_logits(struct ew_session *s, const int32_t *id
     return status == EW_OK ? evaluate(s, ids, n, logits, err) : status;
 }
 
-const float *ew_session_logits(const struct ew_session *s) { return s->has_logits ? s->logits : NULL; }
+const float *ew_session_logits(const struct ew_session *s) { return s->now; }
 
 uint32_t ew_session_n_past(const struct ew_session *s) { return s->n_past; }
 
-void ew_session_reset(struct ew_session *s) {
-    s->n_past = 0;
-    s->has_logits = false;
+/* The context holds its first n_tokens from now on. */
+static void keep(struct ew_session *s, uint32_t n_tokens) {
+    s->n_past = n_tokens;
+    s->now = NULL;
+    if (s->drafts) ew_draft_pass_keep(s->drafts, n_tokens);
 }
+
+void ew_session_reset(struct ew_session *s) { keep(s, 0); }
 
 enum ew_status ew_session_rewind(struct ew_session *s, uint32_t n_tokens, struct ew_error *err) {
     if (n_tokens > s->n_past)
@@ -196,8 +272,7 @@ enum ew_status ew_session_rewind(struct ew_session *s, uint32_t n_tokens, struct
             err, EW_ERR_UNSUPPORTED,
             "context: cannot go back to %u tokens of %u; the state of the model's convolutions has moved on", n_tokens,
             s->n_past);
-    s->n_past = n_tokens;
-    s->has_logits = false;
+    keep(s, n_tokens);
     return EW_OK;
 }
 
@@ -212,7 +287,7 @@ enum ew_status ew_session_shift(struct ew_session *s, const int32_t *ids, uint32
     uint32_t from = ew_plan_keeps_state(&s->model->plan) ? 0 : n_keep;
     const int32_t *rest = ids + n_keep + n_discard;
     enum ew_status status = EW_OK;
-    s->n_past = from;
+    keep(s, from);
     if (n_keep > from) status = ew_session_prefill(s, ids, n_keep, err);
     return status == EW_OK ? ew_session_prefill(s, rest, n - n_keep - n_discard, err) : status;
 }

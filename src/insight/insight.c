@@ -105,7 +105,7 @@ static enum ew_status collect_configs(struct ew_insight *insight, struct ew_erro
 
 struct label_parts {
     bool workload, depth, context, layout, mask, engine;
-    bool batch, cores, sustained, load, backend, kv_type, governor, cap, power_mode, epp;
+    bool batch, cores, sustained, load, backend, kv_type, speculate, governor, cap, power_mode, epp;
 };
 
 static bool differ(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") != 0; }
@@ -127,6 +127,7 @@ static struct label_parts find_differences(const struct ew_insight *insight) {
         parts.load |= differ(a->load, b->load);
         parts.backend |= differ(a->backend, b->backend);
         parts.kv_type |= differ(a->kv_type, b->kv_type);
+        parts.speculate |= differ(a->speculate, b->speculate);
         parts.governor |= differ(a->governor, b->governor);
         parts.cap |= a->frequency_cap_hz != b->frequency_cap_hz;
         parts.power_mode |= differ(a->power_mode, b->power_mode);
@@ -154,6 +155,7 @@ static enum ew_status label_config(struct ew_insight *insight, struct ew_insight
     ADD(parts.load, " · %.10s load", r->load ? r->load : "any");
     ADD(parts.backend, " · %.20s", r->backend ? r->backend : "cpu");
     ADD(parts.kv_type, " · KV %.10s", r->kv_type ? r->kv_type : "f16");
+    ADD(parts.speculate, " · speculate %.10s", r->speculate ? r->speculate : "off");
     ADD(parts.governor, " · governor %.20s", r->governor ? r->governor : "as found");
     ADD(parts.cap, r->frequency_cap_hz ? " · %lld MHz" : " · no cap", (long long)(r->frequency_cap_hz / 1000000));
     ADD(parts.power_mode, " · power mode %.20s", r->power_mode ? r->power_mode : "as found");

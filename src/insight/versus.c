@@ -149,6 +149,7 @@ static void say_what_differs(struct ew_versus_pair *pair) {
                {x->sustained_ms != y->sustained_ms, "sustained phase"},
                {!same_text(x->load, y->load), "load"},
                {!same_text(x->kv_type, y->kv_type), "KV type"},
+               {!same_text(x->speculate, y->speculate), "speculation"},
                {!same_text(x->backend, y->backend), "backend"},
                {!same_text(x->governor, y->governor) || x->frequency_cap_hz != y->frequency_cap_hz ||
                     !same_text(x->power_mode, y->power_mode) || !same_text(x->epp, y->epp),

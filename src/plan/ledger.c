@@ -90,7 +90,8 @@ static void add_op(struct sum *s, const struct ew_op *op) {
         break;
     case EW_OP_HEAD:
         add_vector(s, op->weights[0]);
-        add_matrix(s, op->weights[1], 1);
+        add_matrix(s, op->weights[1],
+                   s->request->n_batch < EW_PLAN_HEAD_TOKENS ? s->request->n_batch : EW_PLAN_HEAD_TOKENS);
         for (int i = 0; i < 2; i++) add_vector(s, op->bias[i]);
         m->logits_bytes = (size_t)s->plan->n_vocab * sizeof(float);
         break;

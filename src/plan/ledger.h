@@ -46,6 +46,9 @@ enum ew_status ew_plan_sum_memory(const struct ew_plan *plan, const struct ew_ke
                                   const struct ew_plan_request *request, struct ew_plan_memory *out,
                                   struct ew_error *err);
 
+/* Tokens that one pass over the head's matrix serves at most, and therefore one call that is exact (backend.h). */
+enum { EW_PLAN_HEAD_TOKENS = 16 };
+
 /* Query rows times tokens that one attention call handles: bounds its scratch. */
 enum { EW_PLAN_ATTENTION_TOKENS = 64 };
 

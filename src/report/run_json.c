@@ -57,13 +57,15 @@ json_t *ew_run_json(const struct ew_insight *insight, size_t run_index) {
                   "energy_grade", has_energy ? json_string(ew_trust_grade_name(run->energy->grade)) : json_null(),
                   "kernels", ew_json_text(trial->kernels));
     const struct ew_trial_conditions *k = &trial->conditions;
-    json_t *around = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "page_cache",
-                               ew_json_text(ew_cache_state_name(run->cache)), "gpu_peak_bytes",
-                               ew_json_integer(trial->gpu_peak_bytes), "memory_pressure",
-                               ew_json_text(run->memory_words), "others_share", ew_json_number(k->others_share),
-                               "stolen_share", ew_json_number(k->stolen_share), "start_c", ew_json_number(k->start_c),
-                               "end_c", ew_json_number(k->end_c), "gate", ew_json_text(k->gate), "gate_waited_s",
-                               ew_json_number(k->gate ? k->gate_waited_s : NAN), "notes", ew_json_text(k->notes));
+    json_t *around =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "page_cache",
+                  ew_json_text(ew_cache_state_name(run->cache)), "gpu_peak_bytes",
+                  ew_json_integer(trial->gpu_peak_bytes), "memory_pressure", ew_json_text(run->memory_words),
+                  "others_share", ew_json_number(k->others_share), "stolen_share", ew_json_number(k->stolen_share),
+                  "start_c", ew_json_number(k->start_c), "end_c", ew_json_number(k->end_c), "gate",
+                  ew_json_text(k->gate), "gate_waited_s", ew_json_number(k->gate ? k->gate_waited_s : NAN), "notes",
+                  ew_json_text(k->notes), "drafted", ew_json_integer(trial->drafts.drafted), "accepted",
+                  ew_json_integer(trial->drafts.accepted), "draft_passes", ew_json_integer(trial->drafts.passes));
     if (out && around) json_object_update(out, around);
     json_decref(around);
     for (int m = 0; out && m < EW_MEASURES; m++)

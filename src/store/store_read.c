@@ -163,6 +163,7 @@ static void config_row(struct reader *r, sqlite3_stmt *s, void *element) {
     o->frequency_cap_hz = sqlite3_column_int64(s, 20);
     o->power_mode = column_text(r, s, 21);
     o->epp = column_text(r, s, 22);
+    o->speculate = column_text(r, s, 23);
 }
 
 static void invocation_row(struct reader *r, sqlite3_stmt *s, void *element) {
@@ -273,7 +274,7 @@ static const char trial_sql[] =
     " t.stderr_tail, x.n, x.first_ns, x.last_ns, x.xxh64, x.blob, t.gate, t.gate_waited_s, t.start_c, t.end_c,"
     " t.cached_share, t.throttle_core_events, t.throttle_package_events, t.pi_flags_before, t.pi_flags_after,"
     " t.throttled, t.swap_in_pages, t.swap_out_pages, t.meter_lost, t.spent_j, t.own_cpu_ns, t.notes, t.memory_json,"
-    " t.gpu_peak_bytes, t.others_share, t.stolen_share"
+    " t.gpu_peak_bytes, t.others_share, t.stolen_share, t.drafted, t.accepted, t.draft_passes"
     " FROM trial t LEFT JOIN stamps x ON x.trial_id = t.id WHERE t.study_id = ?1 ORDER BY t.position, t.id";
 
 static void stamp_columns(struct reader *r, sqlite3_stmt *s, int at, struct ew_trial_record *o) {
@@ -343,6 +344,7 @@ static void trial_row(struct reader *r, sqlite3_stmt *s, void *element) {
     o->gpu_peak_bytes = column_int(s, 62);
     o->conditions.others_share = column_double(s, 63);
     o->conditions.stolen_share = column_double(s, 64);
+    o->drafts = (struct ew_draft_record){column_int(s, 65), column_int(s, 66), column_int(s, 67)};
 }
 
 static void read_trials(struct reader *r, int64_t id, struct ew_stored_study *out) {
@@ -387,7 +389,8 @@ static void read_all(struct reader *r, int64_t id, struct ew_stored_study *out) 
     out->configs = read_rows(r,
                              "SELECT id, key, model_id, prefill_threads, decode_threads, prompt_tokens,"
                              " generate_tokens, depth, context, layout, cpu_mask, sample_text, engine, batch, cores,"
-                             " sustained_ms, load, backend, kv_type, governor, frequency_cap_hz, power_mode, epp"
+                             " sustained_ms, load, backend, kv_type, governor, frequency_cap_hz, power_mode, epp,"
+                             " speculate"
                              " FROM config"
                              " WHERE id IN (SELECT config_id FROM trial WHERE study_id = ?1) ORDER BY id",
                              id, sizeof *out->configs, config_row, &out->n_configs);

@@ -89,11 +89,13 @@ static enum ew_status update_row(struct ew_store *store, const struct ew_trial_r
         " user_cpu_ns = ?8, system_cpu_ns = ?9, max_rss_bytes = ?10, major_faults = ?11, engine = ?12,"
         " engine_version = ?13, engine_build = ?14, cpu_features = ?15, kernels = ?16, ttft_ns = ?17,"
         " peak_rss_bytes = ?18, peak_pss_bytes = ?19, swap_peak_bytes = ?20, sample_prompt = ?21, sample_text = ?22,"
-        " stderr_tail = ?23, gpu_peak_bytes = ?24 WHERE key = ?1 AND status = 'running'",
-        "tttiiiiiiiitttttiiiittti", t->key, ew_trial_status_name(t->status), t->reason, t->begin_ns, t->end_ns,
+        " stderr_tail = ?23, gpu_peak_bytes = ?24, drafted = ?25, accepted = ?26, draft_passes = ?27"
+        " WHERE key = ?1 AND status = 'running'",
+        "tttiiiiiiiitttttiiiitttiiii", t->key, ew_trial_status_name(t->status), t->reason, t->begin_ns, t->end_ns,
         t->exit_code, t->signal, t->user_cpu_ns, t->system_cpu_ns, t->max_rss_bytes, t->major_faults, t->engine,
         t->engine_version, t->engine_build, t->cpu_features, t->kernels, t->ttft_ns, t->peak_rss_bytes,
-        t->peak_pss_bytes, t->swap_peak_bytes, t->sample_prompt, t->sample_text, t->stderr_tail, t->gpu_peak_bytes);
+        t->peak_pss_bytes, t->swap_peak_bytes, t->sample_prompt, t->sample_text, t->stderr_tail, t->gpu_peak_bytes,
+        t->drafts.drafted, t->drafts.accepted, t->drafts.passes);
     if (status == EW_OK) status = expect_one(store, t->key, "running", err);
     if (status == EW_OK) status = update_conditions(store, t->key, &t->conditions, err);
     if (status != EW_OK || !t->ledger.present) return status;

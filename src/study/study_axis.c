@@ -12,6 +12,9 @@ static const char *const loads[] = {"warm", "cold", NULL};
 /* Names of ew_kv_by_name, which the trial reads them with; keys and values differ where one of them is known to
  * suffer. */
 static const char *const kv_types[] = {"f16", "q8_0", "f32", "q8_0/f16", "f16/q8_0", NULL};
+/* Words of ew_draft_parse, which the trial reads them with. */
+static const char *const drafts[] = {"off", "auto", "1",  "2",  "3",  "4",  "5",  "6",  "7",
+                                     "8",   "9",    "10", "11", "12", "13", "14", "15", NULL};
 /* What this build has. */
 static const char *const backends[] = {"cpu", NULL};
 
@@ -31,6 +34,7 @@ const struct ew_axis_info ew_study_axis_table[EW_AXES] = {
     [EW_AXIS_LOAD] = {"load", EW_KIND_CHOICE, 0, 0, loads, EW_STUDY_AS_IS, false},
     [EW_AXIS_BACKEND] = {"backend", EW_KIND_CHOICE, 0, 0, backends, 0, false},
     [EW_AXIS_KV] = {"kv", EW_KIND_CHOICE, 0, 0, kv_types, 0, false},
+    [EW_AXIS_SPECULATE] = {"speculate", EW_KIND_CHOICE, 0, 0, drafts, 0, false},
     [EW_AXIS_GOVERNOR] = {"governor", EW_KIND_WORD, 0, 0, NULL, EW_STUDY_AS_IS, true},
     [EW_AXIS_FREQUENCY_CAP] = {"frequency_cap", EW_KIND_HERTZ, 0, 0, NULL, EW_STUDY_AS_IS, true},
     [EW_AXIS_POWER_MODE] = {"power_mode", EW_KIND_WORD, 0, 0, NULL, EW_STUDY_AS_IS, true},

@@ -21,6 +21,7 @@ enum ew_study_axis {
     EW_AXIS_LOAD,      /* enum ew_study_load */
     EW_AXIS_BACKEND,
     EW_AXIS_KV,
+    EW_AXIS_SPECULATE,
     EW_AXIS_GOVERNOR,      /* a word */
     EW_AXIS_FREQUENCY_CAP, /* hertz */
     EW_AXIS_POWER_MODE,    /* a word */

@@ -89,6 +89,7 @@ static void config_key(const struct ew_config_record *c, const char *model_key, 
     n = append(text, sizeof text, n, "load", c->load);
     n = append(text, sizeof text, n, "backend", c->backend);
     n = append(text, sizeof text, n, "kv", c->kv_type);
+    n = append(text, sizeof text, n, "speculate", c->speculate);
     n = append(text, sizeof text, n, "governor", c->governor);
     n = append_number(text, sizeof text, n, "frequency_cap_hz", c->frequency_cap_hz);
     n = append(text, sizeof text, n, "power_mode", c->power_mode);
@@ -137,6 +138,7 @@ static struct ew_config_record make_config(const struct builder *b, const struct
         .load = value[EW_AXIS_LOAD] < 0 ? NULL : ew_study_axis_table[EW_AXIS_LOAD].choice[value[EW_AXIS_LOAD]],
         .backend = choice(EW_AXIS_BACKEND, value[EW_AXIS_BACKEND]),
         .kv_type = choice(EW_AXIS_KV, value[EW_AXIS_KV]),
+        .speculate = choice(EW_AXIS_SPECULATE, value[EW_AXIS_SPECULATE]),
         .governor = ew_study_file_word(s, value[EW_AXIS_GOVERNOR]),
         .frequency_cap_hz = cap > 0 ? cap : 0,
         .power_mode = ew_study_file_word(s, value[EW_AXIS_POWER_MODE]),

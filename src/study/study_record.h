@@ -65,13 +65,14 @@ struct ew_config_record {
     bool sample_text;
     const char *engine; /* command of another engine, or NULL */
     /* Zero and NULL in what follows are the defaults, so that records of older stores mean the same. */
-    int64_t batch;        /* most tokens in flight while reading a prompt; 0 = the engine's default */
-    const char *cores;    /* CPUs it may run on: "0-3"; NULL = all */
-    int64_t sustained_ms; /* go on for so long after the measured phases; 0 = not */
-    const char *load;     /* state of the page cache: "warm", "cold"; NULL = as it came */
-    const char *backend;  /* NULL = "cpu" */
-    const char *kv_type;  /* NULL = "f16" */
-    const char *governor; /* settings of the machine; NULL and 0 = as it was found */
+    int64_t batch;         /* most tokens in flight while reading a prompt; 0 = the engine's default */
+    const char *cores;     /* CPUs it may run on: "0-3"; NULL = all */
+    int64_t sustained_ms;  /* go on for so long after the measured phases; 0 = not */
+    const char *load;      /* state of the page cache: "warm", "cold"; NULL = as it came */
+    const char *backend;   /* NULL = "cpu" */
+    const char *kv_type;   /* NULL = "f16" */
+    const char *speculate; /* "auto", "4"; NULL = "off" */
+    const char *governor;  /* settings of the machine; NULL and 0 = as it was found */
     int64_t frequency_cap_hz;
     const char *power_mode, *epp;
 };
@@ -141,6 +142,12 @@ struct ew_ledger_record {
     int64_t weights_mapped, weights_packed, kv_cache, activations, scratch, tokenizer, runtime, total;
 };
 
+/* Tokens drafted in the decode phase, those of them that were generated, and evaluations with drafts; EW_MISSING where
+ * none were asked for. */
+struct ew_draft_record {
+    int64_t drafted, accepted, passes;
+};
+
 /* About a second of decoding in the phase `sustained`. */
 struct ew_sustained_window {
     int64_t end_ns, n_tokens, decode_ns; /* decode_ns: time spent generating them, without reading prompts */
@@ -185,6 +192,7 @@ struct ew_trial_record {
     const char *kernels;
     int64_t ttft_ns; /* duration: first prompt token handed over -> first token sampled */
     struct ew_ledger_record ledger;
+    struct ew_draft_record drafts;
     int64_t peak_rss_bytes, peak_pss_bytes; /* over the whole trial, read from outside; HWM is used where larger */
     int64_t swap_peak_bytes;
     int64_t gpu_peak_bytes; /* on NVIDIA cards, with all that the engine started; EW_MISSING unknown, or none */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text_parts.h"
+#include "edgewise/speculation.h"
 #include "study/memory_record.h"
 #include "study/page_cache.h"
 #include "study/study_runner.h"
@@ -158,6 +159,7 @@ static struct ew_trial_spec make_spec(const struct ew_study_runner *r, const str
         .sustained_ms = (uint32_t)c->sustained_ms,
     };
     ew_layout_by_name(c->layout, &spec.layout);
+    if (c->speculate) ew_draft_parse(c->speculate, &spec.n_draft);
     if (c->kv_type) ew_kv_by_name(c->kv_type, &spec.kv_k, &spec.kv_v);
     if (c->sample_text && t->repeat == 0) { /* greedy text is the same every time: once is enough */
         spec.sample_prompt = study->sample_prompt;
@@ -214,6 +216,7 @@ static struct ew_trial_record not_begun(const char *reason) {
                                     .max_rss_bytes = EW_MISSING,
                                     .major_faults = EW_MISSING,
                                     .ttft_ns = EW_MISSING,
+                                    .drafts = {EW_MISSING, EW_MISSING, EW_MISSING},
                                     .peak_rss_bytes = EW_MISSING,
                                     .peak_pss_bytes = EW_MISSING,
                                     .swap_peak_bytes = EW_MISSING,

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/small_file.h"
+#include "edgewise/speculation.h"
 #include "machine/cpu_features.h"
 #include "study/seeded_random.h"
 
@@ -127,6 +128,7 @@ static enum ew_status load(struct child *c) {
     params.layout = s->layout;
     params.kv_k = s->kv_k;
     params.kv_v = s->kv_v;
+    params.n_draft = s->n_draft;
     params.cpu_mask = s->cpu_mask;
     status = emit_ledger(c, &params);
     if (status == EW_OK) status = ew_session_open(c->model, &params, &c->session, c->err);
@@ -223,8 +225,19 @@ static enum ew_status prefill(struct child *c, int32_t *token) {
     return EW_OK;
 }
 
+/* What was drafted since then, where drafts were asked for. */
+static void emit_speculation(const struct child *c, const struct ew_speculation *before) {
+    struct ew_speculation now = ew_session_speculation(c->session);
+    if (c->spec->n_draft == 0) return;
+    emit(c->out, json_pack("{s:s, s:I, s:I, s:I, s:I, s:s?}", "event", "speculation", "t",
+                           (json_int_t)ew_clock_now_ns(), "drafted", (json_int_t)(now.drafted - before->drafted),
+                           "accepted", (json_int_t)(now.accepted - before->accepted), "passes",
+                           (json_int_t)(now.passes - before->passes), "off", now.off));
+}
+
 static enum ew_status decode(struct child *c, int32_t token) {
     uint32_t n = c->spec->generate_tokens;
+    struct ew_speculation before = ew_session_speculation(c->session);
     c->stamps[0] = begin_phase(c, "decode");
     for (uint32_t i = 1; i < n; i++) {
         enum ew_status status = ew_session_decode(c->session, token, c->err);
@@ -236,6 +249,7 @@ static enum ew_status decode(struct child *c, int32_t token) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < n; i++) json_array_append_new(list, json_integer((json_int_t)c->stamps[i]));
     emit(c->out, json_pack("{s:s, s:I, s:o}", "event", "token_stamps", "t", (json_int_t)c->stamps[n - 1], "ns", list));
+    emit_speculation(c, &before);
     return EW_OK;
 }
 

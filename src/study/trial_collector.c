@@ -53,6 +53,7 @@ enum ew_status ew_trial_collector_open(struct ew_trial_collector **out, struct e
     }
     c->state.pid = EW_MISSING;
     c->record.ttft_ns = EW_MISSING;
+    c->record.drafts = (struct ew_draft_record){EW_MISSING, EW_MISSING, EW_MISSING};
     *out = c;
     return EW_OK;
 }
@@ -148,6 +149,15 @@ static void on_ledger(struct ew_trial_collector *c, const json_t *event) {
     if (!l->present) break_rule(c, "ledger without a total");
 }
 
+static void on_speculation(struct ew_trial_collector *c, const json_t *event) {
+    struct ew_draft_record d = {number_or_missing(event, "drafted"), number_or_missing(event, "accepted"),
+                                number_or_missing(event, "passes")};
+    if (d.accepted >= 0 && d.accepted <= d.drafted && d.passes >= 0 && d.passes <= d.drafted)
+        c->record.drafts = d;
+    else
+        break_rule(c, "speculation: accepted and passes are not 0 to drafted");
+}
+
 static enum ew_status on_stamps(struct ew_trial_collector *c, const json_t *event, struct ew_error *err) {
     const json_t *list = json_object_get(event, "ns");
     size_t n = json_array_size(list);
@@ -240,6 +250,8 @@ static void on_kept_event(struct ew_trial_collector *c, const char *kind, const 
     } else if (strcmp(kind, "ttft") == 0) {
         c->record.ttft_ns = number_or_missing(event, "ns");
         c->ttft = c->record.ttft_ns != EW_MISSING;
+    } else if (strcmp(kind, "speculation") == 0) {
+        on_speculation(c, event);
     } else if (strcmp(kind, "text") == 0) {
         c->record.sample_prompt = json_string_value(json_object_get(event, "prompt"));
         c->record.sample_text = json_string_value(json_object_get(event, "text"));
@@ -344,6 +356,7 @@ void ew_trial_collector_record(struct ew_trial_collector *c, int64_t end_ns, str
     record->kernels = c->record.kernels;
     record->ttft_ns = c->record.ttft_ns;
     record->ledger = c->record.ledger;
+    record->drafts = c->record.drafts;
     record->sample_prompt = c->record.sample_prompt;
     record->sample_text = c->record.sample_text;
     record->phases = c->phases;

@@ -1,6 +1,7 @@
 /* Owns both directions of the trial's spec. Numbers are range-checked here, so that the trial need not. */
 #include "study/trial_spec.h"
 #include "base/error.h"
+#include "edgewise/speculation.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -21,8 +22,10 @@ bool ew_layout_by_name(const char *name, enum ew_weights_layout *out) {
 }
 
 enum ew_status ew_trial_spec_write(const struct ew_trial_spec *spec, char **out, struct ew_error *err) {
+    char speculate[16];
+    ew_draft_print(spec->n_draft, speculate, sizeof speculate);
     json_t *root = json_pack(
-        "{s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:s?, s:I, s:I, s:I}", "protocol",
+        "{s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:s?, s:I, s:I, s:I, s:s}", "protocol",
         EW_TRIAL_PROTOCOL, "model", spec->model, "context", (json_int_t)spec->context, "depth", (json_int_t)spec->depth,
         "prompt_tokens", (json_int_t)spec->prompt_tokens, "generate_tokens", (json_int_t)spec->generate_tokens,
         "threads_prefill", (json_int_t)spec->threads_prefill, "threads_decode", (json_int_t)spec->threads_decode,
@@ -30,7 +33,7 @@ enum ew_status ew_trial_spec_write(const struct ew_trial_spec *spec, char **out,
         (json_int_t)spec->cpu_mask, "seed", (json_int_t)spec->seed, "warmup_limit_ms",
         (json_int_t)spec->warmup_limit_ms, "idle_gap_ms", (json_int_t)spec->idle_gap_ms, "sample_prompt",
         spec->sample_prompt, "sample_tokens", (json_int_t)spec->sample_tokens, "batch", (json_int_t)spec->batch,
-        "sustained_ms", (json_int_t)spec->sustained_ms);
+        "sustained_ms", (json_int_t)spec->sustained_ms, "speculate", speculate);
     if (!root) return ew_error_set(err, EW_ERR_ARGUMENT, "%s: the path or prompt is not UTF-8", spec->model);
     char *text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
@@ -103,6 +106,9 @@ static enum ew_status get_texts(const json_t *root, struct ew_trial_spec *s, str
     const char *kv = json_string_value(json_object_get(root, "kv"));
     if (kv && !ew_kv_by_name(kv, &s->kv_k, &s->kv_v))
         return ew_error_set(err, EW_ERR_FORMAT, "spec: kv: `%s` is not f16, q8_0, f32 or two of them", kv);
+    const char *speculate = json_string_value(json_object_get(root, "speculate"));
+    if (speculate && !ew_draft_parse(speculate, &s->n_draft))
+        return ew_error_set(err, EW_ERR_FORMAT, "spec: speculate: `%s` is not off, auto or 1 to 15", speculate);
     return EW_OK;
 }
 

@@ -84,6 +84,15 @@ class Piped(ScratchCase):
         self.assertEqual(len(whole["prompt_tokens"]), second["prompt_tokens"])
         self.assertEqual(whole["text"], second["answer"])
 
+    def test_drafts_change_no_answer(self):
+        said = "The cat sat on a mat. The cat sat on a mat.\nThe cat sat on a mat. The cat sat\n"
+        args = ("-n", "16", "--ignore-end", "--template", self.template, "--cpu-mask", "none", "--speculate")
+        plain, drafted = self.turns(*args, "off", said=said), self.turns(*args, "4", said=said)
+        self.assertEqual([a["answer"] for a in drafted], [a["answer"] for a in plain])
+        self.assertEqual([a["drafted"] for a in plain], [0, 0])
+        self.assertGreater(sum(a["accepted"] for a in drafted), 0)
+        self.assertIn("drafted tok accepted", self.chat(*args, "4", said=said).stderr)
+
     def test_one_message_and_out(self):
         result = run("run", "-p", "Hello", "-n", "5", "--template", self.template, "--json", cwd=self.folder)
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -198,7 +207,14 @@ class InATerminal(ScratchCase):
         self.assertEqual(said, ["Hello", "first\nsecond", "Hello"])
 
     def test_ctrl_c_stops_the_answer_and_not_the_program(self):
-        t = Terminal(self, "run", "--chat", "-c", "30000", "--ignore-end", "--template", self.template, cwd=self.folder)
+        self.stop_an_answer()
+
+    def test_ctrl_c_stops_an_answer_with_drafts(self):
+        self.stop_an_answer("--cpu-mask", "none", "--speculate", "4")
+
+    def stop_an_answer(self, *options):
+        t = Terminal(self, "run", "--chat", "-c", "30000", "--ignore-end", "--template", self.template, *options,
+                     cwd=self.folder)
         at = t.wait_for("> ", t.wait_for("/help lists"))
         t.type("Hello\n")
         at = t.wait_for("Hello", at)

@@ -115,6 +115,39 @@ class Run(ScratchCase):
         for words in (("run", "--kv", "q4_0"), ("info", BOX, "--kv", "q8_0/"), ("bench", "--kv", "f8")):
             self.assert_refused(run(*words, cwd=self.folder), "--kv: `", status=(2,))
 
+    def test_speculation_changes_no_token(self):
+        """With the plain kernels, which take any number of tokens of the F16 model at once."""
+        cat = "There was a cat. The cat sat on a mat. "
+        for prompt, sampling in ((cat * 3, ()), (cat * 3, ("--temp", "0.8", "--seed", "5")), ("The sea", ())):
+            args = ("run", "-p", prompt, "-n", "24", "--ignore-end", "--cpu-mask", "none", "--json", *sampling)
+            plain = json.loads(run(*args, "--speculate", "off", cwd=self.folder).stdout)
+            self.assertEqual((plain["speculate"], plain["drafted"], plain["draft_passes"]), ("off", 0, 0))
+            for how in ("1", "15", "auto"):
+                answer = json.loads(run(*args, "--speculate", how, cwd=self.folder).stdout)
+                self.assertEqual(answer["speculate"], how)
+                self.assertEqual((answer["tokens"], answer["text"]), (plain["tokens"], plain["text"]))
+                self.assertLessEqual(answer["accepted"], answer["drafted"])
+                self.assertIsNone(answer["speculation_off"])
+            if prompt != "The sea":
+                self.assertGreater(json.loads(run(*args, "--speculate", "3", cwd=self.folder).stdout)["accepted"], 0)
+        line = run("run", "-p", cat * 3, "-n", "24", "--cpu-mask", "none", "--speculate", "3", cwd=self.folder).stderr
+        self.assertRegex(line, r"· \d+ % of \d+ drafted tok accepted")
+        full = run("run", "-p", cat * 3, "-n", "60", "--ignore-end", "-c", "50", "--cpu-mask", "none", "--speculate",
+                   "15", "--json", cwd=self.folder)
+        answer = json.loads(full.stdout)
+        self.assertEqual((answer["stopped"], len(answer["prompt_tokens"]) + len(answer["tokens"])), ("context", 51))
+
+    def test_speculation_that_cannot_be(self):
+        for how in ("16", "0", "on"):
+            self.assert_refused(run("run", "-p", "x", "--speculate", how, cwd=self.folder),
+                                f"--speculate: `{how}` is not off, auto or a number of 1 to 15", status=(2,))
+        lfm2 = os.path.join(SOURCE, "tests", "golden", "conformance", "lfm2-64-q4_0.gguf")
+        self.assert_refused(run("run", lfm2, "-p", "x", "--speculate", "4", cwd=self.folder),
+                            "speculation: the state of the model's convolutions cannot go back", status=(1,))
+        answer = json.loads(run("run", lfm2, "-p", "x", "-n", "4", "--json", cwd=self.folder).stdout)
+        self.assertIn("convolutions", answer["speculation_off"])
+        self.assertEqual(answer["drafted"], 0)
+
     def test_context_as_long_as_memory_allows(self):
         for kib, tokens in ((4000000, 256), (70000, None)):
             os.makedirs(self.path("root/proc"), exist_ok=True)

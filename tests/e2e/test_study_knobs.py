@@ -71,6 +71,22 @@ class Knobs(KnobCase):
         per_position = 6 * 2 * 64  # layers, heads, positions: 40 + 24 tokens; rows of 64 values
         self.assertEqual(rows, {None: per_position * 256, "q8_0": per_position * 136, "q8_0/f16": per_position * 196})
 
+    def test_speculation_from_file_to_store(self):
+        self.write("s.yaml", "study: s\nmodels: [{box: true, sample_text: false}]\nsweep: {speculate: [off, auto, 4]}\n"
+                             "measure: {prompt_tokens: 40, generate_tokens: 24, repeats: 1, warmup: 0, energy: none}\n")
+        result = self.study("s.yaml", "--cpu-mask", "none")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        rows = {how: (drafted, accepted, passes, n, status) for how, drafted, accepted, passes, n, status in self.query(
+            "SELECT c.speculate, t.drafted, t.accepted, t.draft_passes, x.n, t.status FROM trial t"
+            " JOIN config c ON c.id = t.config_id JOIN stamps x ON x.trial_id = t.id")}
+        self.assertEqual(set(rows), {None, "auto", "4"})
+        self.assertEqual(rows[None][:3], (None, None, None))
+        self.assertTrue(all(row[3:] == (24, "ok") for row in rows.values()), rows)
+        for how in ("auto", "4"):
+            drafted, accepted, passes = rows[how][:3]
+            self.assertTrue(0 <= accepted <= drafted and passes <= drafted, rows)
+            self.assertLessEqual(accepted, 23)
+
     def test_cores_that_are_not_there(self):
         shutil.copy(BOX, self.path("m.gguf"))
         self.write("s.yaml", study_text("cores: 1000"))
@@ -329,7 +345,7 @@ class Stores(KnobCase):
         self.check_store("all.db")
         result = run("store", "check", "all.db", cwd=self.folder)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("all.db: whole. Schema version 3, 1 study, 1 of 1 runs done", result.stdout)
+        self.assertIn("all.db: whole. Schema version 4, 1 study, 1 of 1 runs done", result.stdout)
         self.assertIn("the newest", run("store", "upgrade", "all.db", cwd=self.folder).stdout)
         self.assertEqual(run("report", "all.db", cwd=self.folder).returncode, 0)
         with open(self.path("all.db"), "r+b") as f:

@@ -4,13 +4,14 @@
  * threads, file layout and packed layout, plain C and the fastest kernels; the first three must agree with each other
  * as well. Of quantized files a copy in floats runs too: that the engine and the exact rows mean the same model shows
  * there, where activations are not rounded to 8 bits, a hundred times more sharply. Where the heads allow it keys and
- * values run as Q8_0 too, and those of float files as floats.
+ * values run as Q8_0 too, and those of float files as floats. Decoding with drafts is held against decoding without,
+ * bit by bit.
  *
  * A router that is nearly undecided chooses another expert when its input is rounded, and then rows are off, with any
  * engine; see router_tie.
  *
  *   test_logits [--table FILE] [FOLDER]     --table: writes the page of models that were verified, docs/models.md */
-#include "edgewise/session.h"
+#include "edgewise/speculation.h"
 #include "float_copy.h"
 #include "golden_file.h"
 #include "machine/cpu_features.h"
@@ -286,6 +287,56 @@ static void check_float_copy(const struct golden *g) {
     ew_model_close(&model);
 }
 
+/* Decodes a token in both and compares what they give; the tokens come twice and then with every fifth one changed, so
+ * that drafts come true, fail in the middle and fail at once. */
+static void decode_both(struct ew_session *speculating, struct ew_session *plain, const struct golden *g) {
+    for (size_t i = 0; i < ew_session_params_of(plain).n_ctx; i++) {
+        int32_t id = g->ids[i % g->n];
+        if (i >= 2 * g->n && i % 5 == 0) id = (int32_t)((size_t)(id + 1) % g->n_vocab);
+        assert_int_equal(ew_session_decode(speculating, id, NULL), EW_OK);
+        assert_int_equal(ew_session_decode(plain, id, NULL), EW_OK);
+        assert_memory_equal(ew_session_logits(speculating), ew_session_logits(plain), g->n_vocab * sizeof(float));
+    }
+}
+
+/* Drafted tokens are evaluated together, with the very bits that they have one by one: in each layout, with the fastest
+ * and the plain kernels. Says it where a file's types have no such kernels. */
+static void check_drafts(struct ew_model *model, const struct golden *g) {
+    static const struct {
+        enum ew_weights_layout layout;
+        uint64_t cpu_mask;
+        enum ew_kv_type kv;
+    } runs[] = {{EW_WEIGHTS_MAPPED, 0, EW_KV_F32},
+                {EW_WEIGHTS_PACKED, 0, EW_KV_F16},
+                {EW_WEIGHTS_MAPPED, EW_CPU_MASK_NONE, EW_KV_F16}};
+    uint32_t trained = ew_model_info(model).n_ctx_train, n = (uint32_t)(3 * g->n);
+    for (size_t r = 0; r < sizeof runs / sizeof *runs; r++) {
+        struct ew_session *both[2] = {NULL, NULL};
+        struct ew_error err = {0};
+        struct ew_session_params p = {.n_ctx = n < trained ? n : trained,
+                                      .threads_decode = 2,
+                                      .layout = runs[r].layout,
+                                      .cpu_mask = runs[r].cpu_mask,
+                                      .kv_k = runs[r].kv,
+                                      .kv_v = runs[r].kv,
+                                      .n_draft = 15};
+        enum ew_status status = ew_session_open(model, &p, &both[0], &err);
+        if (status == EW_ERR_UNSUPPORTED) {
+            print_message("%s, drafts: %s\n", g->name, err.message);
+            continue;
+        }
+        assert_int_equal(status, EW_OK);
+        p.n_draft = 0;
+        assert_int_equal(ew_session_open(model, &p, &both[1], &err), EW_OK);
+        decode_both(both[0], both[1], g);
+        struct ew_speculation s = ew_session_speculation(both[0]);
+        print_message("%s, drafts: %u at once, %llu of %llu came true\n", g->name, s.most,
+                      (unsigned long long)s.accepted, (unsigned long long)s.drafted);
+        assert_true(s.accepted > 0 && s.accepted < s.drafted);
+        for (int i = 0; i < 2; i++) ew_session_close(&both[i]);
+    }
+}
+
 static void check_golden(void **state) {
     const char *name = *state;
     struct golden g = open_golden(name);
@@ -301,6 +352,7 @@ static void check_golden(void **state) {
     if (takes_q8_0(model)) check_q8_0(model, &g);
     if (ends_with(name, "-f32")) check_f32(model, &g);
     if (!is_float(name)) check_float_copy(&g);
+    check_drafts(model, &g);
     free(g.exact);
     ew_model_close(&model);
 }

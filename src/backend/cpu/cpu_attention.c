@@ -49,6 +49,9 @@ void ew_cpu_run_attention(struct ew_cpu_worker *w, const struct ew_cpu_op *bound
     const struct ew_op *op = bound->op;
     const uint32_t group = op->n_head / op->n_head_kv, block = EW_PLAN_ATTENTION_TOKENS;
     const uint32_t n_blocks = (w->n_tokens + block - 1) / block;
+    /* Rows that go together are summed in another order than each would be alone. A head's keys and values stay in the
+     * cache from one token to the next. */
+    const uint32_t step = w->state->call->exact ? 1 : block;
     const struct ew_kv_types kv = w->b->params.request.kv;
     const uint32_t positions = ew_plan_kv_positions(w->b->params.request.n_ctx);
     const size_t k_head = positions * ew_type_row_bytes(kv.k, op->head_dim);
@@ -58,26 +61,29 @@ void ew_cpu_run_attention(struct ew_cpu_worker *w, const struct ew_cpu_op *bound
         if (chunk >= n_blocks * op->n_head_kv) return;
         /* Late blocks see more positions: hand the expensive ones out first. */
         uint32_t h = chunk % op->n_head_kv, t0 = (n_blocks - 1 - chunk / op->n_head_kv) * block;
+        uint32_t end = ew_cpu_min(t0 + block, w->n_tokens);
         size_t head_at = (size_t)h * group * op->head_dim;
         struct ew_attention_args args = {
-            .q = ew_cpu_row(w, EW_BUF_Q, t0) + head_at,
             .q_stride = w->b->plan->width[EW_BUF_Q],
             .k = bound->k_cache + h * k_head,
             .v = bound->v_cache + h * v_head,
             .k_type = kv.k,
             .v_type = kv.v,
-            .out = ew_cpu_row(w, EW_BUF_ATTN, t0) + head_at,
             .out_stride = w->b->plan->width[EW_BUF_ATTN],
             .head_dim = op->head_dim,
             .n_group = group,
-            .n_tokens = ew_cpu_min(block, w->n_tokens - t0),
-            .pos0 = w->pos0 + t0,
             .scale = op->scale,
             .soft_cap = op->soft_cap,
             .window = op->window,
             .scratch = w->scratch,
         };
-        w->b->kernels.vector.attention(&args);
+        for (uint32_t t = t0; t < end; t += step) {
+            args.q = ew_cpu_row(w, EW_BUF_Q, t) + head_at;
+            args.out = ew_cpu_row(w, EW_BUF_ATTN, t) + head_at;
+            args.n_tokens = ew_cpu_min(step, end - t);
+            args.pos0 = w->pos0 + t;
+            w->b->kernels.vector.attention(&args);
+        }
     }
 }
 

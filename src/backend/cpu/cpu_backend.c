@@ -65,6 +65,26 @@ static enum ew_status cpu_predict(const struct ew_plan *plan, const struct ew_ba
     return EW_OK;
 }
 
+/* The smallest count that any matrix allows; experts meet some of the tokens, never more. */
+static uint32_t cpu_exact_tokens(const struct ew_plan *plan, const struct ew_backend_params *params) {
+    struct ew_kernels kernels;
+    uint32_t most = params->request.n_batch < EW_PLAN_HEAD_TOKENS ? params->request.n_batch : EW_PLAN_HEAD_TOKENS;
+    ew_kernels_init(&kernels, params->cpu_features);
+    for (size_t i = 0; i < plan->n_ops; i++) {
+        const struct ew_op *op = &plan->ops[i];
+        bool head = op->kind == EW_OP_HEAD;
+        if (op->kind != EW_OP_MATMUL && op->kind != EW_OP_EXPERTS && !head) continue;
+        for (uint32_t w = head ? 1 : 0; w < op->n_weights; w++) {
+            const struct ew_gguf_tensor *t = op->weights[w];
+            bool packed = ew_plan_packs(&kernels, params->request.layout, t);
+            uint32_t n = ew_matmul_exact_tokens(
+                &kernels, &(struct ew_weight){.type = t->type, .layout = packed ? EW_LAYOUT_R16 : EW_LAYOUT_ROWS});
+            if (n < most) most = n;
+        }
+    }
+    return most;
+}
+
 /* What ops remember from call to call. */
 static void place_memories(struct ew_backend *b) {
     const struct ew_plan *plan = b->plan;
@@ -201,6 +221,7 @@ const struct ew_backend_interface ew_backend_cpu = {
     .open = cpu_open,
     .close = cpu_close,
     .run = ew_cpu_run,
+    .exact_tokens = cpu_exact_tokens,
     .kernels = cpu_kernels,
     .predict = cpu_predict,
 };

@@ -123,30 +123,37 @@ static void run_add(struct ew_cpu_worker *w, const struct ew_op *op) {
         w->b->kernels.vector.add_scaled(op->width, op->scale, ew_cpu_row(w, op->src, t), ew_cpu_row(w, EW_BUF_X, t));
 }
 
-/* The head runs for one token at a time: its matrix is the largest, and usually only the last token is wanted. */
+/* This thread's part of the head's input: the group's tokens from `first` on, as the first rows of NORMED. */
+static void prepare_head(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, uint32_t first, uint32_t n_tokens) {
+    const uint32_t width = (uint32_t)bound->op->weights[0]->ne[0];
+    uint32_t begin = n_tokens * w->me->index / w->me->count, end = n_tokens * (w->me->index + 1) / w->me->count;
+    for (uint32_t i = begin; i < end; i++)
+        norm_row(w, bound, width, ew_cpu_row(w, EW_BUF_X, first + i), ew_cpu_row(w, EW_BUF_NORMED, i), 0);
+    ew_cpu_prepare_act(w, &bound->matrix[1], 1, ew_cpu_row(w, EW_BUF_NORMED, 0), w->b->plan->width[EW_BUF_NORMED],
+                       n_tokens, begin, end);
+}
+
+/* Usually only the last token is wanted. Where all are, as many go together as one pass over the matrix, the largest of
+ * all, serves without changing what a token gets. */
 static void run_head(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, atomic_uint *next) {
     const struct ew_backend_call *call = w->state->call;
     const struct ew_op *op = bound->op;
     if (!call->logits) return;
-    const uint32_t width = (uint32_t)op->weights[0]->ne[0];
     struct ew_cpu_products p = {.matrices = &bound->matrix[1],
                                 .bias = &bound->bias[1],
                                 .n = 1,
-                                .n_tokens = 1,
                                 .y_stride = {w->b->plan->n_vocab},
                                 .scale = op->scale,
                                 .soft_cap = op->soft_cap};
-    uint32_t first = call->logits_for_each ? 0 : w->n_tokens - 1;
-    for (uint32_t t = first; t < w->n_tokens; t++) {
-        ew_pool_barrier(w->me);
-        if (w->me->index == 0) {
-            float *normed = ew_cpu_row(w, EW_BUF_NORMED, 0);
-            norm_row(w, bound, width, ew_cpu_row(w, EW_BUF_X, t), normed, 0);
-            ew_cpu_prepare_act(w, p.matrices, 1, normed, width, 1, 0, 1);
-            atomic_store_explicit(next, 0, memory_order_relaxed);
-        }
-        ew_pool_barrier(w->me);
+    const uint32_t most = ew_cpu_min(ew_matmul_exact_tokens(&w->b->kernels, p.matrices), EW_PLAN_HEAD_TOKENS);
+    const uint32_t first = call->logits_for_each ? 0 : w->n_tokens - 1;
+    for (uint32_t t = first; t < w->n_tokens; t += p.n_tokens) {
+        p.n_tokens = ew_cpu_min(most, w->n_tokens - t);
         p.y[0] = call->logits + (size_t)(t - first) * w->b->plan->n_vocab;
+        ew_pool_barrier(w->me);
+        prepare_head(w, bound, t, p.n_tokens);
+        if (w->me->index == 0) atomic_store_explicit(next, 0, memory_order_relaxed);
+        ew_pool_barrier(w->me);
         ew_cpu_run_products(w, &p, next);
     }
     w->last = EW_CPU_BY_ROW;
@@ -194,7 +201,7 @@ static void run_call(const struct ew_pool_member *me, void *context) {
 enum ew_status ew_cpu_run(struct ew_backend *b, const struct ew_backend_call *call, struct ew_error *err) {
     struct ew_cpu_call_state state = {.backend = b, .call = call};
     for (size_t i = 0; i < b->plan->n_ops; i++) atomic_store_explicit(&b->next_chunk[i], 0, memory_order_relaxed);
-    uint32_t threads = call->n_tokens > 1 ? b->params.threads_prefill : b->params.threads_decode;
+    uint32_t threads = call->n_tokens > 1 && !call->exact ? b->params.threads_prefill : b->params.threads_decode;
     ew_thread_pool_run(b->pool, threads, run_call, &state);
     if (atomic_load(&state.failed))
         return ew_error_set(err, EW_ERR_IO, "%s: cannot read an embedding row; was the file cut short?",

@@ -152,6 +152,7 @@ static void knobs_of_the_machine_and_the_protocol(void **state) {
              "  load: [warm, cold]\n"
              "  backend: cpu\n"
              "  kv: f16\n"
+             "  speculate: [off, auto, 15]\n"
              "  governor: [powersave, performance, as_is]\n"
              "  frequency_cap: [1.5 GHz, 800 MHz, as_is]\n"
              "  power_mode: [15W, as_is]\n"
@@ -177,6 +178,7 @@ static void knobs_of_the_machine_and_the_protocol(void **state) {
     assert_int_equal(f->cores.value[3], EW_STUDY_ALL);
     assert_int_equal(f->sustained.value[1], 600000);
     assert_int_equal(f->load.value[1], EW_LOAD_COLD);
+    assert_int_equal(f->speculate.n, 3);
     assert_int_equal(f->frequency_cap.value[0], 1500000000);
     assert_int_equal(f->frequency_cap.value[1], 800000000);
     assert_int_equal(f->governor.value[2], EW_STUDY_AS_IS);
@@ -192,6 +194,7 @@ static void knobs_of_the_machine_and_the_protocol(void **state) {
     char *json = ew_study_file_json(f);
     assert_non_null(strstr(json, "\"cores\":[\"0-3\",\"big\",\"0,2-3\",\"all\"]"));
     assert_non_null(strstr(json, "\"load\":[\"warm\",\"cold\"]"));
+    assert_non_null(strstr(json, "\"speculate\":[\"off\",\"auto\",\"15\"]"));
     assert_non_null(strstr(json, "\"frequency_cap\":[1500000000,800000000,\"as_is\"]"));
     assert_non_null(strstr(json, "\"exclude\":[{\"threads\":[1],\"load\":[\"cold\"]}"));
     free(json);
@@ -202,6 +205,7 @@ static void mistakes_in_knobs(void **state) {
     (void)state;
     bad(HEAD "sweep: {backend: [cpu, cuda]}\n", "s.yaml:4: backend: `cuda` is not in this build, which has only cpu");
     bad(HEAD "sweep: {kv: q4_0}\n", "kv: `q4_0` is not f16, q8_0, f32, q8_0/f16 or f16/q8_0");
+    bad(HEAD "sweep: {speculate: 16}\n", "speculate: `16` is not off, auto, 1, 2,");
     bad(HEAD "sweep: {load: hot}\n", "load: `hot` is not warm or cold");
     bad(HEAD "sweep:\n  cores: [3-1]\n", "s.yaml:5: cores: `3-1` is not a set of cores (all, big, little, or a list");
     bad(HEAD "sweep: {frequency_cap: 1500}\n", "frequency_cap: `1500` is not a frequency (such as 1.5 GHz");

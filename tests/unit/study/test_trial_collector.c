@@ -98,6 +98,25 @@ static void windows_of_a_sustained_phase(void **state) {
     ew_trial_collector_close(&c);
 }
 
+#define SPECULATION(drafted, accepted, passes)                                                                         \
+    "{\"event\":\"speculation\",\"t\":9,\"drafted\":" drafted ",\"accepted\":" accepted ",\"passes\":" passes "}\n"
+
+static void drafts_of_a_trial(void **state) {
+    (void)state;
+    struct ew_trial_collector *c = feed(HELLO SPECULATION("12", "9", "4"), 7);
+    struct ew_trial_record r = {0};
+    ew_trial_collector_record(c, 100, &r);
+    assert_null(ew_trial_collector_state(c).broken);
+    assert_int_equal(r.drafts.drafted, 12);
+    assert_int_equal(r.drafts.accepted, 9);
+    assert_int_equal(r.drafts.passes, 4);
+    ew_trial_collector_close(&c);
+    c = feed(HELLO, 7);
+    ew_trial_collector_record(c, 100, &r);
+    assert_int_equal(r.drafts.drafted, EW_MISSING);
+    ew_trial_collector_close(&c);
+}
+
 static void broken_rules_are_named(void **state) {
     (void)state;
     static const struct {
@@ -131,6 +150,9 @@ static void broken_rules_are_named(void **state) {
         {HELLO WINDOWS("[5]", "[1]", "[1]") WINDOWS("[5]", "[1]", "[1]"), "or a second time"},
         {HELLO "{\"event\":\"token_stamps\",\"t\":1,\"ns\":[3,\"x\"]}\n", "is no number"},
         {HELLO "{\"event\":\"token_stamps\",\"t\":1,\"ns\":[]}\n", "0 stamps"},
+        {HELLO SPECULATION("4", "5", "1"), "speculation: accepted and passes are not 0 to drafted"},
+        {HELLO SPECULATION("4", "-1", "1"), "speculation: accepted"},
+        {HELLO SPECULATION("4", "1", "\"1\""), "speculation: accepted"},
         {HELLO "{\"event\":\"ledger\",\"t\":1}\n", "ledger without a total"},
         {HELLO "{\"event\":\"do", "last line is not complete"},
         {"{\"event\":\"hello\",\"t\":1,\"protocol\":9}\n", "protocol is not 1"},
@@ -187,6 +209,7 @@ int main(void) {
         cmocka_unit_test(good_trial),
         cmocka_unit_test(an_exact_begin_replaces_the_event_s),
         cmocka_unit_test(windows_of_a_sustained_phase),
+        cmocka_unit_test(drafts_of_a_trial),
         cmocka_unit_test(broken_rules_are_named),
         cmocka_unit_test(endless_lines_and_events_are_bounded),
         cmocka_unit_test(a_trial_that_stops_keeps_its_phases),

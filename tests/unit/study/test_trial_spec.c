@@ -22,6 +22,7 @@ static void there_and_back(void **state) {
                                        .layout = EW_WEIGHTS_PACKED,
                                        .kv_k = EW_KV_Q8_0,
                                        .kv_v = EW_KV_F32,
+                                       .n_draft = 15,
                                        .cpu_mask = 0x8000000000000001u,
                                        .seed = 9007199254740993u,
                                        .warmup_limit_ms = 5,
@@ -38,7 +39,7 @@ static void there_and_back(void **state) {
     assert_string_equal(got.sample_prompt, spec.sample_prompt);
     assert_true(got.context == 700 && got.depth == 100 && got.prompt_tokens == 500 && got.generate_tokens == 64);
     assert_true(got.threads_prefill == 4 && got.threads_decode == 3 && got.layout == EW_WEIGHTS_PACKED);
-    assert_true(got.kv_k == EW_KV_Q8_0 && got.kv_v == EW_KV_F32);
+    assert_true(got.kv_k == EW_KV_Q8_0 && got.kv_v == EW_KV_F32 && got.n_draft == 15);
     assert_true(got.cpu_mask == spec.cpu_mask && got.seed == spec.seed && got.sample_tokens == 7);
     ew_trial_spec_free(&owner);
     assert_null(owner);
@@ -54,7 +55,7 @@ static void defaults_and_unknown_members(void **state) {
     assert_int_equal(got.context, 10);
     assert_null(got.sample_prompt);
     assert_int_equal(got.layout, EW_WEIGHTS_AUTO);
-    assert_true(got.kv_k == EW_KV_F16 && got.kv_v == EW_KV_F16);
+    assert_true(got.kv_k == EW_KV_F16 && got.kv_v == EW_KV_F16 && got.n_draft == 0);
     ew_trial_spec_free(&owner);
 }
 
@@ -81,6 +82,8 @@ static void mistakes_are_named(void **state) {
          "context: 10 is less than", EW_ERR_FORMAT},
         {"{\"protocol\":1,\"model\":\"m\",\"prompt_tokens\":9,\"generate_tokens\":2,\"kv\":\"q4_1\"}", "kv: `q4_1`",
          EW_ERR_FORMAT},
+        {"{\"protocol\":1,\"model\":\"m\",\"prompt_tokens\":9,\"generate_tokens\":2,\"speculate\":\"16\"}",
+         "speculate: `16`", EW_ERR_FORMAT},
         {"{\"protocol\":1,\"model\":\"m\",\"prompt_tokens\":9,\"generate_tokens\":2,\"layout\":\"x\"}", "layout: `x`",
          EW_ERR_FORMAT},
         {"{\"protocol\":1,\"model\":\"m\",\"prompt_tokens\":9,\"generate_tokens\":2,\"threads_decode\":-1}",
