@@ -13,6 +13,7 @@ typedef struct {
     int16x8_t low, high;
     int32x4_t low_wide, high_wide, start;
 } dots;
+enum { TILE_TOKENS = 2 }; /* a sum takes two registers */
 
 static inline dots dots_start(int32_t start) {
     return (dots){vdupq_n_s16(0), vdupq_n_s16(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(start)};
@@ -26,6 +27,16 @@ static inline dots dots_widen(dots s) {
 static inline int32x4_t dots_sum(dots s) {
     s = dots_widen(s);
     return vaddq_s32(vpaddq_s32(s.low_wide, s.high_wide), s.start);
+}
+
+/* Conversions are as fast as other operations where this variant runs, so sums need no origin to spare them. */
+static const float dots_origin = 0;
+static inline dots dots_start_f32(int32_t start) { return dots_start(start); }
+static inline float32x4_t dots_sum_f32(dots s) { return vcvtq_f32_s32(dots_sum(s)); }
+static inline dots dots_start_scaled(void) { return dots_start(0); }
+static inline float32x4_t dots_scaled(dots s, float32x4_t scale, const float *lift) {
+    (void)lift;
+    return vmulq_f32(dots_sum_f32(s), scale);
 }
 
 #define QUAD_STEP(w_, lane_)                                                                                           \
@@ -57,6 +68,8 @@ static inline int32x4_t line_dot(int32x4_t s, int8x16_t w, int8x16_t a) {
 }
 
 #define NAME(text) text "_neon"
+#include "kernel/arm/matmul_tile_quads.h"
+
 #include "kernel/arm/matmul_body.h"
 
 const struct ew_matmul_kernels ew_matmul_neon = {
