@@ -3,14 +3,12 @@
  *
  *   dots                           sums of products of 4 rows, each over 4 columns at a time
  *   dots_start(start)              start: added to all four sums
- *   dots_quad(s, w0…w3, a)         4 x 4 columns: wi holds 4 rows x 4 columns, a the 16 activations. |w| <= 63 for one
- *                                  quad, |w| <= 32 for two, between a start and its sum
- *   dots_quad_wide(s, w0…w3, a)    the same for any w, any number of times
- *   dots_sum(s)                    int32x4_t, one lane per row
- *   dots_start_f32, dots_sum_f32   a start and its sum as float32x4_t, exact
- *   dots_start_scaled()            starts a sum for dots_scaled or dots_sum_f32
- *   dots_scaled(s, scale, lift)    the sum times scale; lift: four values of the panel, -dots_origin * scale
- *   line_dot(s, w, a)              16 columns of one row, summed into the four lanes of s
+ *   dots_step(s, w, a, u)          4 rows x 4 columns of w times 4u … 4u + 3 of the 16 activations a. |w| <= 63 for
+ * four steps, |w| <= 32 for eight, between a start and its sum dots_step_wide(s, w, a, u)     the same for any w, any
+ * number of times; u even and odd in turns dots_sum(s)                    int32x4_t, one lane per row dots_start_f32,
+ * dots_sum_f32   a start and its sum as float32x4_t, exact dots_start_scaled()            starts a sum for dots_scaled
+ * or dots_sum_f32 dots_scaled(s, scale, lift)    the sum times scale; lift: four values of the panel, -dots_origin *
+ * scale line_dot(s, w, a)              16 columns of one row, summed into the four lanes of s
  *
  * Which kernels serve which type is in the table at the end. */
 #ifndef EW_KERNEL_ARM_MATMUL_BODY_H
@@ -39,6 +37,15 @@ static const uint8_t pick_low[4][16] = {{0, 99, 99, 99, 4, 99, 99, 99, 8, 99, 99
                                         {1, 99, 99, 99, 5, 99, 99, 99, 9, 99, 99, 99, 13, 99, 99, 99},
                                         {2, 99, 99, 99, 6, 99, 99, 99, 10, 99, 99, 99, 14, 99, 99, 99},
                                         {3, 99, 99, 99, 7, 99, 99, 99, 11, 99, 99, 99, 15, 99, 99, 99}};
+
+/* 4 rows x 16 columns: wi has columns 4i … 4i + 3. */
+static inline dots dots_quad(dots s, int8x16_t w0, int8x16_t w1, int8x16_t w2, int8x16_t w3, int8x16_t a) {
+    return dots_step(dots_step(dots_step(dots_step(s, w0, a, 0), w1, a, 1), w2, a, 2), w3, a, 3);
+}
+static inline dots dots_quad_wide(dots s, int8x16_t w0, int8x16_t w1, int8x16_t w2, int8x16_t w3, int8x16_t a) {
+    s = dots_step_wide(dots_step_wide(s, w0, a, 0), w1, a, 1);
+    return dots_step_wide(dots_step_wide(s, w2, a, 2), w3, a, 3);
+}
 
 static inline float32x4_t unsigned_scale(uint8x16_t bytes, int i) {
     return vcvtq_f32_u32(vreinterpretq_u32_u8(vqtbl1q_u8(bytes, vld1q_u8(pick_low[i]))));

@@ -33,15 +33,15 @@ static inline float32x4_t dots_scaled(dots s, float32x4_t scale, const float *li
     return vfmaq_f32(load_again(lift), vreinterpretq_f32_s32(s), scale);
 }
 
-static inline dots dots_quad(dots s, int8x16_t w0, int8x16_t w1, int8x16_t w2, int8x16_t w3, int8x16_t a) {
-    s = vdotq_laneq_s32(s, w0, a, 0);
-    s = vdotq_laneq_s32(s, w1, a, 1);
-    s = vdotq_laneq_s32(s, w2, a, 2);
-    return vdotq_laneq_s32(s, w3, a, 3);
+static inline dots dots_step(dots s, int8x16_t w, int8x16_t a, int u) {
+    switch (u) { /* constant at every call, as the instruction wants it */
+    case 0: return vdotq_laneq_s32(s, w, a, 0);
+    case 1: return vdotq_laneq_s32(s, w, a, 1);
+    case 2: return vdotq_laneq_s32(s, w, a, 2);
+    default: return vdotq_laneq_s32(s, w, a, 3);
+    }
 }
-static inline dots dots_quad_wide(dots s, int8x16_t w0, int8x16_t w1, int8x16_t w2, int8x16_t w3, int8x16_t a) {
-    return dots_quad(s, w0, w1, w2, w3, a);
-}
+static inline dots dots_step_wide(dots s, int8x16_t w, int8x16_t a, int u) { return dots_step(s, w, a, u); }
 
 static inline int32x4_t line_dot(int32x4_t s, int8x16_t w, int8x16_t a) { return vdotq_s32(s, w, a); }
 

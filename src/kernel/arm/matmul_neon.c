@@ -39,29 +39,25 @@ static inline float32x4_t dots_scaled(dots s, float32x4_t scale, const float *li
     return vmulq_f32(dots_sum_f32(s), scale);
 }
 
-#define QUAD_STEP(w_, lane_)                                                                                           \
-    do {                                                                                                               \
-        int8x16_t x_ = vreinterpretq_s8_s32(vdupq_laneq_s32(vreinterpretq_s32_s8(a), lane_));                          \
-        s.low = vmlal_s8(s.low, vget_low_s8(w_), vget_low_s8(x_));                                                     \
-        s.high = vmlal_high_s8(s.high, w_, x_);                                                                        \
-    } while (0)
-
-static inline dots dots_quad(dots s, int8x16_t w0, int8x16_t w1, int8x16_t w2, int8x16_t w3, int8x16_t a) {
-    QUAD_STEP(w0, 0);
-    QUAD_STEP(w1, 1);
-    QUAD_STEP(w2, 2);
-    QUAD_STEP(w3, 3);
+static inline int8x16_t four_times(int8x16_t a, int u) { /* columns 4u … 4u + 3 */
+    int32x4_t v = vreinterpretq_s32_s8(a);
+    switch (u) { /* constant at every call */
+    case 0: return vreinterpretq_s8_s32(vdupq_laneq_s32(v, 0));
+    case 1: return vreinterpretq_s8_s32(vdupq_laneq_s32(v, 1));
+    case 2: return vreinterpretq_s8_s32(vdupq_laneq_s32(v, 2));
+    default: return vreinterpretq_s8_s32(vdupq_laneq_s32(v, 3));
+    }
+}
+static inline dots dots_step(dots s, int8x16_t w, int8x16_t a, int u) {
+    int8x16_t x = four_times(a, u);
+    s.low = vmlal_s8(s.low, vget_low_s8(w), vget_low_s8(x));
+    s.high = vmlal_high_s8(s.high, w, x);
     return s;
 }
-static inline dots dots_quad_wide(dots s, int8x16_t w0, int8x16_t w1, int8x16_t w2, int8x16_t w3, int8x16_t a) {
-    QUAD_STEP(w0, 0);
-    QUAD_STEP(w1, 1);
-    s = dots_widen(s);
-    QUAD_STEP(w2, 2);
-    QUAD_STEP(w3, 3);
-    return dots_widen(s);
+static inline dots dots_step_wide(dots s, int8x16_t w, int8x16_t a, int u) {
+    s = dots_step(s, w, a, u);
+    return u % 2 ? dots_widen(s) : s;
 }
-#undef QUAD_STEP
 
 static inline int32x4_t line_dot(int32x4_t s, int8x16_t w, int8x16_t a) {
     return vpadalq_s16(s, vmlal_high_s8(vmull_s8(vget_low_s8(w), vget_low_s8(a)), w, a));

@@ -70,19 +70,22 @@ static inline __attribute__((always_inline)) void tile_block(const struct panel_
             for (int t = 0; t < TILE_TOKENS; t++) a[t] = vld1q_s8(x[t]->q + k * 32 + 16 * i);
 #pragma GCC unroll 2
             for (int r = 0; r < 2; r++) {
-                int8x16_t w[4];
-#pragma GCC unroll 4
-                for (int u = 0; u < 4; u++) w[u] = vld1q_s8(g->q[4 * i + u][at + 4 * r]);
                 float32x4_t scale = vld1q_f32(g->scale[form.halves ? i : 0] + at + 4 * r);
+                if (i == 0 || form.halves)
 #pragma GCC unroll 4
-                for (int t = 0; t < TILE_TOKENS; t++) {
-                    dots before = form.halves || i == 0 ? dots_start_scaled() : s[t][r];
-                    s[t][r] = form.wide ? dots_quad_wide(before, w[0], w[1], w[2], w[3], a[t])
-                                        : dots_quad(before, w[0], w[1], w[2], w[3], a[t]);
-                    if (i == 0 && !form.halves) continue;
+                    for (int t = 0; t < TILE_TOKENS; t++) s[t][r] = dots_start_scaled();
+#pragma GCC unroll 4
+                for (int u = 0; u < 4; u++) { /* tokens in turns: no sum waits for itself */
+                    int8x16_t w = vld1q_s8(g->q[4 * i + u][at + 4 * r]);
+#pragma GCC unroll 4
+                    for (int t = 0; t < TILE_TOKENS; t++)
+                        s[t][r] = form.wide ? dots_step_wide(s[t][r], w, a[t], u) : dots_step(s[t][r], w, a[t], u);
+                }
+                if (i == 0 && !form.halves) continue;
+#pragma GCC unroll 4
+                for (int t = 0; t < TILE_TOKENS; t++)
                     scaled[t][r] = i && form.halves ? vfmaq_f32(scaled[t][r], dots_sum_f32(s[t][r]), scale)
                                                     : dots_scaled(s[t][r], scale, g->lift + at + 4 * r);
-                }
             }
         }
 #pragma GCC unroll 4
