@@ -44,6 +44,9 @@ CORES = {
     'dotprod': Core('Cortex-A76, Raspberry Pi 5', 'neoverse-n1', 'N1', 32, 2.4, 17.07),
     'i8mm': Core('Cortex-A710', 'neoverse-n2', 'N2', 64, 0, 0),
 }
+# Weights that Llama-3.2-1B multiplies for a token: its layers, and its head, which a Q4_0 file has in Q6_K.
+LAYERS = 16 * (2 * 2048 * 2048 + 2 * 2048 * 512 + 3 * 2048 * 8192)
+HEAD = 128256 * 2048
 # What the units of LLVM's models do, by the end of their names.
 UNITS = {'V': 'vector', 'V0': 'vector', 'V1': 'vector', 'W': 'vector', 'X': 'vector', 'L': 'load', 'L01': 'load',
          'FPALU': 'vector', 'FPMAC': 'vector', 'Ld': 'load'}
@@ -171,41 +174,55 @@ def estimate(region, units):
 
 # ---- the table ----
 
-def memory_bound(core, bytes_per_cycle):
-    if not core.ghz:
-        return '–', '–'
-    speed = bytes_per_cycle * core.ghz
-    return f'{speed:.1f}', f'{core.bus / speed:.1f}'
+class Kernel(NamedTuple):
+    cycles_per_mac: float
+    bytes_per_cycle: float  # of weights
+    bound: str
 
 
-def rows_of(core, parts):
-    estimates = analyse(parts, core)
-    by = {(part.type, part.part): (part, result) for part, result in zip(parts, estimates)}
+def kernels_of(core, parts):
+    """By type: one token; many tokens, who share the unpacking."""
+    results = {(part.type, part.part): (part, result) for part, result in zip(parts, analyse(parts, core))}
     for kind in dict.fromkeys(part.type for part in parts):
-        part, result = by[kind, 'gemv']
-        rate = part.size_bytes / result.cycles
-        yield [kind, 'one token', f'{1000 * result.cycles / part.macs:.0f}', f'{rate:.1f} B', '', result.bound,
-               *memory_bound(core, rate)]
-        part, result = by[kind, 'tile']
-        unpack = by[kind, 'unpack'][1].cycles
-        times = PREFILL_TOKENS * (part.macs // by[kind, 'unpack'][0].macs) ** -1
-        cycles, macs = result.cycles * times + unpack, part.macs * times
-        yield [kind, f'{PREFILL_TOKENS} tokens', f'{1000 * cycles / macs:.1f}', f'{macs / cycles:.1f} MAC',
-               f'{100 * macs / cycles / core.macs_per_cycle:.0f} %', f'{result.bound}; unpacking {100 * unpack / cycles:.0f} %',
-               f'{2 * macs / cycles * core.ghz:.0f} Gop/s' if core.ghz else '–', '–']
+        (gemv, one), (tile, many), (panel, unpack) = (results[kind, part] for part in ('gemv', 'tile', 'unpack'))
+        times = PREFILL_TOKENS * panel.macs / tile.macs
+        yield kind, (Kernel(one.cycles / gemv.macs, gemv.size_bytes / one.cycles, one.bound),
+                     Kernel((many.cycles * times + unpack.cycles) / (tile.macs * times), 0, many.bound))
 
 
-HEAD = ['type', 'product', 'cycles per 1000', 'per cycle', 'of the peak', 'bound by', 'per core', 'cores for the bus']
+def rows_of(core, kernels):
+    for kind, (one, many) in kernels.items():
+        speed = one.bytes_per_cycle * core.ghz
+        yield [kind, '1 token', f'{1000 * one.cycles_per_mac:.0f}', f'{one.bytes_per_cycle:.1f} B', one.bound,
+               f'{speed:.1f} GB/s' if speed else '–', f'{core.bus / speed:.1f} cores' if speed else '–']
+        rate = 1 / many.cycles_per_mac
+        yield [kind, f'{PREFILL_TOKENS} tokens', f'{1000 * many.cycles_per_mac:.0f}',
+               f'{rate:.1f} MAC ({100 * rate / core.macs_per_cycle:.0f} %)', many.bound,
+               f'{2 * rate * core.ghz:.0f} Gop/s' if core.ghz else '–', '–']
+
+
+def model_bounds(core, kernels):
+    """Tokens per second of Llama-3.2-1B in Q4_0: what four cores can compute, and what memory can deliver."""
+    (layers, prefill), (head, _) = kernels['Q4_0'], kernels['Q6_K']
+    hz = core.ghz * 1e9
+    decode = hz / (LAYERS * layers.cycles_per_mac + HEAD * head.cycles_per_mac)
+    size = (LAYERS * layers.cycles_per_mac * layers.bytes_per_cycle + HEAD * head.cycles_per_mac * head.bytes_per_cycle)
+    return (f'Llama-3.2-1B, Q4_0: decode <= {decode:.1f} tok/s per core by arithmetic, <= {core.bus * 1e9 / size:.1f} by '
+            f'{core.bus} GB/s; prefill <= {4 * hz / LAYERS / prefill.cycles_per_mac:.0f} tok/s on four cores, attention '
+            'not counted')
+
+
+HEADINGS = ['type', 'product', 'cycles per 1000', 'per cycle', 'bound by', 'per core', 'memory binds from']
 
 
 def show(rows, markdown):
     if markdown:
-        print('| ' + ' | '.join(HEAD) + ' |\n|' + '---|' * len(HEAD))
+        print('| ' + ' | '.join(HEADINGS) + ' |\n|' + '---|' * len(HEADINGS))
         for row in rows:
             print('| ' + ' | '.join(row) + ' |')
         return
-    widths = [max(len(row[i]) for row in [HEAD, *rows]) for i in range(len(HEAD))]
-    for row in [HEAD, *rows]:
+    widths = [max(len(row[i]) for row in [HEADINGS, *rows]) for i in range(len(HEADINGS))]
+    for row in [HEADINGS, *rows]:
         print('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
@@ -216,14 +233,17 @@ def main():
     parser.add_argument('--markdown', action='store_true')
     args = parser.parse_args()
     program = build()
-    print(f'ESTIMATES by {run(find_analyser(), "--version").split("version ")[1].split()[0]}: no cache misses, no '
+    print(f'ESTIMATES by llvm-mca {run(find_analyser(), "--version").split("version ")[1].split()[0]}: no cache misses, no '
           'mispredicted branches, no board')
     for variant, core in CORES.items():
         if args.variant in (None, variant):
             if args.model:
                 core = Core(args.model, args.model, '', core.macs_per_cycle, 0, 0)
             print(f'\n{variant} on {core.name} (model {core.model})')
-            show(list(rows_of(core, trace(program, variant))), args.markdown)
+            kernels = dict(kernels_of(core, trace(program, variant)))
+            show(list(rows_of(core, kernels)), args.markdown)
+            if core.ghz:
+                print(model_bounds(core, kernels))
 
 
 if __name__ == '__main__':

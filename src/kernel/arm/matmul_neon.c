@@ -7,25 +7,26 @@
 #include "kernel/matmul_table.h"
 
 #include <arm_neon.h>
+#include <stdbool.h>
 
 /* Sums of 4 rows: lanes of low are rows 0 and 1, of high rows 2 and 3, four columns each. */
 typedef struct {
     int16x8_t low, high;
     int32x4_t low_wide, high_wide, start;
+    bool has_narrow, has_wide; /* constants once compiled: what is still zero takes no instruction */
 } dots;
 enum { TILE_TOKENS = 2 }; /* a sum takes two registers */
 
-static inline dots dots_start(int32_t start) {
-    return (dots){vdupq_n_s16(0), vdupq_n_s16(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(start)};
-}
+static inline dots dots_start(int32_t start) { return (dots){.start = vdupq_n_s32(start)}; }
 static inline dots dots_widen(dots s) {
-    s.low_wide = vpadalq_s16(s.low_wide, s.low);
-    s.high_wide = vpadalq_s16(s.high_wide, s.high);
-    s.low = s.high = vdupq_n_s16(0);
+    s.low_wide = s.has_wide ? vpadalq_s16(s.low_wide, s.low) : vpaddlq_s16(s.low);
+    s.high_wide = s.has_wide ? vpadalq_s16(s.high_wide, s.high) : vpaddlq_s16(s.high);
+    s.has_wide = true;
+    s.has_narrow = false;
     return s;
 }
 static inline int32x4_t dots_sum(dots s) {
-    s = dots_widen(s);
+    if (s.has_narrow) s = dots_widen(s);
     return vaddq_s32(vpaddq_s32(s.low_wide, s.high_wide), s.start);
 }
 
@@ -50,8 +51,9 @@ static inline int8x16_t four_times(int8x16_t a, int u) { /* columns 4u … 4u + 
 }
 static inline dots dots_step(dots s, int8x16_t w, int8x16_t a, int u) {
     int8x16_t x = four_times(a, u);
-    s.low = vmlal_s8(s.low, vget_low_s8(w), vget_low_s8(x));
-    s.high = vmlal_high_s8(s.high, w, x);
+    s.low = s.has_narrow ? vmlal_s8(s.low, vget_low_s8(w), vget_low_s8(x)) : vmull_s8(vget_low_s8(w), vget_low_s8(x));
+    s.high = s.has_narrow ? vmlal_high_s8(s.high, w, x) : vmull_high_s8(w, x);
+    s.has_narrow = true;
     return s;
 }
 static inline dots dots_step_wide(dots s, int8x16_t w, int8x16_t a, int u) {
