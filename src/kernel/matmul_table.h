@@ -21,7 +21,11 @@
     X(avx512, EW_CPU_AVX2 | EW_CPU_AVX512)                                                                             \
     X(avx512vnni, EW_CPU_AVX2 | EW_CPU_AVX512 | EW_CPU_AVX512VNNI)
 #elif defined(__aarch64__)
-#define EW_MATMUL_VARIANTS(X) X(ref, 0) X(neon, EW_CPU_NEON) X(dotprod, EW_CPU_NEON | EW_CPU_DOTPROD)
+#define EW_MATMUL_VARIANTS(X)                                                                                          \
+    X(ref, 0)                                                                                                          \
+    X(neon, EW_CPU_NEON)                                                                                               \
+    X(dotprod, EW_CPU_NEON | EW_CPU_DOTPROD)                                                                           \
+    X(i8mm, EW_CPU_NEON | EW_CPU_DOTPROD | EW_CPU_I8MM)
 #else
 #define EW_MATMUL_VARIANTS(X) X(ref, 0)
 #endif

@@ -223,6 +223,7 @@ static const struct shape shapes[] = {
 };
 
 static void check_variant(const char *isa, uint64_t needs) {
+    if (!ew_check_wants(isa)) return;
     if ((ew_cpu_features() & needs) != needs) {
         printf("skipped: this processor lacks what %s needs\n", isa);
         return;

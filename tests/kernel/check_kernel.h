@@ -46,7 +46,11 @@ bool ew_check_equal(float got, float want, const char *what, size_t index);
 /* |got - want| <= bound; a NaN never passes. */
 bool ew_check_near(float got, double want, double bound, const char *what, size_t index);
 
-/* Prints "N checks, N failed" and returns the exit status. */
+/* ---- the run ---- */
+
+/* Whether a variant is to be checked: each, or those that the environment's EW_CHECK_VARIANTS lists by spaces. */
+bool ew_check_wants(const char *isa);
+/* Prints "N checks, N failed" and returns the exit status, which is a failure too when there was no check at all. */
 int ew_check_finish(void);
 
 #endif

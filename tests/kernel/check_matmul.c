@@ -29,8 +29,9 @@ struct shape {
 
 struct problem {
     struct ew_weight rows;
-    float *w; /* decoded */
-    float *x; /* misaligned by 4 bytes */
+    double *w;       /* decoded */
+    double *largest; /* [n_out][n_in / 32]: the largest |w| of each group */
+    float *x;        /* misaligned by 4 bytes */
     struct ew_check_buffer weight_memory, x_memory;
     size_t x_stride;
     struct shape s;
@@ -112,6 +113,20 @@ static void make_x(struct ew_check_rng *rng, struct problem *p, bool exact) {
     }
 }
 
+static void decode_row(struct problem *p, enum ew_type type, const char *row, uint32_t r) {
+    float *w = allocate(p->s.n_in * sizeof *w);
+    if (ew_dequantize_row(type, row, p->s.n_in, w, NULL) != EW_OK) abort();
+    double *to = p->w + (size_t)r * p->s.n_in, *largest = p->largest + (size_t)r * p->s.n_in / 32;
+    for (uint32_t g = 0; g < p->s.n_in; g += 32) {
+        largest[g / 32] = 0;
+        for (uint32_t i = g; i < g + 32; i++) {
+            to[i] = (double)w[i];
+            largest[g / 32] = fmax(largest[g / 32], fabs(to[i]));
+        }
+    }
+    free(w);
+}
+
 static struct problem make_problem(enum ew_type type, struct shape s, bool exact, uint64_t seed) {
     struct ew_check_rng rng = {seed};
     struct problem p = {.s = s, .x_stride = s.n_in + 5};
@@ -120,13 +135,14 @@ static struct problem make_problem(enum ew_type type, struct shape s, bool exact
     p.weight_memory = ew_check_alloc_at_end(s.n_out * row_bytes);
     char *data = p.weight_memory.data;
     p.w = allocate(s.n_out * (size_t)s.n_in * sizeof *p.w);
+    p.largest = allocate(s.n_out * (size_t)s.n_in / 32 * sizeof *p.largest);
     for (uint32_t r = 0; r < s.n_out; r++) {
         char *row = data + r * row_bytes;
         if (traits->block_elems == 1)
             make_float_row(&rng, type, s.n_in, row, exact);
         else
             for (size_t b = 0; b < row_bytes; b += traits->block_bytes) make_block(&rng, type, row + b, exact);
-        if (ew_dequantize_row(type, row, s.n_in, p.w + (size_t)r * s.n_in, NULL) != EW_OK) abort();
+        decode_row(&p, type, row, r);
     }
     p.rows = (struct ew_weight){data, type, EW_LAYOUT_ROWS, s.n_in, s.n_out};
     p.x_memory = ew_check_alloc(s.n_tokens * p.x_stride * sizeof *p.x, 4);
@@ -138,6 +154,7 @@ static struct problem make_problem(enum ew_type type, struct shape s, bool exact
 static void free_problem(struct problem *p) {
     ew_check_free(&p->weight_memory);
     free(p->w);
+    free(p->largest);
     ew_check_free(&p->x_memory);
 }
 
@@ -233,21 +250,27 @@ static struct product run_product(const struct ew_kernels *k, const struct ew_we
     return out;
 }
 
+/* The activations of a token as the product will see them, and Σ|x| of each group: made once for all rows, for
+ * emulators are slow at arithmetic. */
+struct token {
+    double *x, *total;
+};
+
+static void prepare_token(const struct product *out, const struct problem *p, uint32_t t, struct token *a) {
+    for (uint32_t i = 0; i < p->s.n_in; i++) {
+        a->x[i] = (double)prepared_value(out->act.data, out->kind, p->s.n_tokens, t, i);
+        a->total[i / 32] = (i % 32 ? a->total[i / 32] : 0) + fabs(a->x[i]);
+    }
+}
+
 /* Want and Σ|a·b| of one output. Formats with a minimum compute w as a difference of larger terms, so a weight counts
  * with twice the largest of its group. */
-static double exact_dot(const struct problem *p, const float *a, uint32_t r, double *magnitude) {
-    const float *w = p->w + (size_t)r * p->s.n_in;
+static double exact_dot(const struct problem *p, const struct token *a, uint32_t r, double *magnitude) {
+    const double *w = p->w + (size_t)r * p->s.n_in, *largest = p->largest + (size_t)r * p->s.n_in / 32;
     double sum = 0;
+    for (uint32_t i = 0; i < p->s.n_in; i++) sum += w[i] * a->x[i];
     *magnitude = 0;
-    for (uint32_t g = 0; g < p->s.n_in; g += 32) {
-        double largest = 0, total = 0;
-        for (uint32_t i = g; i < g + 32; i++) {
-            sum += (double)w[i] * (double)a[i];
-            largest = fmax(largest, fabs((double)w[i]));
-            total += fabs((double)a[i]);
-        }
-        *magnitude += 2 * largest * total;
-    }
+    for (uint32_t g = 0; g < p->s.n_in / 32; g++) *magnitude += 2 * largest[g] * a->total[g];
     return sum;
 }
 
@@ -259,9 +282,9 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
              k->matmul->isa, exact ? " exact" : "", accumulate ? " accumulate" : "", p->s.n_in, p->s.n_out,
              p->s.n_tokens);
     const float *y = out.y.data;
-    float *a = allocate(p->s.n_in * sizeof *a);
+    struct token *a = &(struct token){allocate(p->s.n_in * sizeof(double)), allocate(p->s.n_in / 32 * sizeof(double))};
     for (uint32_t t = 0; t < p->s.n_tokens; t++) {
-        for (uint32_t i = 0; i < p->s.n_in; i++) a[i] = prepared_value(out.act.data, out.kind, p->s.n_tokens, t, i);
+        prepare_token(&out, p, t, a);
         for (uint32_t r = 0; r < p->s.n_out; r++) {
             double magnitude, want = exact_dot(p, a, r, &magnitude);
             if (accumulate) want += (t + r) % 7;
@@ -276,7 +299,8 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
     }
     ew_check_guards(&out.y, what);
     ew_check_guards(&out.scratch, what);
-    free(a);
+    free(a->x);
+    free(a->total);
     ew_check_free(&out.y);
     ew_check_free(&out.act);
     ew_check_free(&out.scratch);
@@ -299,7 +323,7 @@ static void check_type(const struct ew_kernels *k, enum ew_type type) {
     uint32_t unit = ew_type_traits(type)->block_elems == 256 ? 256 : 32;
     uint32_t lengths[] = {unit, 512 - unit, 512, 512 + unit, 1024 + 2 * unit};
     uint32_t rows[] = {1, 15, 16, 17, 33, 64, 100};
-    for (uint32_t t = 1; t <= 17; t++) {
+    for (uint32_t t = 1; t <= 24; t++) {
         check_both_layouts(k, type, (struct shape){lengths[t % 5] ? lengths[t % 5] : unit, rows[t % 7], t}, false);
         check_both_layouts(k, type, (struct shape){lengths[t % 3] ? lengths[t % 3] : unit, rows[(t + 3) % 7], t}, true);
     }
@@ -313,7 +337,8 @@ static void check_type(const struct ew_kernels *k, enum ew_type type) {
     check_both_layouts(k, type, (struct shape){256, 17, 515}, false);
 }
 
-static void check_variant(const char *isa, uint64_t needs) {
+static void check_variant(const char *isa, uint64_t needs, uint32_t share, uint32_t n_shares) {
+    if (!ew_check_wants(isa)) return;
     if ((ew_cpu_features() & needs) != needs) {
         printf("skipped: this processor lacks what %s needs\n", isa);
         return;
@@ -324,11 +349,14 @@ static void check_variant(const char *isa, uint64_t needs) {
     check_activations(&k, 32, 1);
     check_activations(&k, 544, 3);
     check_activations(&k, 2048, 2);
-    for (int i = 0; i < N_TYPES; i++) check_type(&k, types[i]);
+    for (uint32_t i = share - 1; i < N_TYPES; i += n_shares) check_type(&k, types[i]);
 }
 
-int main(void) {
-#define CHECK(isa_, needs_) check_variant(#isa_, needs_);
+/* check_matmul [SHARE SHARES]: each share has some of the types, so that several cores can work. */
+int main(int argc, char **argv) {
+    uint32_t share = argc == 3 ? (uint32_t)atoi(argv[1]) : 1, n_shares = argc == 3 ? (uint32_t)atoi(argv[2]) : 1;
+    if (share < 1 || share > n_shares) return 2;
+#define CHECK(isa_, needs_) check_variant(#isa_, needs_, share, n_shares);
     EW_MATMUL_VARIANTS(CHECK)
     return ew_check_finish();
 }

@@ -275,6 +275,7 @@ static void check_conversion_lengths(const struct ew_vector_kernels *v, size_t n
 }
 
 static void check_variant(const char *isa, uint64_t needs) {
+    if (!ew_check_wants(isa)) return;
     if ((ew_cpu_features() & needs) != needs) {
         printf("skipped: this processor lacks what %s needs\n", isa);
         return;

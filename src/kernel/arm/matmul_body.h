@@ -1,13 +1,14 @@
-/* The integer matrix products of one ARM variant. Its translation unit defines these primitives and then includes this
- * file; NAME(text) appends the variant's name.
+/* The integer matrix products of one ARM variant. Its translation unit defines NAME(text), which appends the variant's
+ * name, and these primitives, includes a panel form (matmul_tile_quads.h or matmul_tile_pairs.h), and then this file.
  *
  *   dots                           sums of products of 4 rows, each over 4 columns at a time
  *   dots_start(start)              start: added to all four sums
- *   dots_quad(s, w0…w3, a)         4 x 4 columns: wi holds 4 rows x 4 columns, a the 16 activations. |w| <= 63 for one
- *                                  quad, |w| <= 32 for two, between a start and its sum
- *   dots_quad_wide(s, w0…w3, a)    the same for any w, any number of times
- *   dots_sum(s)                    int32x4_t, one lane per row
- *   line_dot(s, w, a)              16 columns of one row, summed into the four lanes of s
+ *   dots_step(s, w, a, u)          4 rows x 4 columns of w times 4u … 4u + 3 of the 16 activations a. |w| <= 63 for
+ * four steps, |w| <= 32 for eight, between a start and its sum dots_step_wide(s, w, a, u)     the same for any w, any
+ * number of times; u even and odd in turns dots_sum(s)                    int32x4_t, one lane per row dots_start_f32,
+ * dots_sum_f32   a start and its sum as float32x4_t, exact dots_start_scaled()            starts a sum for dots_scaled
+ * or dots_sum_f32 dots_scaled(s, scale, lift)    the sum times scale; lift: four values of the panel, -dots_origin *
+ * scale line_dot(s, w, a)              16 columns of one row, summed into the four lanes of s
  *
  * Which kernels serve which type is in the table at the end. */
 #ifndef EW_KERNEL_ARM_MATMUL_BODY_H
@@ -25,10 +26,10 @@ static inline float32x4_t load_halves(const void *p) { return vcvt_f32_f16(vrein
 static inline int8x16_t low_nibbles(uint8x16_t w) { return vreinterpretq_s8_u8(vandq_u8(w, vdupq_n_u8(15))); }
 static inline int8x16_t high_nibbles(uint8x16_t w) { return vreinterpretq_s8_u8(vshrq_n_u8(w, 4)); }
 
-/* Adds the bits of high that mask selects, after moving them left by shift (right where negative). */
+/* Puts in the bits of high that mask selects, after moving them left by shift (right where negative); low has none. */
 static inline int8x16_t with_bits(int8x16_t low, uint8x16_t high, int shift, uint8_t mask) {
-    uint8x16_t bits = vandq_u8(vshlq_u8(high, vdupq_n_s8((int8_t)shift)), vdupq_n_u8(mask));
-    return vorrq_s8(low, vreinterpretq_s8_u8(bits));
+    uint8x16_t moved = shift ? vshlq_u8(high, vdupq_n_s8((int8_t)shift)) : high;
+    return vreinterpretq_s8_u8(vbslq_u8(vdupq_n_u8(mask), moved, vreinterpretq_u8_s8(low)));
 }
 
 /* Table look-ups that bring byte i of each 32-bit lane to the lane's lowest or highest byte, the rest zero. */
@@ -36,6 +37,15 @@ static const uint8_t pick_low[4][16] = {{0, 99, 99, 99, 4, 99, 99, 99, 8, 99, 99
                                         {1, 99, 99, 99, 5, 99, 99, 99, 9, 99, 99, 99, 13, 99, 99, 99},
                                         {2, 99, 99, 99, 6, 99, 99, 99, 10, 99, 99, 99, 14, 99, 99, 99},
                                         {3, 99, 99, 99, 7, 99, 99, 99, 11, 99, 99, 99, 15, 99, 99, 99}};
+
+/* 4 rows x 16 columns: wi has columns 4i … 4i + 3. */
+static inline dots dots_quad(dots s, int8x16_t w0, int8x16_t w1, int8x16_t w2, int8x16_t w3, int8x16_t a) {
+    return dots_step(dots_step(dots_step(dots_step(s, w0, a, 0), w1, a, 1), w2, a, 2), w3, a, 3);
+}
+static inline dots dots_quad_wide(dots s, int8x16_t w0, int8x16_t w1, int8x16_t w2, int8x16_t w3, int8x16_t a) {
+    s = dots_step_wide(dots_step_wide(s, w0, a, 0), w1, a, 1);
+    return dots_step_wide(dots_step_wide(s, w2, a, 2), w3, a, 3);
+}
 
 static inline float32x4_t unsigned_scale(uint8x16_t bytes, int i) {
     return vcvtq_f32_u32(vreinterpretq_u32_u8(vqtbl1q_u8(bytes, vld1q_u8(pick_low[i]))));

@@ -1,5 +1,6 @@
 /* Matrix-vector products of weights in R16 layout: 16 rows at a time, one lane per row, so that no sum crosses lanes
- * and one block's 16 scales are one load. Included through matmul_body.h, once per variant. */
+ * and one block's 16 scales are one load. Loops over the columns of a block are unrolled by order, so that shifts and
+ * look-ups are constants. Included through matmul_body.h, once per variant. */
 #ifndef EW_KERNEL_ARM_MATMUL_GEMV_R16_H
 #define EW_KERNEL_ARM_MATMUL_GEMV_R16_H
 
@@ -32,11 +33,11 @@ static inline void block_r16_q4_0(const uint8_t *b, const struct ew_act_q8 *x, u
     for (int r = 0; r < 4; r++) {
         const uint8_t *p = b + 32 + 16 * r;
         uint8x16_t w0 = vld1q_u8(p), w1 = vld1q_u8(p + 64), w2 = vld1q_u8(p + 128), w3 = vld1q_u8(p + 192);
-        dots s = dots_start(x->sum32[g] / 16); /* q - 8: -8 Σ a */
+        dots s = dots_start_f32(x->sum32[g] >> 4); /* q - 8: -8 Σ a */
         s = dots_quad(s, low_nibbles(w0), low_nibbles(w1), low_nibbles(w2), low_nibbles(w3), a0);
         s = dots_quad(s, high_nibbles(w0), high_nibbles(w1), high_nibbles(w2), high_nibbles(w3), a1);
         float32x4_t scale = vmulq_n_f32(load_halves(b + 8 * r), x->d[g]);
-        y[r] = vfmaq_f32(y[r], vcvtq_f32_s32(dots_sum(s)), scale);
+        y[r] = vfmaq_f32(y[r], dots_sum_f32(s), scale);
     }
 }
 
@@ -44,11 +45,11 @@ static inline void block_r16_q8_0(const uint8_t *b, const struct ew_act_q8 *x, u
     int8x16_t a0 = vld1q_s8(x->q + g * 32), a1 = vld1q_s8(x->q + g * 32 + 16);
     for (int r = 0; r < 4; r++) {
         const int8_t *p = (const int8_t *)b + 32 + 16 * r;
-        dots s = dots_start(0);
+        dots s = dots_start_f32(0);
         s = dots_quad_wide(s, vld1q_s8(p), vld1q_s8(p + 64), vld1q_s8(p + 128), vld1q_s8(p + 192), a0);
         s = dots_quad_wide(s, vld1q_s8(p + 256), vld1q_s8(p + 320), vld1q_s8(p + 384), vld1q_s8(p + 448), a1);
         float32x4_t scale = vmulq_n_f32(load_halves(b + 8 * r), x->d[g]);
-        y[r] = vfmaq_f32(y[r], vcvtq_f32_s32(dots_sum(s)), scale);
+        y[r] = vfmaq_f32(y[r], dots_sum_f32(s), scale);
     }
 }
 
@@ -61,7 +62,7 @@ static inline struct k_sums add_sub_block(struct k_sums k, dots s, const struct 
                                           const struct ew_act_q8 *x, uint32_t g) {
     float32x4_t scale = unsigned_scale(scales->scale[sub / 4], sub % 4);
     float32x4_t min = unsigned_scale(scales->min[sub / 4], sub % 4);
-    k.value = vfmaq_n_f32(k.value, vmulq_f32(vcvtq_f32_s32(dots_sum(s)), scale), x->d[g]);
+    k.value = vfmaq_n_f32(k.value, vmulq_f32(dots_sum_f32(s), scale), x->d[g]);
     k.min = vfmaq_n_f32(k.min, min, x->ds[g]);
     return k;
 }
@@ -76,9 +77,11 @@ static inline void block_r16_q4_k(const uint8_t *b, const struct ew_act_q8 *x, u
         struct k_scales scales = load_k_scales(b + 64 + 16 * r);
         struct k_sums k = {vdupq_n_f32(0), vdupq_n_f32(0)};
         const uint8_t *p = b + 256 + 16 * r;
+#pragma GCC unroll 4
         for (int pair = 0; pair < 4; pair++, p += 512) {
             const int8_t *a = x->q + (g + 2 * (uint32_t)pair) * 32;
-            dots low = dots_start(0), high = dots_start(0);
+            dots low = dots_start_f32(0), high = dots_start_f32(0);
+#pragma GCC unroll 2
             for (int i = 0; i < 2; i++) {
                 const uint8_t *q = p + 256 * i;
                 uint8x16_t w0 = vld1q_u8(q), w1 = vld1q_u8(q + 64), w2 = vld1q_u8(q + 128), w3 = vld1q_u8(q + 192);
@@ -99,11 +102,14 @@ static inline void block_r16_q5_k(const uint8_t *b, const struct ew_act_q8 *x, u
         struct k_scales scales = load_k_scales(b + 64 + 16 * r);
         struct k_sums k = {vdupq_n_f32(0), vdupq_n_f32(0)};
         const uint8_t *high_bits = b + 256 + 16 * r, *p = b + 768 + 16 * r;
+#pragma GCC unroll 8
         for (int sub = 0; sub < 8; sub++) {
             const int8_t *a = x->q + (g + (uint32_t)sub) * 32;
-            dots s = dots_start(0);
+            dots s = dots_start_f32(0);
+#pragma GCC unroll 2
             for (int i = 0; i < 2; i++) {
                 int8x16_t w[4];
+#pragma GCC unroll 4
                 for (int u = 0; u < 4; u++) {
                     uint8x16_t q = vld1q_u8(p + 512 * (sub / 2) + 256 * i + 64 * u);
                     uint8x16_t h = vld1q_u8(high_bits + 256 * i + 64 * u);
@@ -119,6 +125,7 @@ static inline void block_r16_q5_k(const uint8_t *b, const struct ew_act_q8 *x, u
 
 /* 16 columns (half i of group 4h + k) of 4 rows as unsigned 6-bit values. */
 static inline void load_r16_q6_k(const uint8_t *low, const uint8_t *high, int h, int k, int i, int8x16_t w[4]) {
+#pragma GCC unroll 4
     for (int u = 0; u < 4; u++) {
         uint8x16_t q = vld1q_u8(low + (16 * h + 8 * (k % 2) + 4 * i + u) * 64);
         uint8x16_t bits = vld1q_u8(high + (8 * h + 4 * i + u) * 64);
@@ -130,15 +137,17 @@ static inline void block_r16_q6_k(const uint8_t *b, const struct ew_act_q8 *x, u
     for (int r = 0; r < 4; r++) {
         const uint8_t *scales = b + 32 + 16 * r, *high = b + 288 + 16 * r, *low = b + 1312 + 16 * r;
         float32x4_t value = vdupq_n_f32(0);
+#pragma GCC unroll 8
         for (int group = 0; group < 8; group++) {
             int h = group / 4, k = group % 4;
             uint32_t at = g + (uint32_t)group;
             uint8x16_t scale = vld1q_u8(scales + group / 2 * 64);
             int32x4_t sum = vdupq_n_s32(0);
+#pragma GCC unroll 2
             for (int i = 0; i < 2; i++) {
                 int8x16_t w[4];
                 load_r16_q6_k(low, high, h, k, i, w);
-                dots s = dots_start(x->sum16[2 * at + (uint32_t)i] / 4); /* q - 32: -32 Σ a */
+                dots s = dots_start(x->sum16[2 * at + (uint32_t)i] >> 2); /* q - 32: -32 Σ a */
                 s = dots_quad(s, w[0], w[1], w[2], w[3], vld1q_s8(x->q + at * 32 + 16 * i));
                 sum = vmlaq_s32(sum, dots_sum(s), signed_scale(scale, group % 2 * 2 + i));
             }

@@ -1,5 +1,5 @@
 /* Products of any block type through its levels (quant/levels.h), for types that have no kernels of their own: an
- * unpacker into the panel form of matmul_panel.h, and a matrix-vector product whose time is mostly that of making
+ * unpacker into the panel form, and a matrix-vector product whose time is mostly that of making
  * levels. Included through matmul_body.h, once per variant. */
 #ifndef EW_KERNEL_ARM_MATMUL_LEVELS_H
 #define EW_KERNEL_ARM_MATMUL_LEVELS_H
@@ -8,11 +8,9 @@
 
 static inline void store_levels(const struct ew_levels *levels, uint32_t n_cols, uint32_t r, struct panel_group *g) {
     for (uint32_t k = 0; k < n_cols / EW_ACT_GROUP; k++, g++) {
-        for (int u = 0; u < 8; u++) memcpy(g->q[u][r], levels->q + k * EW_ACT_GROUP + 4 * u, 4);
-        for (int i = 0; i < 2; i++) {
-            g->scale[i][r] = levels->scale[2 * k + i];
-            g->min[i][r] = levels->min[2 * k + i];
-        }
+        for (int u = 0; u < 8; u++) memcpy(panel_quad_of_row(g, u, r), levels->q + k * EW_ACT_GROUP + 4 * u, 4);
+        for (uint32_t i = 0; i < 2; i++)
+            panel_put_of_row(g, (int)i, r, levels->scale[2 * k + i], levels->min[2 * k + i]);
     }
 }
 

@@ -1,21 +1,10 @@
-/* Products with many tokens: unpackers of every type into one panel form, and the tile kernel that multiplies panels
- * with activations. Included through matmul_body.h, once per variant.
- *
- * A panel is stripes of 16 rows, each a run of groups of 32 columns: signed bytes interleaved as in R16 (16 rows x 4
- * columns), one scale and one minimum per 16 columns and row. Weight = scale * q - min. Types that have fewer of
- * them, or none, leave those fields alone and take a tile kernel that does not read them. */
+/* Products with many tokens: unpackers of every type into the variant's panel form, matmul_tile_quads.h or
+ * matmul_tile_pairs.h, which also has the tile kernels. Included through matmul_body.h, once per variant. */
 #ifndef EW_KERNEL_ARM_MATMUL_PANEL_H
 #define EW_KERNEL_ARM_MATMUL_PANEL_H
 
-/* Two stripes of 16 groups are 24 KiB, of which types without minima touch 22: they stay in the smallest first-level
- * cache while the tokens pass. */
-enum { PANEL_ROWS = 32, TILE_TOKENS = 4, R16_BLOCK_BYTES_MAX = 16 * 210 };
+enum { R16_BLOCK_BYTES_MAX = 16 * 210 };
 
-struct panel_group {
-    int8_t q[8][16][4];
-    float scale[2][16];
-    float min[2][16];
-};
 struct panel_stripe {
     struct panel_group group[EW_ACT_Q8_GROUPS];
 };
@@ -25,21 +14,28 @@ static_assert(PANEL_ROWS / 16 * sizeof(struct panel_stripe) <= EW_PANEL_BYTES, "
 
 typedef void panel_block_fn(const uint8_t *block, struct panel_group *g);
 
+static inline void panel_half_scales(const uint8_t *b, struct panel_group *g) {
+    for (int r = 0; r < 4; r++) panel_put_scale(g, 0, r, load_halves(b + 8 * r));
+}
+
 static inline void panel_q4_0(const uint8_t *b, struct panel_group *g) {
     int8x16_t eight = vdupq_n_s8(8);
-    for (int r = 0; r < 4; r++) vst1q_f32(g->scale[0] + 4 * r, load_halves(b + 8 * r));
-    for (int u = 0; u < 4; u++) {
+    panel_half_scales(b, g);
+    for (int u = 0; u < 4; u += 2) {
         for (int r = 0; r < 4; r++) {
-            uint8x16_t q = vld1q_u8(b + 32 + 64 * u + 16 * r);
-            vst1q_s8(g->q[u][4 * r], vsubq_s8(low_nibbles(q), eight));
-            vst1q_s8(g->q[u + 4][4 * r], vsubq_s8(high_nibbles(q), eight));
+            uint8x16_t q0 = vld1q_u8(b + 32 + 64 * u + 16 * r), q1 = vld1q_u8(b + 96 + 64 * u + 16 * r);
+            panel_put(g, u, r, vsubq_s8(low_nibbles(q0), eight), vsubq_s8(low_nibbles(q1), eight));
+            panel_put(g, u + 4, r, vsubq_s8(high_nibbles(q0), eight), vsubq_s8(high_nibbles(q1), eight));
         }
     }
 }
 
 static inline void panel_q8_0(const uint8_t *b, struct panel_group *g) {
-    for (int r = 0; r < 4; r++) vst1q_f32(g->scale[0] + 4 * r, load_halves(b + 8 * r));
-    memcpy(g->q, b + 32, sizeof g->q);
+    const int8_t *q = (const int8_t *)b + 32;
+    panel_half_scales(b, g);
+    for (int u = 0; u < 8; u += 2)
+        for (int r = 0; r < 4; r++)
+            panel_put(g, u, r, vld1q_s8(q + 64 * u + 16 * r), vld1q_s8(q + 64 * u + 64 + 16 * r));
 }
 
 /* Scales and minima of rows 4r … 4r + 3. */
@@ -47,18 +43,18 @@ static inline void panel_k_scales(const uint8_t *b, struct panel_group *g, int r
     struct k_scales k = load_k_scales(b + 64 + 16 * r);
     float32x4_t d = load_halves(b + 8 * r), dmin = load_halves(b + 32 + 8 * r);
     for (int sub = 0; sub < 8; sub++) {
-        vst1q_f32(g[sub].scale[0] + 4 * r, vmulq_f32(unsigned_scale(k.scale[sub / 4], sub % 4), d));
-        vst1q_f32(g[sub].min[0] + 4 * r, vmulq_f32(unsigned_scale(k.min[sub / 4], sub % 4), dmin));
+        panel_put_scale(&g[sub], 0, r, vmulq_f32(unsigned_scale(k.scale[sub / 4], sub % 4), d));
+        panel_put_min(&g[sub], 0, r, vmulq_f32(unsigned_scale(k.min[sub / 4], sub % 4), dmin));
     }
 }
 
 static inline void panel_q4_k(const uint8_t *b, struct panel_group *g) {
     for (int r = 0; r < 4; r++) {
         panel_k_scales(b, g, r);
-        for (int u = 0; u < 32; u++) {
-            uint8x16_t q = vld1q_u8(b + 256 + 64 * u + 16 * r);
-            vst1q_s8(g[u / 8 * 2].q[u % 8][4 * r], low_nibbles(q));
-            vst1q_s8(g[u / 8 * 2 + 1].q[u % 8][4 * r], high_nibbles(q));
+        for (int u = 0; u < 32; u += 2) {
+            uint8x16_t q0 = vld1q_u8(b + 256 + 64 * u + 16 * r), q1 = vld1q_u8(b + 320 + 64 * u + 16 * r);
+            panel_put(&g[u / 8 * 2], u % 8, r, low_nibbles(q0), low_nibbles(q1));
+            panel_put(&g[u / 8 * 2 + 1], u % 8, r, high_nibbles(q0), high_nibbles(q1));
         }
     }
 }
@@ -66,11 +62,14 @@ static inline void panel_q4_k(const uint8_t *b, struct panel_group *g) {
 static inline void panel_q5_k(const uint8_t *b, struct panel_group *g) {
     for (int r = 0; r < 4; r++) {
         panel_k_scales(b, g, r);
-        for (int u = 0; u < 32; u++) {
-            uint8x16_t q = vld1q_u8(b + 768 + 64 * u + 16 * r), h = vld1q_u8(b + 256 + u % 8 * 64 + 16 * r);
+        for (int u = 0; u < 32; u += 2) {
+            const uint8_t *low = b + 768 + 64 * u + 16 * r, *high = b + 256 + u % 8 * 64 + 16 * r;
+            uint8x16_t q0 = vld1q_u8(low), q1 = vld1q_u8(low + 64), h0 = vld1q_u8(high), h1 = vld1q_u8(high + 64);
             int sub = u / 8 * 2;
-            vst1q_s8(g[sub].q[u % 8][4 * r], with_bits(low_nibbles(q), h, 4 - sub, 16));
-            vst1q_s8(g[sub + 1].q[u % 8][4 * r], with_bits(high_nibbles(q), h, 3 - sub, 16));
+            panel_put(&g[sub], u % 8, r, with_bits(low_nibbles(q0), h0, 4 - sub, 16),
+                      with_bits(low_nibbles(q1), h1, 4 - sub, 16));
+            panel_put(&g[sub + 1], u % 8, r, with_bits(high_nibbles(q0), h0, 3 - sub, 16),
+                      with_bits(high_nibbles(q1), h1, 3 - sub, 16));
         }
     }
 }
@@ -83,10 +82,11 @@ static inline void panel_q6_k(const uint8_t *b, struct panel_group *g) {
         for (int half = 0; half < 16; half++) {
             int group = half / 2, i = half % 2;
             int32x4_t scale = signed_scale(vld1q_u8(scales + half / 4 * 64), half % 4);
-            vst1q_f32(g[group].scale[i] + 4 * r, vmulq_f32(vcvtq_f32_s32(scale), d));
+            panel_put_scale(&g[group], i, r, vmulq_f32(vcvtq_f32_s32(scale), d));
             int8x16_t w[4];
             load_r16_q6_k(low, high, group / 4, group % 4, i, w);
-            for (int u = 0; u < 4; u++) vst1q_s8(g[group].q[4 * i + u][4 * r], vsubq_s8(w[u], middle));
+            panel_put(&g[group], 4 * i, r, vsubq_s8(w[0], middle), vsubq_s8(w[1], middle));
+            panel_put(&g[group], 4 * i + 2, r, vsubq_s8(w[2], middle), vsubq_s8(w[3], middle));
         }
     }
 }
@@ -143,86 +143,5 @@ UNPACK(q4_k, EW_QK_SUPER)
 UNPACK(q5_k, EW_QK_SUPER)
 UNPACK(q6_k, EW_QK_SUPER)
 #undef UNPACK
-
-/* ---- products ---- */
-
-/* What a type's panel has; constants at every call, so that each form compiles to its own loop. */
-struct panel_form {
-    bool wide;   /* q may need all 8 bits */
-    bool halves; /* a scale per 16 columns */
-    bool min;
-    bool min_halves; /* a minimum per 16 columns */
-};
-
-/* y[token][4 rows] of 8 rows (from row `at` of a stripe) and four tokens. */
-static inline __attribute__((always_inline)) void tile_block(const struct panel_group *g, uint32_t n_groups, int at,
-                                                             const struct ew_act_q8 *const x[TILE_TOKENS],
-                                                             struct panel_form form, float32x4_t y[TILE_TOKENS][2]) {
-    for (uint32_t k = 0; k < n_groups; k++, g++) {
-        dots s[TILE_TOKENS][2];
-        float32x4_t scaled[TILE_TOKENS][2];
-        for (int i = 0; i < 2; i++) {
-            int8x16_t a[TILE_TOKENS];
-            for (int t = 0; t < TILE_TOKENS; t++) a[t] = vld1q_s8(x[t]->q + k * 32 + 16 * i);
-            for (int r = 0; r < 2; r++) {
-                int8x16_t w[4];
-                for (int u = 0; u < 4; u++) w[u] = vld1q_s8(g->q[4 * i + u][at + 4 * r]);
-                float32x4_t scale = vld1q_f32(g->scale[form.halves ? i : 0] + at + 4 * r);
-                for (int t = 0; t < TILE_TOKENS; t++) {
-                    dots before = form.halves || i == 0 ? dots_start(0) : s[t][r];
-                    s[t][r] = form.wide ? dots_quad_wide(before, w[0], w[1], w[2], w[3], a[t])
-                                        : dots_quad(before, w[0], w[1], w[2], w[3], a[t]);
-                    if (i == 0 && !form.halves) continue;
-                    float32x4_t sum = vcvtq_f32_s32(dots_sum(s[t][r]));
-                    scaled[t][r] = i && form.halves ? vfmaq_f32(scaled[t][r], sum, scale) : vmulq_f32(sum, scale);
-                }
-            }
-        }
-        for (int t = 0; t < TILE_TOKENS; t++) {
-            for (int r = 0; r < 2; r++) {
-                y[t][r] = vfmaq_n_f32(y[t][r], scaled[t][r], x[t]->d[k]);
-                if (form.min) y[t][r] = vfmsq_n_f32(y[t][r], vld1q_f32(g->min[0] + at + 4 * r), x[t]->ds[k]);
-                for (uint32_t i = 0; i < 2 && form.min_halves; i++) {
-                    float sum = x[t]->d[k] * (float)x[t]->sum16[2 * k + i] / -128;
-                    y[t][r] = vfmsq_n_f32(y[t][r], vld1q_f32(g->min[i] + at + 4 * r), sum);
-                }
-            }
-        }
-    }
-}
-
-static inline void tile_store(const struct ew_tile_args *a, uint32_t token, uint32_t row, const float32x4_t y[2]) {
-    uint32_t n = a->n_rows - row < 8 ? a->n_rows - row : 8;
-    const float *in = a->in ? a->in + token * a->in_stride + row : NULL;
-    float *out = a->out + token * a->out_stride + row, value[8];
-    vst1q_f32(value, y[0]);
-    vst1q_f32(value + 4, y[1]);
-    for (uint32_t r = 0; r < n; r++) out[r] = in ? in[r] + value[r] : value[r];
-}
-
-static inline __attribute__((always_inline)) void tile_panel(const struct ew_tile_args *a, struct panel_form form) {
-    const struct panel_stripe *panel = a->panel;
-    const struct ew_act_q8 *act = a->act;
-    for (uint32_t token = 0; token < a->n_tokens; token += TILE_TOKENS) {
-        const struct ew_act_q8 *x[TILE_TOKENS]; /* the last block repeats its last token */
-        uint32_t n = a->n_tokens - token < TILE_TOKENS ? a->n_tokens - token : TILE_TOKENS;
-        for (uint32_t t = 0; t < TILE_TOKENS; t++) x[t] = &act[token + (t < n ? t : n - 1)];
-        for (uint32_t row = 0; row < a->n_rows; row += 8) {
-            float32x4_t y[TILE_TOKENS][2];
-            for (int t = 0; t < TILE_TOKENS; t++) y[t][0] = y[t][1] = vdupq_n_f32(0);
-            tile_block(panel[row / 16].group, a->n_cols / EW_ACT_GROUP, (int)(row % 16), x, form, y);
-            for (uint32_t t = 0; t < n; t++) tile_store(a, token + t, row, y[t]);
-        }
-    }
-}
-
-#define TILE(name_, ...)                                                                                               \
-    static void tile_##name_(const struct ew_tile_args *a) { tile_panel(a, (struct panel_form){__VA_ARGS__}); }
-TILE(small, .wide = false)
-TILE(wide, .wide = true)
-TILE(min, .min = true)
-TILE(half, .halves = true)
-TILE(half_min, .halves = true, .min_halves = true) /* a whole group of these sums does not fit 16 bits */
-#undef TILE
 
 #endif
