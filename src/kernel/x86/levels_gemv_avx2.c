@@ -5,7 +5,7 @@
 #include "kernel/x86/quant_gemv.h"
 #include "quant/levels.h"
 
-enum { TOKENS = EW_QUANT_GEMV_TOKENS };
+enum { TOKENS = EW_GEMV_TOKENS };
 
 /* Adds a block's columns from col on to the sums of n_tokens tokens. None of these types has minima. */
 EW_INLINE void add_block(const struct ew_gemv_args *a, const struct ew_levels *levels, uint32_t col, uint32_t n_cols,
@@ -28,7 +28,8 @@ void ew_gemv_levels_avx2(const struct ew_gemv_args *a) {
     ew_levels_fn *unpack = ew_quant_levels(a->w->type);
     for (uint32_t row = a->row_begin; row < a->row_end; row++) {
         const uint8_t *block = (const uint8_t *)a->w->data + row * row_bytes;
-        __m256 sums[TOKENS] = {0};
+        __m256 sums[TOKENS];
+        for (uint32_t t = 0; t < a->n_tokens; t++) sums[t] = vf_zero();
         for (uint32_t col = 0; col < a->w->n_in; col += traits->block_elems, block += traits->block_bytes) {
             struct ew_levels levels;
             unpack(block, &levels);

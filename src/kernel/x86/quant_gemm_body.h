@@ -297,7 +297,7 @@ static void unpack_bias_16(const struct ew_weight *w, uint32_t row, uint32_t n_r
 #define ENTRY(isa_, name_, tile_, preferred_)                                                                          \
     {                                                                                                                  \
         .gemm_name = "gemm_" #name_ "_" #isa_, .gemv_name = "gemv_" #name_ "_" #isa_, .act = EW_ACT_Q8,                \
-        .preferred = preferred_, .gemv_tokens = EW_QUANT_GEMV_TOKENS, .panel_rows = PANEL_ROWS,                        \
+        .preferred = preferred_, .gemv_tokens = EW_GEMV_TOKENS, .panel_rows = PANEL_ROWS,                              \
         .gemv = ew_gemv_##name_##_q8_##isa_, .unpack = unpack_##name_, .tile = tile_                                   \
     }
 #define ROWS_ENTRY(isa_, name_, type_, emit_, add_, tile_) [type_] = ENTRY(isa_, name_, tile_, false),
@@ -306,7 +306,7 @@ static void unpack_bias_16(const struct ew_weight *w, uint32_t row, uint32_t n_r
     [type_] = {.gemm_name = "gemm_" #name_ "_" #isa_,                                                                  \
                .gemv_name = "gemv_" #name_ "_avx2",                                                                    \
                .act = EW_ACT_Q8,                                                                                       \
-               .gemv_tokens = EW_QUANT_GEMV_TOKENS,                                                                    \
+               .gemv_tokens = EW_GEMV_TOKENS,                                                                          \
                .panel_rows = PANEL_ROWS,                                                                               \
                .gemv = ew_gemv_levels_avx2,                                                                            \
                .unpack = bias_ ? unpack_bias_16 : unpack_wide,                                                         \
