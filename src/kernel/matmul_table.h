@@ -81,6 +81,7 @@ struct ew_matmul_entry {
     const char *gemm_name, *gemv_name;
     enum ew_act_kind act;
     bool preferred;       /* R16 entries: measured faster than this variant's ROWS entry */
+    bool exact_panels;    /* panels add up in gemv's order: results are the same however many tokens there are */
     uint32_t gemv_tokens; /* up to this many tokens take gemv, at most EW_GEMV_TOKENS; 0: none do */
     uint32_t panel_rows;  /* a power of two, 16 … EW_PANEL_ROWS */
     void (*gemv)(const struct ew_gemv_args *args);

@@ -25,7 +25,8 @@ EW_GEMV_DECLARE_ALL(avx2)
 EW_GEMV_DECLARE_ALL(avxvnni)
 EW_GEMV_DECLARE_ALL(avx512vnni)
 
-/* Types that none of those serves, in the file's layout. */
+/* Types that none of those serves, in the file's layout: with a scale per 32 columns, and per 16. */
 void ew_gemv_levels_avx2(const struct ew_gemv_args *a);
+void ew_gemv_halves_avx2(const struct ew_gemv_args *a);
 
 #endif
