@@ -5,7 +5,8 @@
  *                 [--clock wall|cpu]
  *
  * The ratio is to one thread of the plain C reference. --types keeps types, as in q4_0,q8_0; --filter keeps kernels
- * whose name contains TEXT; --tokens adds a batch of that size to 1 and 512. */
+ * whose name contains TEXT; --tokens runs batches of that size instead of 1, 4, 16 and 512. Up to 32 tokens the weights
+ * come from memory, and what is reported is how fast they are read. */
 #include "base/clock.h"
 #include "base/thread_pool.h"
 #include "gguf/tensor_type.h"
@@ -29,7 +30,7 @@ struct shape {
     uint32_t n_in, n_out, n_tokens;
 };
 
-enum { REPS_MAX = 200, THREADS_MAX = 64 };
+enum { REPS_MAX = 200, THREADS_MAX = 64, STREAMED_TOKENS = 32 };
 
 struct bench {
     struct options opt;
@@ -119,9 +120,12 @@ static double quantile(double *values, uint32_t n, double q) {
     return values[(uint32_t)(q * (n - 1) + 0.5)];
 }
 
+/* Whether a batch is so small that reading the weights is its limit. */
+static bool is_streamed(uint32_t n_tokens) { return n_tokens <= STREAMED_TOKENS; }
+
 /* One repetition: the limit, then the kernel, both in units per second. */
 static void measure_once(struct bench *b, double amount, double *limit, double *speed) {
-    if (b->n_tokens == 1) {
+    if (is_streamed(b->n_tokens)) {
         *limit = (double)weight_bytes(b) / seconds_of(b, member_read);
     } else {
         double seconds = seconds_of(b, member_peak), ops = 0;
@@ -133,7 +137,7 @@ static void measure_once(struct bench *b, double amount, double *limit, double *
 
 /* Plain C on one thread, in the unit of speeds. Some rows do: it computes more slowly than it could read. */
 static double reference_speed(struct bench *b) {
-    struct ew_weight w = {b->memory, b->weight.type, EW_LAYOUT_ROWS, b->weight.n_in, b->n_tokens == 1 ? 256 : 16};
+    struct ew_weight w = {b->memory, b->weight.type, EW_LAYOUT_ROWS, b->weight.n_in, is_streamed(b->n_tokens) ? 256 : 16};
     struct ew_kernels plain;
     ew_kernels_init(&plain, 0);
     enum ew_act_kind kind = ew_matmul_act_kind(&plain, &w);
@@ -149,12 +153,13 @@ static double reference_speed(struct bench *b) {
     free(act);
     free(scratch);
     double bytes = (double)ew_type_row_bytes(w.type, w.n_in) * w.n_out;
-    return (b->n_tokens == 1 ? bytes : 2.0 * w.n_in * w.n_out * b->n_tokens) / seconds;
+    return (is_streamed(b->n_tokens) ? bytes : 2.0 * w.n_in * w.n_out * b->n_tokens) / seconds;
 }
 
 static void measure(struct bench *b, const char *name) {
     double speed[REPS_MAX], limit[REPS_MAX], share[REPS_MAX], prepare[REPS_MAX];
-    double amount = b->n_tokens == 1 ? (double)weight_bytes(b) : 2.0 * b->weight.n_in * b->weight.n_out * b->n_tokens;
+    double amount =
+        is_streamed(b->n_tokens) ? (double)weight_bytes(b) : 2.0 * b->weight.n_in * b->weight.n_out * b->n_tokens;
     for (uint32_t i = 0; i < b->opt.reps + 1; i++) { /* the first warms up and is overwritten */
         uint32_t at = i ? i - 1 : 0;
         prepare[at] = seconds_of(b, member_prepare);
@@ -165,8 +170,9 @@ static void measure(struct bench *b, const char *name) {
     uint32_t n = b->opt.reps;
     double low = quantile(speed, n, 0.1), high = quantile(speed, n, 0.9), median = quantile(speed, n, 0.5);
     printf("%-28s %5u x %-6u %4u %8.1f %8.1f … %-8.1f %s %8.1f %6.1f %% %7.1f %6.2f %%\n", name, b->weight.n_in,
-           b->weight.n_out, b->n_tokens, median * 1e-9, low * 1e-9, high * 1e-9, b->n_tokens == 1 ? "GB/s " : "Gop/s",
-           quantile(limit, n, 0.5) * 1e-9, 100 * quantile(share, n, 0.5), median / reference_speed(b),
+           b->weight.n_out, b->n_tokens, median * 1e-9, low * 1e-9, high * 1e-9,
+           is_streamed(b->n_tokens) ? "GB/s " : "Gop/s", quantile(limit, n, 0.5) * 1e-9, 100 * quantile(share, n, 0.5),
+           median / reference_speed(b),
            100 * quantile(prepare, n, 0.5));
     fflush(stdout);
 }
@@ -193,11 +199,11 @@ static bool is_wanted(const char *list, enum ew_type type) {
     return !list;
 }
 
-/* A single token reads more weights than caches hold: the same rows again and again, in memory of their own. */
+/* A few tokens read more weights than caches hold: the same rows again and again, in memory of their own. */
 static void run_case(struct bench *b, enum ew_type type, enum ew_layout layout, struct shape s) {
     size_t row_bytes = ew_type_row_bytes(type, s.n_in);
     if (!is_wanted(b->opt.types, type)) return;
-    if (s.n_tokens == 1) s.n_out = (uint32_t)((b->opt.mib << 20) / row_bytes / 128 * 128);
+    if (is_streamed(s.n_tokens)) s.n_out = (uint32_t)((b->opt.mib << 20) / row_bytes / 128 * 128);
     b->weight = (struct ew_weight){b->memory, type, EW_LAYOUT_ROWS, s.n_in, s.n_out};
     b->n_tokens = s.n_tokens;
     struct ew_weight packed = {b->packed, type, layout, s.n_in, s.n_out};
@@ -224,16 +230,18 @@ static void run_variant(struct bench *b, const char *isa, uint64_t needs) {
                                          EW_TYPE_Q5_0,   EW_TYPE_Q5_1,  EW_TYPE_Q2_K,  EW_TYPE_Q3_K,  EW_TYPE_IQ4_NL,
                                          EW_TYPE_IQ4_XS, EW_TYPE_MXFP4, EW_TYPE_TQ2_0, EW_TYPE_IQ3_S, EW_TYPE_IQ2_XS,
                                          EW_TYPE_Q6_K,   EW_TYPE_F16,   EW_TYPE_BF16,  EW_TYPE_F32};
-    const uint32_t batches[] = {1, b->opt.tokens, 512};
+    const uint32_t batches[] = {1, 4, 16, 512}, only[] = {b->opt.tokens};
+    const uint32_t *batch = b->opt.tokens ? only : batches;
+    const size_t n_batches = b->opt.tokens ? 1 : sizeof batches / sizeof *batches;
     if (b->opt.isa ? strcmp(isa, b->opt.isa) != 0 : !strcmp(isa, "ref")) return;
     if ((ew_cpu_features() & needs) != needs) return;
     ew_kernels_init(&b->kernels, needs);
     for (uint32_t t = 0; t < b->opt.threads; t++) b->scratch[t] = allocate(ew_matmul_scratch_bytes(&b->kernels, 512));
-    for (int batch = 0; batch < 3; batch++)
+    for (size_t i = 0; i < n_batches; i++)
         for (size_t type = 0; type < sizeof types / sizeof *types; type++)
-            for (int layout = EW_LAYOUT_ROWS; layout <= EW_LAYOUT_R16 && batches[batch]; layout++) {
-                run_case(b, types[type], layout, (struct shape){2048, 8192, batches[batch]});
-                run_case(b, types[type], layout, (struct shape){8192, 2048, batches[batch]});
+            for (int layout = EW_LAYOUT_ROWS; layout <= EW_LAYOUT_R16; layout++) {
+                run_case(b, types[type], layout, (struct shape){2048, 8192, batch[i]});
+                run_case(b, types[type], layout, (struct shape){8192, 2048, batch[i]});
             }
     for (uint32_t t = 0; t < b->opt.threads; t++) free(b->scratch[t]);
 }

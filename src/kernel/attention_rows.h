@@ -18,13 +18,11 @@ static inline __attribute__((always_inline)) vf row_floats_some(enum ew_type typ
     return vf_load_half_some((const ew_f16 *)(const void *)row + d, n);
 }
 
-/* Quants of a row of Q8_0, not yet multiplied with their scale. VF_N divides the length of a block. */
-static inline __attribute__((always_inline)) const int8_t *row_quants(const uint8_t *row, uint32_t d) {
-    return (const int8_t *)row + (size_t)(d / EW_QK_SMALL) * ROW_BLOCK_BYTES + offsetof(struct ew_block_q8_0, qs) +
-           d % EW_QK_SMALL;
-}
-static inline __attribute__((always_inline)) vf row_bytes(const uint8_t *row, uint32_t d) {
-    return vf_load_bytes(row_quants(row, d));
+/* VF_N quants of block b of a row of Q8_0, from its column i on, times the block's scale. VF_N divides the length of a
+ * block. */
+static inline __attribute__((always_inline)) vf row_quants(const uint8_t *row, uint32_t b, uint32_t i, float scale) {
+    const uint8_t *quants = row + (size_t)b * ROW_BLOCK_BYTES + offsetof(struct ew_block_q8_0, qs) + i;
+    return vf_mul(vf_load_bytes((const int8_t *)quants), vf_set1(scale));
 }
 
 /* scale[block * stride + p] of n <= stride positions, at most EW_ATTENTION_TILE. Gathered first and converted together:
@@ -52,10 +50,8 @@ static void row_unpack(enum ew_type type, uint32_t n, uint32_t dim, const void *
         const uint8_t *block = from;
         row_scales(from, n, dim, scale[0], EW_ATTENTION_TILE);
         for (uint32_t p = 0; p < n; p++) {
-            for (uint32_t b = 0; b < dim / EW_QK_SMALL; b++, block += ROW_BLOCK_BYTES, to += EW_QK_SMALL) {
-                vf times = vf_set1(scale[b][p]);
-                for (uint32_t d = 0; d < EW_QK_SMALL; d += VF_N) vf_store(to + d, vf_mul(row_bytes(block, d), times));
-            }
+            for (uint32_t b = 0; b < dim / EW_QK_SMALL; b++, block += ROW_BLOCK_BYTES, to += EW_QK_SMALL)
+                for (uint32_t d = 0; d < EW_QK_SMALL; d += VF_N) vf_store(to + d, row_quants(block, 0, d, scale[b][p]));
         }
     }
 }

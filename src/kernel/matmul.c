@@ -76,7 +76,7 @@ size_t ew_matmul_scratch_bytes(const struct ew_kernels *k, uint32_t max_tokens) 
 
 uint32_t ew_matmul_exact_tokens(const struct ew_kernels *k, const struct ew_weight *w) {
     const struct ew_matmul_entry *e = entry_of(k, w);
-    return e->gemv_tokens > 0 ? e->gemv_tokens : UINT32_MAX;
+    return e->gemv_tokens > 0 && !e->exact_panels ? e->gemv_tokens : UINT32_MAX;
 }
 
 /* What stays the same while a group of rows meets a stretch of tokens. */

@@ -7,7 +7,7 @@
  *
  *     kind = ew_matmul_act_kind(k, &w);  ew_matmul_act_prepare(…, act);  barrier;  ew_matmul_rows(… my rows …);
  *
- * For many tokens weights are unpacked tile by tile into panels that all tokens share; for one token fused
+ * For many tokens weights are unpacked tile by tile into panels that all tokens share; for one token, or a few, fused
  * matrix-vector kernels stream the weights once. Nothing here allocates, blocks or starts threads. */
 #ifndef EW_KERNEL_MATMUL_H
 #define EW_KERNEL_MATMUL_H
@@ -62,8 +62,8 @@ uint32_t ew_matmul_row_step(const struct ew_kernels *k, const struct ew_weight *
 /* Work space that one thread needs, the maximum over all weights and n_tokens <= max_tokens. A multiple of 64. */
 size_t ew_matmul_scratch_bytes(const struct ew_kernels *k, uint32_t max_tokens);
 
-/* Up to this many tokens get from ew_matmul_rows, to the bit, what each of them gets alone: those that the
- * matrix-vector kernel takes at once; any number where a type has no such kernel. At least 1. */
+/* Up to this many tokens get from ew_matmul_rows, to the bit, what each of them gets alone, whatever rows are asked for
+ * together: at least 16, and any number where all kernels of a weight add up in the same order. */
 uint32_t ew_matmul_exact_tokens(const struct ew_kernels *k, const struct ew_weight *w);
 
 /* Computes rows [row_begin, row_end) for all n_tokens; y[t * y_stride + r]. accumulate adds to y instead of

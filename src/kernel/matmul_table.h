@@ -35,6 +35,8 @@ enum { EW_ACT_Q8_COLS = 512, EW_ACT_F32_COLS = 256 };
 /* Most rows of a panel, most bytes of a panel, most tokens that pass over one unpacked panel, and most rows that share
  * one pass over a block of activations. */
 enum { EW_PANEL_ROWS = 64, EW_PANEL_BYTES = 96 * 1024, EW_PANEL_TOKENS = 512, EW_GROUP_ROWS = 128 };
+/* Most tokens that a matrix-vector kernel takes. Of any number up to that each gets, to the bit, what it gets alone. */
+enum { EW_GEMV_TOKENS = 16 };
 /* Groups: activations share a scale per 32 columns; Q6_K weights per 16. */
 enum { EW_ACT_GROUP = 32, EW_ACT_Q8_GROUPS = EW_ACT_Q8_COLS / EW_ACT_GROUP };
 
@@ -67,7 +69,8 @@ struct ew_tile_args {
     size_t out_stride;
 };
 
-/* y[t][r] (+)= row r · act[t] for rows [row_begin, row_end), row_begin a multiple of 16. */
+/* y[t][r] (+)= row r · act[t] for rows [row_begin, row_end), row_begin a multiple of 16. A token's sums are added up in
+ * an order that neither n_tokens nor the rows asked for change. */
 struct ew_gemv_args {
     const struct ew_weight *w;
     const void *act;
@@ -82,7 +85,8 @@ struct ew_matmul_entry {
     const char *gemm_name, *gemv_name;
     enum ew_act_kind act;
     bool preferred;       /* R16 entries: measured faster than this variant's ROWS entry */
-    uint32_t gemv_tokens; /* up to this many tokens take gemv; 0: none do */
+    bool exact_panels;    /* panels add up in gemv's order: results are the same however many tokens there are */
+    uint32_t gemv_tokens; /* up to this many tokens take gemv, at most EW_GEMV_TOKENS; 0: none do */
     uint32_t panel_rows;  /* a power of two, 16 … EW_PANEL_ROWS */
     void (*gemv)(const struct ew_gemv_args *args);
     /* Columns [col, col + n_cols) of rows [row, row + n_rows) into a panel of panel_rows (the rest is unspecified).

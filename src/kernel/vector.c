@@ -118,20 +118,67 @@ static void attend_tile(const struct ew_attention_args *a, const float *q, uint3
     }
 }
 
-static void attention_ref(const struct ew_attention_args *a) {
-    for (uint32_t t = 0; t < a->n_tokens; t++) {
-        for (uint32_t g = 0; g < a->n_group; g++) {
-            const float *q = a->q + t * a->q_stride + (size_t)g * a->head_dim;
-            float *out = a->out + t * a->out_stride + (size_t)g * a->head_dim;
-            struct softmax_state state = {-INFINITY, 0};
-            uint32_t n = a->pos0 + t + 1;
-            for (uint32_t d = 0; d < a->head_dim; d++) out[d] = 0;
-            for (uint32_t p = ew_attention_first(a, t); p < n; p += REF_TILE)
-                attend_tile(a, q, p, n - p < REF_TILE ? n - p : REF_TILE, &state, out);
-            for (uint32_t d = 0; d < a->head_dim; d++) out[d] /= state.sum;
-        }
+/* Positions [begin, end) of a row, summed from nothing. */
+static void attend_positions(const struct ew_attention_args *a, uint32_t row, uint32_t begin, uint32_t end,
+                             struct softmax_state *state, float *out) {
+    const float *q = a->q + row / a->n_group * a->q_stride + (size_t)(row % a->n_group) * a->head_dim;
+    *state = (struct softmax_state){-INFINITY, 0};
+    for (uint32_t d = 0; d < a->head_dim; d++) out[d] = 0;
+    for (uint32_t p = begin; p < end; p += REF_TILE)
+        attend_tile(a, q, p, end - p < REF_TILE ? end - p : REF_TILE, state, out);
+}
+
+/* What a chunk leaves of a row: as in ew_attention_part_floats. */
+static void attention_chunk_ref(const struct ew_attention_args *a, uint32_t chunk, float *part) {
+    for (uint32_t row = 0; row < a->n_tokens * a->n_group; row++, part += ew_attention_part_floats(a->head_dim)) {
+        struct softmax_state state;
+        uint32_t t = row / a->n_group, first = ew_attention_first(a, t), last = a->pos0 + t + 1;
+        uint32_t begin = chunk * EW_ATTENTION_CHUNK, end = begin + EW_ATTENTION_CHUNK;
+        attend_positions(a, row, begin > first ? begin : first, end < last ? end : last, &state, part);
+        part[a->head_dim] = state.max;
+        part[a->head_dim + 1] = state.sum;
     }
 }
+
+static void merge_part(uint32_t head_dim, const float *part, struct softmax_state *state, float *total) {
+    if (part[head_dim + 1] == 0) return;
+    float max = fmaxf(state->max, part[head_dim]), before = expf(state->max - max), now = expf(part[head_dim] - max);
+    for (uint32_t d = 0; d < head_dim; d++) total[d] = total[d] * before + part[d] * now;
+    state->sum = state->sum * before + part[head_dim + 1] * now;
+    state->max = max;
+}
+
+static void attention_merge_ref(const struct ew_attention_args *a, const float *parts, uint32_t n_parts) {
+    const size_t part_floats = ew_attention_part_floats(a->head_dim), n_rows = (size_t)a->n_tokens * a->n_group;
+    for (uint32_t row = 0; row < n_rows; row++) {
+        float *out = a->out + row / a->n_group * a->out_stride + (size_t)(row % a->n_group) * a->head_dim;
+        struct softmax_state state = {-INFINITY, 0};
+        for (uint32_t d = 0; d < a->head_dim; d++) out[d] = 0;
+        for (uint32_t i = 0; i < n_parts; i++)
+            merge_part(a->head_dim, parts + (i * n_rows + row) * part_floats, &state, out);
+        for (uint32_t d = 0; d < a->head_dim; d++) out[d] /= state.sum;
+    }
+}
+
+static void attention_ref(const struct ew_attention_args *a) {
+    for (uint32_t row = 0; row < a->n_tokens * a->n_group; row++) {
+        float part[EW_ATTENTION_MAX_DIM + 2], *out;
+        struct softmax_state of_part, state = {-INFINITY, 0};
+        uint32_t t = row / a->n_group, begin = ew_attention_first(a, t), end = a->pos0 + t + 1;
+        out = a->out + t * a->out_stride + (size_t)(row % a->n_group) * a->head_dim;
+        for (uint32_t d = 0; d < a->head_dim; d++) out[d] = 0;
+        for (uint32_t next; begin < end; begin = next) {
+            next = ew_attention_next_chunk(begin, end);
+            attend_positions(a, row, begin, next, &of_part, part);
+            part[a->head_dim] = of_part.max;
+            part[a->head_dim + 1] = of_part.sum;
+            merge_part(a->head_dim, part, &state, out);
+        }
+        for (uint32_t d = 0; d < a->head_dim; d++) out[d] /= state.sum;
+    }
+}
+
+size_t ew_attention_part_floats(uint32_t head_dim) { return ((head_dim + 15) & ~(size_t)15) + 16; }
 
 bool ew_attention_takes(uint32_t type, uint32_t head_dim) {
     bool known = type == EW_TYPE_F16 || type == EW_TYPE_F32 || type == EW_TYPE_Q8_0;
@@ -163,6 +210,8 @@ void ew_vector_kernels_init(struct ew_vector_kernels *v, uint64_t features) {
                                     .f32_to_f16 = f32_to_f16_ref,
                                     .f16_to_f32 = f16_to_f32_ref,
                                     .attention = attention_ref,
+                                    .attention_chunk = attention_chunk_ref,
+                                    .attention_merge = attention_merge_ref,
                                     .isa = "ref"};
 #define INSTALL(isa_, feature_)                                                                                        \
     if (features & (feature_)) ew_vector_install_##isa_(v);

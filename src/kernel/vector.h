@@ -31,6 +31,17 @@ struct ew_attention_args {
     void *scratch;   /* ew_attention_scratch_bytes of it, 64-byte aligned */
 };
 
+/* Up to this many tokens get from one call of attention, to the bit, what each of them gets alone. */
+enum { EW_ATTENTION_EXACT_TOKENS = 16 };
+
+/* Positions [i * EW_ATTENTION_CHUNK, (i + 1) * EW_ATTENTION_CHUNK) are chunk i. Attention of up to
+ * EW_ATTENTION_EXACT_TOKENS tokens sums every chunk apart and puts them together in their order; threads that share the
+ * chunks of a call therefore change no bit of its result. */
+enum { EW_ATTENTION_CHUNK = 1024 };
+/* What a chunk leaves of one query row, in floats: [head_dim, padded] sums of values relative to the largest score of
+ * the chunk, that score, the sum of the weights. */
+size_t ew_attention_part_floats(uint32_t head_dim);
+
 /* Whether keys or values of heads of this size can be kept in a type. */
 bool ew_attention_takes(uint32_t type, uint32_t head_dim);
 
@@ -66,6 +77,11 @@ struct ew_vector_kernels {
     void (*f32_to_f16)(size_t n, const float *x, ew_f16 *y); /* round to nearest even; overflow to infinity */
     void (*f16_to_f32)(size_t n, const ew_f16 *x, float *y);
     void (*attention)(const struct ew_attention_args *args);
+    /* The same in two steps, for at most EW_ATTENTION_EXACT_TOKENS tokens: chunks 0 … n_parts - 1 cover what they see.
+     * part: [rows][part_floats], out and its stride are not used; parts: [n_parts][rows][part_floats], only n_tokens,
+     * n_group, head_dim, out and its stride are used. */
+    void (*attention_chunk)(const struct ew_attention_args *args, uint32_t chunk, float *part);
+    void (*attention_merge)(const struct ew_attention_args *args, const float *parts, uint32_t n_parts);
     const char *isa; /* "ref", "avx2" … of the fastest variant above, for results */
 };
 

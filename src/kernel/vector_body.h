@@ -11,8 +11,9 @@
  *   vf_fma(a, b, c)         a * b + c
  *   vf_round(v)             to the nearest whole number
  *   vf_scale(v, n)          v * 2^n, n whole, -126 <= n <= 126
- *   vf_sum(v)               the sum of all lanes, a float
+ *   vf_sum(v) vf_top(v)     the sum of all lanes, the largest of them; floats
  *   vf_sum4(a, b, c, d, p)  the four sums into p[0..3]
+ *   vf_transpose(v)         VF_N vectors in place: lane i of vector j becomes lane j of vector i
  *   vf_or_below(v, x, limit)  v where x <= limit, -infinity elsewhere
  *
  * A new instruction set is one such file. */
@@ -39,19 +40,14 @@ static inline vf capped_score(vf score, vf cap_log2_e) {
     return vf_mul(cap_log2_e, vf_sub(one, vf_div(vf_set1(2), vf_add(power, one))));
 }
 
-/* Where a position falls in the tile [base, base + n): 0 … n. */
-static inline uint32_t within_tile(uint32_t position, uint32_t base, uint32_t n) {
-    return position <= base ? 0 : position - base < n ? position - base : n;
-}
-
 #include "kernel/attention_rows.h"
 
 #include "kernel/attention_decode.h"
 #include "kernel/attention_tiles.h"
 
-/* Few rows share each cache value too rarely to pay for unpacking it to f32. */
+/* Few tokens share each cache value too rarely to pay for unpacking it to f32, and must not see how many they are. */
 static void attention(const struct ew_attention_args *a) {
-    if ((uint64_t)a->n_tokens * a->n_group <= DECODE_ROWS) {
+    if (a->n_tokens <= EW_ATTENTION_EXACT_TOKENS) {
         attention_decode(a);
     } else {
         attention_tiles(a);
@@ -74,6 +70,8 @@ static void attention(const struct ew_attention_args *a) {
                                         .f32_to_f16 = f32_to_f16,                                                      \
                                         .f16_to_f32 = f16_to_f32,                                                      \
                                         .attention = attention,                                                        \
+                                        .attention_chunk = attention_chunk,                                            \
+                                        .attention_merge = attention_merge,                                            \
                                         .isa = #isa_};                                                                 \
     }
 

@@ -64,6 +64,9 @@ static void add_attention(struct sum *s, const struct ew_op *op) {
     uint32_t tokens = batch < EW_PLAN_ATTENTION_TOKENS ? batch : EW_PLAN_ATTENTION_TOKENS;
     size_t bytes = ew_attention_scratch_bytes(op->head_dim, tokens * (op->n_head / op->n_head_kv));
     s->m->attention_scratch_bytes = max_size(s->m->attention_scratch_bytes, bytes);
+    size_t chunks = ((size_t)s->request->n_ctx + EW_ATTENTION_CHUNK - 1) / EW_ATTENTION_CHUNK;
+    size_t parts = align(chunks * op->n_head * ew_attention_part_floats(op->head_dim) * sizeof(float));
+    if (chunks > 1) s->m->attention_parts_bytes = max_size(s->m->attention_parts_bytes, parts);
 }
 
 static void add_op(struct sum *s, const struct ew_op *op) {

@@ -32,6 +32,7 @@ struct ew_plan_memory {
     size_t logits_bytes;
     size_t act_bytes[EW_ACT_KINDS]; /* prepared activations, per kind in use */
     size_t attention_scratch_bytes; /* per thread */
+    size_t attention_parts_bytes;   /* what the chunks of a full context leave of a single token, before they are one */
     size_t matmul_scratch_bytes;    /* per thread */
     size_t row_bytes;               /* per thread: one embedding row as stored and as floats */
 };

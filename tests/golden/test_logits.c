@@ -4,8 +4,8 @@
  * threads, file layout and packed layout, plain C and the fastest kernels; the first three must agree with each other
  * as well. Of quantized files a copy in floats runs too: that the engine and the exact rows mean the same model shows
  * there, where activations are not rounded to 8 bits, a hundred times more sharply. Where the heads allow it keys and
- * values run as Q8_0 too, and those of float files as floats. Decoding with drafts is held against decoding without,
- * bit by bit.
+ * values run as Q8_0 too, and those of float files as floats. Pieces of up to 16 tokens must give the logits of single
+ * tokens to the bit: speculation rests on that, and decoding with drafts is held against decoding without.
  *
  * A router that is nearly undecided chooses another expert when its input is rounded, and then rows are off, with any
  * engine; see router_tie.
@@ -337,6 +337,27 @@ static void check_drafts(struct ew_model *model, const struct golden *g) {
     }
 }
 
+/* Pieces of up to 16 tokens, whatever the number of threads, against token by token: the same bits. */
+static void check_pieces(struct ew_model *model, const struct golden *g, bool plain_c, enum ew_kv_type kv) {
+    static const uint32_t pieces[] = {1, 3, 16};
+    static const enum ew_weights_layout layouts[] = {EW_WEIGHTS_MAPPED, EW_WEIGHTS_PACKED};
+    size_t size = g->n * g->n_vocab * sizeof(float);
+    float *rows = malloc(size), *singly = malloc(size);
+    assert_true(rows && singly);
+    for (size_t l = 0; l < 2; l++) {
+        for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+            struct path path = {"pieces", pieces[i], 1 + (uint32_t)i, layouts[l], plain_c, kv};
+            run_path(model, &path, g->ids, g->n, rows);
+            if (i == 0) memcpy(singly, rows, size);
+            if (memcmp(rows, singly, size))
+                fail_msg("%s, %s, %s, KV %s: pieces of %u differ from single tokens", g->name, l ? "packed" : "mapped",
+                         plain_c ? "plain C" : "fastest kernels", ew_kv_name(kv, kv), pieces[i]);
+        }
+    }
+    free(rows);
+    free(singly);
+}
+
 static void check_golden(void **state) {
     const char *name = *state;
     struct golden g = open_golden(name);
@@ -351,6 +372,10 @@ static void check_golden(void **state) {
     verified_add(name, ew_model_info(model).architecture, share * g.widened);
     if (takes_q8_0(model)) check_q8_0(model, &g);
     if (ends_with(name, "-f32")) check_f32(model, &g);
+    for (int plain_c = 0; plain_c < 2; plain_c++) {
+        check_pieces(model, &g, plain_c, EW_KV_F16);
+        if (takes_q8_0(model) && !plain_c) check_pieces(model, &g, plain_c, EW_KV_Q8_0);
+    }
     if (!is_float(name)) check_float_copy(&g);
     check_drafts(model, &g);
     free(g.exact);

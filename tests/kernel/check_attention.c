@@ -1,7 +1,8 @@
 /* Checks every variant of attention, the reference included, against a softmax in doubles: single tokens and batches,
  * groups of every size, head sizes with and without tails, caches that end exactly where their memory ends, misaligned
  * pointers, gaps between rows, masked positions with huge values, sliding windows, soft caps, and scores far beyond the
- * range of exp; keys and values in every type. What a type makes of a value is the decoder's word, not the kernel's. */
+ * range of exp; keys and values in every type. What a type makes of a value is the decoder's word, not the kernel's. A
+ * few tokens at once must get what each of them gets alone, to the bit, and so must chunks that are computed apart. */
 #include "check_kernel.h"
 #include "kernel/vector_variants.h"
 
@@ -121,33 +122,43 @@ static void check_row(const struct problem *p, uint32_t t, uint32_t g, float sca
     }
 }
 
-static void check_shape(const struct ew_vector_kernels *v, struct shape s, struct types types) {
-    struct problem p = make_problem(s, types);
-    char what[160];
+static struct ew_attention_args args_of(const struct problem *p, struct types types) {
+    return (struct ew_attention_args){.q = p->q.data,
+                                      .q_stride = p->stride,
+                                      .k = p->k.data,
+                                      .v = p->v.data,
+                                      .k_type = types.k,
+                                      .v_type = types.v,
+                                      .out = p->out.data,
+                                      .out_stride = p->stride,
+                                      .head_dim = p->s.head_dim,
+                                      .n_group = p->s.n_group,
+                                      .n_tokens = p->s.n_tokens,
+                                      .pos0 = p->s.pos0,
+                                      .scale = 1 / sqrtf((float)p->s.head_dim),
+                                      .soft_cap = p->s.soft_cap,
+                                      .window = p->s.window,
+                                      .scratch = p->scratch.data};
+}
+
+/* A text that names a case. */
+static const char *name_of(const struct ew_vector_kernels *v, struct shape s, struct types types) {
+    static char what[160];
     snprintf(what, sizeof what, "attention %s %s/%s head_dim=%u group=%u tokens=%u pos0=%u q=%g window=%u cap=%g",
              v->isa, ew_type_traits(types.k)->name, ew_type_traits(types.v)->name, s.head_dim, s.n_group, s.n_tokens,
              s.pos0, (double)s.q_size, s.window, (double)s.soft_cap);
-    float scale = 1 / sqrtf((float)s.head_dim);
-    v->attention(&(struct ew_attention_args){.q = p.q.data,
-                                             .q_stride = p.stride,
-                                             .k = p.k.data,
-                                             .v = p.v.data,
-                                             .k_type = types.k,
-                                             .v_type = types.v,
-                                             .out = p.out.data,
-                                             .out_stride = p.stride,
-                                             .head_dim = s.head_dim,
-                                             .n_group = s.n_group,
-                                             .n_tokens = s.n_tokens,
-                                             .pos0 = s.pos0,
-                                             .scale = scale,
-                                             .soft_cap = s.soft_cap,
-                                             .window = s.window,
-                                             .scratch = p.scratch.data});
+    return what;
+}
+
+static void check_shape(const struct ew_vector_kernels *v, struct shape s, struct types types) {
+    struct problem p = make_problem(s, types);
+    const char *what = name_of(v, s, types);
+    struct ew_attention_args args = args_of(&p, types);
+    v->attention(&args);
     double *weight = malloc(p.n_positions * sizeof *weight);
     if (!weight) abort();
     for (uint32_t t = 0; t < s.n_tokens; t++) {
-        for (uint32_t g = 0; g < s.n_group; g++) check_row(&p, t, g, scale, weight, what);
+        for (uint32_t g = 0; g < s.n_group; g++) check_row(&p, t, g, args.scale, weight, what);
         for (uint32_t i = s.n_group * s.head_dim; i < p.stride && t + 1 < s.n_tokens; i++) {
             uint32_t pattern;
             memcpy(&pattern, (const float *)p.out.data + t * p.stride + i, sizeof pattern);
@@ -157,6 +168,45 @@ static void check_shape(const struct ew_vector_kernels *v, struct shape s, struc
     ew_check_guards(&p.out, what);
     ew_check_guards(&p.scratch, what);
     free(weight);
+    free_problem(&p);
+}
+
+/* Whether rows of two outputs are the same, to the bit. */
+static bool same_rows(const struct problem *p, const float *a, const float *b, uint32_t n_tokens) {
+    bool same = true;
+    for (uint32_t t = 0; t < n_tokens; t++)
+        same &= !memcmp(a + t * p->stride, b + t * p->stride, (size_t)p->s.n_group * p->s.head_dim * sizeof *a);
+    return same;
+}
+
+/* The whole against its tokens one by one, and against its chunks put together. */
+static void check_exact(const struct ew_vector_kernels *v, struct shape s, struct types types) {
+    struct problem p = make_problem(s, types);
+    const char *what = name_of(v, s, types);
+    const struct ew_attention_args whole = args_of(&p, types);
+    float *other = malloc(p.out.size);
+    uint32_t n_chunks = (p.n_positions - 1) / EW_ATTENTION_CHUNK + 1;
+    size_t part = ew_attention_part_floats(s.head_dim) * s.n_tokens * s.n_group;
+    float *parts = malloc(n_chunks * part * sizeof *parts);
+    if (!other || !parts) abort();
+    v->attention(&whole);
+    for (uint32_t t = 0; t < s.n_tokens; t++) {
+        struct ew_attention_args alone = whole;
+        alone.q += t * p.stride;
+        alone.out = other;
+        alone.n_tokens = 1;
+        alone.pos0 += t;
+        v->attention(&alone);
+        ew_check_true(same_rows(&p, other, whole.out + t * p.stride, 1), what);
+    }
+    struct ew_attention_args apart = whole;
+    apart.out = other;
+    for (uint32_t i = n_chunks; i-- > 0;) v->attention_chunk(&apart, i, parts + i * part);
+    v->attention_merge(&apart, parts, n_chunks);
+    ew_check_true(same_rows(&p, other, whole.out, s.n_tokens), what);
+    ew_check_guards(&p.scratch, what);
+    free(other);
+    free(parts);
     free_problem(&p);
 }
 
@@ -183,6 +233,9 @@ static const struct shape shapes[] = {
     {64, 9, 1, 333, 4, 0, 0},
     {40, 16, 1, 64, 4, 0, 0},
     {64, 4, 4, 100, 4, 0, 0},
+    {64, 8, 16, 1015, 4, 0, 0},
+    {128, 7, 1, 2500, 4, 0, 0},
+    {64, 4, 16, 1020, 4, 1000, 0},
     {128, 71, 1, 65, 4, 0, 0},
     /* batches: part and whole blocks of rows and tiles of positions */
     {64, 4, 12, 0, 4, 0, 0},
@@ -222,6 +275,16 @@ static const struct shape shapes[] = {
     {64, 3, 1, 333, 4, 33, 5},
 };
 
+/* Tiles of 64 positions and chunks of 1024 begin and end among the tokens; windows too. */
+static const struct shape exact_shapes[] = {
+    {64, 1, 2, 0, 4, 0, 0},        {64, 4, 5, 60, 4, 0, 0},      {64, 7, 16, 120, 4, 0, 0},
+    {64, 8, 3, 1022, 4, 0, 0},     {128, 5, 16, 1015, 4, 0, 0},  {72, 3, 5, 2045, 4, 0, 0},
+    {256, 2, 16, 500, 4, 0, 0},    {24, 16, 4, 1000, 4, 0, 0},   {64, 8, 16, 1100, 4, 100, 0},
+    {128, 7, 9, 2100, 4, 1500, 0}, {64, 4, 16, 250, 4, 17, 5},   {64, 71, 2, 70, 4, 0, 0},
+    {80, 9, 16, 33, 4, 0, 50},     {64, 8, 1, 3000, 1000, 0, 0}, {64, 6, 7, 2044, 1000, 8, 0},
+    {96, 4, 16, 3070, 4, 0, 0},
+};
+
 static void check_variant(const char *isa, uint64_t needs) {
     if (!ew_check_wants(isa)) return;
     if ((ew_cpu_features() & needs) != needs) {
@@ -236,6 +299,11 @@ static void check_variant(const char *isa, uint64_t needs) {
             if (ew_attention_takes(all_types[t].k, shapes[i].head_dim) &&
                 ew_attention_takes(all_types[t].v, shapes[i].head_dim))
                 check_shape(&v, shapes[i], all_types[t]);
+    for (size_t t = 0; t < sizeof all_types / sizeof *all_types; t++)
+        for (size_t i = 0; i < sizeof exact_shapes / sizeof *exact_shapes; i++)
+            if (ew_attention_takes(all_types[t].k, exact_shapes[i].head_dim) &&
+                ew_attention_takes(all_types[t].v, exact_shapes[i].head_dim))
+                check_exact(&v, exact_shapes[i], all_types[t]);
 }
 
 int main(void) {

@@ -1,6 +1,7 @@
 /* Checks every matrix-product variant that this processor can run: prepared activations against the definition,
  * packing, and products — exactly where small integers and power-of-two scales make every order of summation exact,
- * otherwise against a double reference within c · ε · Σ|a·b|. Weights end where an unreadable page begins. */
+ * otherwise against a double reference within c · ε · Σ|a·b|. Weights end where an unreadable page begins. A few tokens
+ * at once must get what each of them gets alone, to the bit. */
 #include "check_kernel.h"
 #include "gguf/tensor_type.h"
 #include "kernel/matmul_table.h"
@@ -35,6 +36,7 @@ struct problem {
     struct ew_check_buffer weight_memory, x_memory;
     size_t x_stride;
     struct shape s;
+    uint32_t first_token; /* of the products that it is part of */
 };
 
 static void *allocate(size_t size) {
@@ -231,7 +233,11 @@ struct product {
     enum ew_act_kind kind;
 };
 
-/* y starts as start(t, r) = (t + r) % 7 when accumulating; gaps between rows keep the pattern. */
+static float start_value(const struct problem *p, uint32_t t, uint32_t r) {
+    return (float)((p->first_token + t + r) % 7);
+}
+
+/* y starts with start values when accumulating; gaps between rows keep the pattern. */
 static struct product run_product(const struct ew_kernels *k, const struct ew_weight *w, const struct problem *p,
                                   bool accumulate) {
     struct product out = {.y_stride = p->s.n_out + 3, .kind = ew_matmul_act_kind(k, w)};
@@ -241,7 +247,7 @@ static struct product run_product(const struct ew_kernels *k, const struct ew_we
     out.scratch = ew_check_alloc(ew_matmul_scratch_bytes(k, n_tokens), 0);
     float *y = out.y.data;
     for (uint32_t t = 0; t < n_tokens && accumulate; t++)
-        for (uint32_t r = 0; r < p->s.n_out; r++) y[t * out.y_stride + r] = (float)((t + r) % 7);
+        for (uint32_t r = 0; r < p->s.n_out; r++) y[t * out.y_stride + r] = start_value(p, t, r);
     ew_matmul_act_prepare(k, out.kind, p->s.n_in, n_tokens, p->x, p->x_stride, 0, n_tokens, out.act.data);
     uint32_t step = ew_matmul_row_step(k, w, n_tokens);
     uint32_t middle = p->s.n_out / 2 / step * step;
@@ -261,6 +267,12 @@ static void prepare_token(const struct product *out, const struct problem *p, ui
         a->x[i] = (double)prepared_value(out->act.data, out->kind, p->s.n_tokens, t, i);
         a->total[i / 32] = (i % 32 ? a->total[i / 32] : 0) + fabs(a->x[i]);
     }
+}
+
+static void free_product(struct product *out) {
+    ew_check_free(&out->y);
+    ew_check_free(&out->act);
+    ew_check_free(&out->scratch);
 }
 
 /* Want and Σ|a·b| of one output. Formats with a minimum compute w as a difference of larger terms, so a weight counts
@@ -287,7 +299,7 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
         prepare_token(&out, p, t, a);
         for (uint32_t r = 0; r < p->s.n_out; r++) {
             double magnitude, want = exact_dot(p, a, r, &magnitude);
-            if (accumulate) want += (t + r) % 7;
+            if (accumulate) want += (double)start_value(p, t, r);
             double bound = exact ? 0 : BOUND_C * EPSILON * (magnitude + 7);
             ew_check_near(y[t * out.y_stride + r], want, bound, what, t * (size_t)p->s.n_out + r);
         }
@@ -301,9 +313,45 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
     ew_check_guards(&out.scratch, what);
     free(a->x);
     free(a->total);
-    ew_check_free(&out.y);
-    ew_check_free(&out.act);
-    ew_check_free(&out.scratch);
+    free_product(&out);
+}
+
+/* What speculation relies on: a token's results do not tell how many others were computed with it. */
+static void check_exact_tokens(const struct ew_kernels *k, const struct ew_weight *w, const struct problem *p,
+                               bool accumulate) {
+    const size_t row = p->s.n_out * sizeof(float);
+    char what[160];
+    snprintf(what, sizeof what, "%s %s%s as one token, n_in=%u n_out=%u tokens=%u",
+             ew_matmul_kernel_name(k, w, p->s.n_tokens), k->matmul->isa, accumulate ? " accumulate" : "", p->s.n_in,
+             p->s.n_out, p->s.n_tokens);
+    ew_check_true(ew_matmul_exact_tokens(k, w) >= EW_GEMV_TOKENS, what);
+    if (p->s.n_tokens > ew_matmul_exact_tokens(k, w)) return;
+    struct product all = run_product(k, w, p, accumulate);
+    for (uint32_t t = 0; t < p->s.n_tokens; t++) {
+        struct problem alone = *p;
+        alone.s.n_tokens = 1;
+        alone.x += t * p->x_stride;
+        alone.first_token = t;
+        struct product one = run_product(k, w, &alone, accumulate);
+        ew_check_true(!memcmp((const float *)all.y.data + t * all.y_stride, one.y.data, row), what);
+        free_product(&one);
+    }
+    free_product(&all);
+}
+
+static void check_few_tokens(const struct ew_kernels *k, enum ew_type type, uint32_t n_in) {
+    static const uint32_t counts[] = {2, 3, 5, EW_GEMV_TOKENS, 41};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct problem p = make_problem(type, (struct shape){n_in, 39, counts[i]}, false, counts[i] * 97u + type);
+        check_exact_tokens(k, &p.rows, &p, i % 2);
+        if (ew_matmul_can_pack(k, type)) {
+            struct ew_weight packed;
+            void *memory = pack(&p.rows, &packed);
+            check_exact_tokens(k, &packed, &p, i % 2);
+            free(memory);
+        }
+        free_problem(&p);
+    }
 }
 
 static void check_both_layouts(const struct ew_kernels *k, enum ew_type type, struct shape s, bool exact) {
@@ -335,6 +383,7 @@ static void check_type(const struct ew_kernels *k, enum ew_type type) {
     check_both_layouts(k, type, (struct shape){512 + unit, 65, 64}, false);
     check_both_layouts(k, type, (struct shape){768, 33, 512}, false);
     check_both_layouts(k, type, (struct shape){256, 17, 515}, false);
+    check_few_tokens(k, type, 1024 + 2 * unit);
 }
 
 static void check_variant(const char *isa, uint64_t needs, uint32_t share, uint32_t n_shares) {

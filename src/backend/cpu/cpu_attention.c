@@ -44,46 +44,78 @@ void ew_cpu_run_cache(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
     }
 }
 
+/* Tokens [t0, t0 + n_tokens) with the query heads that share KV head h. */
+static struct ew_attention_args attention_args(const struct ew_cpu_worker *w, const struct ew_cpu_op *bound, uint32_t h,
+                                               uint32_t t0, uint32_t n_tokens) {
+    const struct ew_op *op = bound->op;
+    const uint32_t group = op->n_head / op->n_head_kv;
+    const struct ew_kv_types kv = w->b->params.request.kv;
+    const size_t positions = ew_plan_kv_positions(w->b->params.request.n_ctx);
+    const size_t head_at = (size_t)h * group * op->head_dim;
+    return (struct ew_attention_args){
+        .q = ew_cpu_row(w, EW_BUF_Q, t0) + head_at,
+        .q_stride = w->b->plan->width[EW_BUF_Q],
+        .k = bound->k_cache + h * positions * ew_type_row_bytes(kv.k, op->head_dim),
+        .v = bound->v_cache + h * positions * ew_type_row_bytes(kv.v, op->head_dim),
+        .k_type = kv.k,
+        .v_type = kv.v,
+        .out = ew_cpu_row(w, EW_BUF_ATTN, t0) + head_at,
+        .out_stride = w->b->plan->width[EW_BUF_ATTN],
+        .head_dim = op->head_dim,
+        .n_group = group,
+        .n_tokens = n_tokens,
+        .pos0 = w->pos0 + t0,
+        .scale = op->scale,
+        .soft_cap = op->soft_cap,
+        .window = op->window,
+        .scratch = w->scratch,
+    };
+}
+
+/* A single token: each thread takes chunks of the positions of a head; then heads are put together. */
+static void attend_by_chunk(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, atomic_uint *next) {
+    const struct ew_op *op = bound->op;
+    const struct ew_vector_kernels *v = &w->b->kernels.vector;
+    const uint32_t end = w->pos0 + 1, begin = op->window && end > op->window ? end - op->window : 0;
+    const uint32_t first = begin / EW_ATTENTION_CHUNK, n_chunks = (end - 1) / EW_ATTENTION_CHUNK + 1 - first;
+    const size_t part_floats = ew_attention_part_floats(op->head_dim) * (op->n_head / op->n_head_kv);
+    for (;;) {
+        uint32_t unit = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
+        if (unit >= n_chunks * op->n_head_kv) break;
+        struct ew_attention_args args = attention_args(w, bound, unit / n_chunks, 0, 1);
+        v->attention_chunk(&args, first + unit % n_chunks, w->b->attention_parts + unit * part_floats);
+    }
+    ew_pool_barrier(w->me);
+    for (uint32_t h = w->me->index; h < op->n_head_kv; h += w->me->count) {
+        struct ew_attention_args args = attention_args(w, bound, h, 0, 1);
+        v->attention_merge(&args, w->b->attention_parts + h * n_chunks * part_floats, n_chunks);
+    }
+}
+
+/* Tokens that one unit of work takes: all of a few tokens, unless the heads are too few to keep the threads busy. Up to
+ * EW_ATTENTION_EXACT_TOKENS go together or apart without a difference. */
+static uint32_t attention_block(const struct ew_cpu_worker *w, const struct ew_op *op) {
+    if (w->n_tokens > EW_ATTENTION_EXACT_TOKENS) return EW_PLAN_ATTENTION_TOKENS;
+    uint32_t blocks = 2 * w->me->count / op->n_head_kv;
+    return blocks > 1 ? (w->n_tokens + blocks - 1) / blocks : w->n_tokens;
+}
+
 void ew_cpu_run_attention(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, atomic_uint *next) {
     ew_cpu_enter(w, EW_CPU_BY_HEAD);
     const struct ew_op *op = bound->op;
-    const uint32_t group = op->n_head / op->n_head_kv, block = EW_PLAN_ATTENTION_TOKENS;
-    const uint32_t n_blocks = (w->n_tokens + block - 1) / block;
-    /* Rows that go together are summed in another order than each would be alone. A head's keys and values stay in the
-     * cache from one token to the next. */
-    const uint32_t step = w->state->call->exact ? 1 : block;
-    const struct ew_kv_types kv = w->b->params.request.kv;
-    const uint32_t positions = ew_plan_kv_positions(w->b->params.request.n_ctx);
-    const size_t k_head = positions * ew_type_row_bytes(kv.k, op->head_dim);
-    const size_t v_head = positions * ew_type_row_bytes(kv.v, op->head_dim);
+    const bool balanced = op->n_head_kv % w->me->count == 0 && op->n_head_kv >= 2 * w->me->count;
+    if (w->n_tokens == 1 && w->me->count > 1 && w->pos0 >= EW_ATTENTION_CHUNK && !balanced) {
+        attend_by_chunk(w, bound, next);
+        return;
+    }
+    const uint32_t block = attention_block(w, op), n_blocks = (w->n_tokens + block - 1) / block;
     for (;;) {
         uint32_t chunk = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
         if (chunk >= n_blocks * op->n_head_kv) return;
         /* Late blocks see more positions: hand the expensive ones out first. */
         uint32_t h = chunk % op->n_head_kv, t0 = (n_blocks - 1 - chunk / op->n_head_kv) * block;
-        uint32_t end = ew_cpu_min(t0 + block, w->n_tokens);
-        size_t head_at = (size_t)h * group * op->head_dim;
-        struct ew_attention_args args = {
-            .q_stride = w->b->plan->width[EW_BUF_Q],
-            .k = bound->k_cache + h * k_head,
-            .v = bound->v_cache + h * v_head,
-            .k_type = kv.k,
-            .v_type = kv.v,
-            .out_stride = w->b->plan->width[EW_BUF_ATTN],
-            .head_dim = op->head_dim,
-            .n_group = group,
-            .scale = op->scale,
-            .soft_cap = op->soft_cap,
-            .window = op->window,
-            .scratch = w->scratch,
-        };
-        for (uint32_t t = t0; t < end; t += step) {
-            args.q = ew_cpu_row(w, EW_BUF_Q, t) + head_at;
-            args.out = ew_cpu_row(w, EW_BUF_ATTN, t) + head_at;
-            args.n_tokens = ew_cpu_min(step, end - t);
-            args.pos0 = w->pos0 + t;
-            w->b->kernels.vector.attention(&args);
-        }
+        struct ew_attention_args args = attention_args(w, bound, h, t0, ew_cpu_min(block, w->n_tokens - t0));
+        w->b->kernels.vector.attention(&args);
     }
 }
 

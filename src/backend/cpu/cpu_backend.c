@@ -44,8 +44,8 @@ static size_t scratch_size(const struct ew_plan_memory *m) {
 }
 
 static size_t session_size(const struct ew_plan_memory *m, uint32_t threads) {
-    size_t size =
-        m->kv_bytes + m->state_bytes + m->routing_bytes + ew_cpu_align(m->buffers_bytes) + scratch_size(m) * threads;
+    size_t size = m->kv_bytes + m->state_bytes + m->routing_bytes + m->attention_parts_bytes +
+                  ew_cpu_align(m->buffers_bytes) + scratch_size(m) * threads;
     for (int k = 0; k < EW_ACT_KINDS; k++) size += ew_cpu_align(m->act_bytes[k]);
     return size;
 }
@@ -127,6 +127,7 @@ static void place_session(struct ew_backend *b) {
     const struct ew_plan_memory *m = &b->memory;
     place_memories(b);
     place_routing(b);
+    b->attention_parts = ew_cpu_arena_take(&b->session, m->attention_parts_bytes);
     b->buffers = ew_cpu_arena_take(&b->session, ew_cpu_align(m->buffers_bytes));
     for (int k = 0; k < EW_ACT_KINDS; k++)
         b->act[k] = m->act_bytes[k] ? ew_cpu_arena_take(&b->session, ew_cpu_align(m->act_bytes[k])) : NULL;

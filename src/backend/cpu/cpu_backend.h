@@ -50,7 +50,8 @@ struct ew_backend {
     float *logits;
     void *act[EW_ACT_KINDS];
     struct ew_cpu_routing routing;
-    uint8_t *scratch; /* per thread, scratch_stride apart */
+    float *attention_parts; /* of a single token: [n_head_kv][chunks][query heads][ew_attention_part_floats] */
+    uint8_t *scratch;       /* per thread, scratch_stride apart */
     size_t scratch_stride;
     int file; /* descriptor for embedding rows; -1 when the file is memory */
     char kernel_names[512];

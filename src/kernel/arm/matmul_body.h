@@ -77,19 +77,21 @@ static inline struct k_scales load_k_scales(const uint8_t *p) { /* three units o
 #define R16_ENTRY(type_, tile_)                                                                                        \
     {                                                                                                                  \
         .gemm_name = NAME("gemm_" #type_ "_r16"), .gemv_name = NAME("gemv_" #type_ "_r16"), .act = EW_ACT_Q8,          \
-        .preferred = true, .gemv_tokens = 1, .panel_rows = PANEL_ROWS, .gemv = gemv_r16_##type_,                       \
+        .preferred = true, .gemv_tokens = EW_GEMV_TOKENS, .panel_rows = PANEL_ROWS, .gemv = gemv_r16_##type_,          \
         .unpack = unpack_##type_, .tile = tile_                                                                        \
     }
 #define ROWS_ENTRY(type_, tile_)                                                                                       \
     {                                                                                                                  \
-        .gemm_name = NAME("gemm_" #type_), .gemv_name = NAME("gemv_" #type_), .act = EW_ACT_Q8, .gemv_tokens = 1,      \
-        .panel_rows = PANEL_ROWS, .gemv = gemv_rows_##type_, .unpack = unpack_##type_, .tile = tile_                   \
+        .gemm_name = NAME("gemm_" #type_), .gemv_name = NAME("gemv_" #type_), .act = EW_ACT_Q8,                        \
+        .gemv_tokens = EW_GEMV_TOKENS, .panel_rows = PANEL_ROWS, .gemv = gemv_rows_##type_, .unpack = unpack_##type_,  \
+        .tile = tile_                                                                                                  \
     }
 /* In the file's layout a matrix-vector product of their own and panels through levels, in R16 panels only. */
 #define LEVELS_ROWS_ENTRY(type_, tile_)                                                                                \
     {                                                                                                                  \
-        .gemm_name = NAME("gemm_" #type_), .gemv_name = NAME("gemv_" #type_), .act = EW_ACT_Q8, .gemv_tokens = 1,      \
-        .panel_rows = PANEL_ROWS, .gemv = gemv_rows_##type_, .unpack = unpack_levels, .tile = tile_                    \
+        .gemm_name = NAME("gemm_" #type_), .gemv_name = NAME("gemv_" #type_), .act = EW_ACT_Q8,                        \
+        .gemv_tokens = EW_GEMV_TOKENS, .panel_rows = PANEL_ROWS, .gemv = gemv_rows_##type_, .unpack = unpack_levels,   \
+        .tile = tile_                                                                                                  \
     }
 #define LEVELS_R16_ENTRY(type_, tile_)                                                                                 \
     {                                                                                                                  \
@@ -98,8 +100,9 @@ static inline struct k_scales load_k_scales(const uint8_t *p) { /* three units o
     }
 #define LEVELS_ENTRY(type_, tile_)                                                                                     \
     {                                                                                                                  \
-        .gemm_name = NAME("gemm_" #type_), .gemv_name = NAME("gemv_" #type_), .act = EW_ACT_Q8, .gemv_tokens = 1,      \
-        .panel_rows = PANEL_ROWS, .gemv = gemv_levels, .unpack = unpack_levels, .tile = tile_                          \
+        .gemm_name = NAME("gemm_" #type_), .gemv_name = NAME("gemv_" #type_), .act = EW_ACT_Q8,                        \
+        .gemv_tokens = EW_GEMV_TOKENS, .panel_rows = PANEL_ROWS, .gemv = gemv_levels, .unpack = unpack_levels,         \
+        .tile = tile_                                                                                                  \
     }
 #define LEVELS_ENTRIES(ENTRY_)                                                                                         \
     [EW_TYPE_Q4_1] = ENTRY_(q4_1, tile_min), [EW_TYPE_Q5_0] = ENTRY_(q5_0, tile_small),                                \

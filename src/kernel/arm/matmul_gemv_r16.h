@@ -13,19 +13,34 @@ static inline void store_rows(const float32x4_t y[4], float *to, uint32_t n, boo
     for (uint32_t r = 0; r < n; r++) to[r] = accumulate ? to[r] + row[r] : row[r];
 }
 
-static inline __attribute__((always_inline)) void gemv_r16(const struct ew_gemv_args *a, uint32_t cols,
-                                                           size_t block_bytes, r16_block_fn *block) {
+/* n_tokens is a constant 1, whose sums stay in registers, or any number: every token is summed in the same order, and
+ * finds the weights of a block in the first-level cache. */
+static inline __attribute__((always_inline)) void gemv_r16_tokens(const struct ew_gemv_args *a, uint32_t cols,
+                                                                  size_t block_bytes, r16_block_fn *block,
+                                                                  uint32_t n_tokens) {
     const struct ew_weight *w = a->w;
     size_t stripe_bytes = w->n_in / cols * 16 * block_bytes;
     for (uint32_t row = a->row_begin; row < a->row_end; row += 16) {
         const uint8_t *p = (const uint8_t *)w->data + row / 16 * stripe_bytes;
-        float32x4_t y[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
+        float32x4_t y[EW_GEMV_TOKENS][4];
+        for (uint32_t t = 0; t < n_tokens; t++)
+            for (int r = 0; r < 4; r++) y[t][r] = vdupq_n_f32(0);
         for (uint32_t col = 0; col < w->n_in; col += cols, p += 16 * block_bytes) {
-            const struct ew_act_q8 *x = (const struct ew_act_q8 *)a->act + col / EW_ACT_Q8_COLS * a->n_tokens;
-            block(p, x, col % EW_ACT_Q8_COLS / EW_ACT_GROUP, y);
+            const struct ew_act_q8 *x = (const struct ew_act_q8 *)a->act + col / EW_ACT_Q8_COLS * n_tokens;
+            for (uint32_t t = 0; t < n_tokens; t++) block(p, x + t, col % EW_ACT_Q8_COLS / EW_ACT_GROUP, y[t]);
         }
-        store_rows(y, a->y + row, a->row_end - row < 16 ? a->row_end - row : 16, a->accumulate);
+        for (uint32_t t = 0; t < n_tokens; t++)
+            store_rows(y[t], a->y + t * a->y_stride + row, a->row_end - row < 16 ? a->row_end - row : 16,
+                       a->accumulate);
     }
+}
+
+static inline __attribute__((always_inline)) void gemv_r16(const struct ew_gemv_args *a, uint32_t cols,
+                                                           size_t block_bytes, r16_block_fn *block) {
+    if (a->n_tokens == 1)
+        gemv_r16_tokens(a, cols, block_bytes, block, 1);
+    else
+        gemv_r16_tokens(a, cols, block_bytes, block, a->n_tokens);
 }
 
 static inline void block_r16_q4_0(const uint8_t *b, const struct ew_act_q8 *x, uint32_t g, float32x4_t y[4]) {

@@ -6,19 +6,34 @@
 /* Adds one block of a row times the activations from group g on to y, spread over its lanes in any way. */
 typedef float32x4_t row_block_fn(const uint8_t *block, const struct ew_act_q8 *x, uint32_t g, float32x4_t y);
 
-static inline __attribute__((always_inline)) void gemv_rows(const struct ew_gemv_args *a, uint32_t cols,
-                                                            size_t block_bytes, row_block_fn *block) {
+/* As gemv_r16_tokens. */
+static inline __attribute__((always_inline)) void gemv_rows_tokens(const struct ew_gemv_args *a, uint32_t cols,
+                                                                   size_t block_bytes, row_block_fn *block,
+                                                                   uint32_t n_tokens) {
     const struct ew_weight *w = a->w;
     size_t row_bytes = w->n_in / cols * block_bytes;
     for (uint32_t row = a->row_begin; row < a->row_end; row++) {
         const uint8_t *p = (const uint8_t *)w->data + row * row_bytes;
-        float32x4_t sums = vdupq_n_f32(0);
+        float32x4_t sums[EW_GEMV_TOKENS];
+        for (uint32_t t = 0; t < n_tokens; t++) sums[t] = vdupq_n_f32(0);
         for (uint32_t col = 0; col < w->n_in; col += cols, p += block_bytes) {
-            const struct ew_act_q8 *x = (const struct ew_act_q8 *)a->act + col / EW_ACT_Q8_COLS * a->n_tokens;
-            sums = block(p, x, col % EW_ACT_Q8_COLS / EW_ACT_GROUP, sums);
+            const struct ew_act_q8 *x = (const struct ew_act_q8 *)a->act + col / EW_ACT_Q8_COLS * n_tokens;
+            uint32_t g = col % EW_ACT_Q8_COLS / EW_ACT_GROUP;
+            for (uint32_t t = 0; t < n_tokens; t++) sums[t] = block(p, x + t, g, sums[t]);
         }
-        a->y[row] = (a->accumulate ? a->y[row] : 0) + vaddvq_f32(sums);
+        for (uint32_t t = 0; t < n_tokens; t++) {
+            float *y = a->y + t * a->y_stride + row;
+            *y = (a->accumulate ? *y : 0) + vaddvq_f32(sums[t]);
+        }
     }
+}
+
+static inline __attribute__((always_inline)) void gemv_rows(const struct ew_gemv_args *a, uint32_t cols,
+                                                            size_t block_bytes, row_block_fn *block) {
+    if (a->n_tokens == 1)
+        gemv_rows_tokens(a, cols, block_bytes, block, 1);
+    else
+        gemv_rows_tokens(a, cols, block_bytes, block, a->n_tokens);
 }
 
 static inline float load_half(const uint8_t *p) {

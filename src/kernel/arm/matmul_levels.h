@@ -48,14 +48,20 @@ static void gemv_levels(const struct ew_gemv_args *a) {
     ew_levels_fn *unpack = ew_quant_levels(w->type);
     for (uint32_t row = a->row_begin; row < a->row_end; row++) {
         const uint8_t *p = (const uint8_t *)w->data + row * row_bytes;
-        float32x4_t sums = vdupq_n_f32(0);
+        float32x4_t sums[EW_GEMV_TOKENS];
+        for (uint32_t t = 0; t < a->n_tokens; t++) sums[t] = vdupq_n_f32(0);
         for (uint32_t col = 0; col < w->n_in; col += traits->block_elems, p += traits->block_bytes) {
             const struct ew_act_q8 *x = (const struct ew_act_q8 *)a->act + col / EW_ACT_Q8_COLS * a->n_tokens;
             struct ew_levels levels;
             unpack(p, &levels);
-            sums = dot_levels(&levels, traits->block_elems, x, col % EW_ACT_Q8_COLS / EW_ACT_GROUP, sums);
+            uint32_t g = col % EW_ACT_Q8_COLS / EW_ACT_GROUP;
+            for (uint32_t t = 0; t < a->n_tokens; t++)
+                sums[t] = dot_levels(&levels, traits->block_elems, x + t, g, sums[t]);
         }
-        a->y[row] = (a->accumulate ? a->y[row] : 0) + vaddvq_f32(sums);
+        for (uint32_t t = 0; t < a->n_tokens; t++) {
+            float *y = a->y + t * a->y_stride + row;
+            *y = (a->accumulate ? *y : 0) + vaddvq_f32(sums[t]);
+        }
     }
 }
 

@@ -140,23 +140,42 @@ void ew_tile_f32_neon(const struct ew_tile_args *a) {
     }
 }
 
-/* Four rows at once share the loads of the activations; the last rows repeat the last one. */
-static inline __attribute__((always_inline)) void gemv_float(const struct ew_gemv_args *a, size_t size,
-                                                             load4_fn *load4) {
+/* Four rows at once share the loads of the activations; the last rows repeat the last one. n_tokens is a constant 1,
+ * whose sums stay in registers, or any number, each of which is summed in the same order. */
+static inline __attribute__((always_inline)) void gemv_float_tokens(const struct ew_gemv_args *a, size_t size,
+                                                                    load4_fn *load4, uint32_t n_tokens) {
     const struct ew_weight *w = a->w;
     size_t row_bytes = w->n_in * size;
     for (uint32_t row = a->row_begin; row < a->row_end; row += 4) {
         uint32_t n = a->row_end - row < 4 ? a->row_end - row : 4;
         const uint8_t *p[4];
+        float32x4_t sum[EW_GEMV_TOKENS][4];
         for (uint32_t i = 0; i < 4; i++) p[i] = (const uint8_t *)w->data + (row + (i < n ? i : n - 1)) * row_bytes;
-        float32x4_t sum[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
+        for (uint32_t t = 0; t < n_tokens; t++)
+            for (int i = 0; i < 4; i++) sum[t][i] = vdupq_n_f32(0);
         for (uint32_t c = 0; c < w->n_in; c += 4) {
-            const struct ew_act_f32 *rec = (const struct ew_act_f32 *)a->act + c / EW_ACT_F32_COLS * a->n_tokens;
-            float32x4_t x = vld1q_f32(rec->x + c % EW_ACT_F32_COLS);
-            for (int i = 0; i < 4; i++) sum[i] = vfmaq_f32(sum[i], load4(p[i] + c * size), x);
+            const struct ew_act_f32 *rec = (const struct ew_act_f32 *)a->act + c / EW_ACT_F32_COLS * n_tokens;
+            float32x4_t q[4];
+            for (int i = 0; i < 4; i++) q[i] = load4(p[i] + c * size);
+            for (uint32_t t = 0; t < n_tokens; t++) {
+                float32x4_t x = vld1q_f32(rec[t].x + c % EW_ACT_F32_COLS);
+                for (int i = 0; i < 4; i++) sum[t][i] = vfmaq_f32(sum[t][i], q[i], x);
+            }
         }
-        for (uint32_t i = 0; i < n; i++) a->y[row + i] = (a->accumulate ? a->y[row + i] : 0) + vaddvq_f32(sum[i]);
+        for (uint32_t t = 0; t < n_tokens; t++)
+            for (uint32_t i = 0; i < n; i++) {
+                float *y = a->y + t * a->y_stride + row + i;
+                *y = (a->accumulate ? *y : 0) + vaddvq_f32(sum[t][i]);
+            }
     }
+}
+
+static inline __attribute__((always_inline)) void gemv_float(const struct ew_gemv_args *a, size_t size,
+                                                             load4_fn *load4) {
+    if (a->n_tokens == 1)
+        gemv_float_tokens(a, size, load4, 1);
+    else
+        gemv_float_tokens(a, size, load4, a->n_tokens);
 }
 
 void ew_gemv_f32_neon(const struct ew_gemv_args *a) { gemv_float(a, 4, load4_f32); }

@@ -18,9 +18,9 @@ void ew_gemv_bf16_neon(const struct ew_gemv_args *args);
 
 #define FLOAT_ENTRY(type_)                                                                                             \
     {                                                                                                                  \
-        .gemm_name = "gemm_" #type_ "_neon", .gemv_name = "gemv_" #type_ "_neon", .act = EW_ACT_F32, .gemv_tokens = 1, \
-        .panel_rows = EW_PANEL_ROWS_F32_NEON, .gemv = ew_gemv_##type_##_neon, .unpack = ew_unpack_float_neon,          \
-        .tile = ew_tile_f32_neon                                                                                       \
+        .gemm_name = "gemm_" #type_ "_neon", .gemv_name = "gemv_" #type_ "_neon", .act = EW_ACT_F32,                   \
+        .gemv_tokens = EW_GEMV_TOKENS, .panel_rows = EW_PANEL_ROWS_F32_NEON, .gemv = ew_gemv_##type_##_neon,           \
+        .unpack = ew_unpack_float_neon, .tile = ew_tile_f32_neon                                                       \
     }
 #define FLOAT_ENTRIES                                                                                                  \
     [EW_TYPE_F32] = FLOAT_ENTRY(f32), [EW_TYPE_F16] = FLOAT_ENTRY(f16), [EW_TYPE_BF16] = FLOAT_ENTRY(bf16)

@@ -67,8 +67,18 @@ static inline vf vf_scale(vf v, vf n) { /* 2^n is a float whose exponent field i
 static inline vf vf_or_below(vf v, vf x, vf limit) { return vbslq_f32(vcleq_f32(x, limit), v, vdupq_n_f32(-INFINITY)); }
 
 static inline float vf_sum(vf v) { return vaddvq_f32(v); }
+static inline float vf_top(vf v) { return vmaxvq_f32(v); }
 static inline void vf_sum4(vf a, vf b, vf c, vf d, float *p) {
     vst1q_f32(p, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
+}
+
+static inline void vf_transpose(vf v[VF_N]) {
+    float64x2_t a = vreinterpretq_f64_f32(vtrn1q_f32(v[0], v[1])), b = vreinterpretq_f64_f32(vtrn2q_f32(v[0], v[1]));
+    float64x2_t c = vreinterpretq_f64_f32(vtrn1q_f32(v[2], v[3])), d = vreinterpretq_f64_f32(vtrn2q_f32(v[2], v[3]));
+    v[0] = vreinterpretq_f32_f64(vtrn1q_f64(a, c));
+    v[1] = vreinterpretq_f32_f64(vtrn1q_f64(b, d));
+    v[2] = vreinterpretq_f32_f64(vtrn2q_f64(a, c));
+    v[3] = vreinterpretq_f32_f64(vtrn2q_f64(b, d));
 }
 
 #include "kernel/vector_body.h"

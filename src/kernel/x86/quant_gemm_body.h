@@ -261,18 +261,18 @@ TILE(halves_wide, WIDE_BYTES ? SCALE_16 : SIGNED_16, 0, TOKENS_16)
     X(isa_, q6_k, EW_TYPE_Q6_K, emit_panel_16, 96, tile_halves_bias_32)                                                \
     X(isa_, iq4_nl, EW_TYPE_IQ4_NL, emit_panel, 0, tile_wide)                                                          \
     X(isa_, iq4_xs, EW_TYPE_IQ4_XS, emit_panel, 0, tile_wide)
-/* X(isa, name, type, bias without wide bytes, tile): the others. */
+/* X(isa, name, type, bias without wide bytes, tile, matrix-vector product): the others. */
 #define LEVEL_TYPES(X, isa_)                                                                                           \
-    X(isa_, iq2_xxs, EW_TYPE_IQ2_XXS, 0, tile_wide)                                                                    \
-    X(isa_, iq2_xs, EW_TYPE_IQ2_XS, 0, tile_halves_wide)                                                               \
-    X(isa_, iq2_s, EW_TYPE_IQ2_S, 0, tile_halves_wide)                                                                 \
-    X(isa_, iq3_xxs, EW_TYPE_IQ3_XXS, 0, tile_wide)                                                                    \
-    X(isa_, iq3_s, EW_TYPE_IQ3_S, 16, tile_bias_16)                                                                    \
-    X(isa_, iq1_s, EW_TYPE_IQ1_S, 16, tile_bias_16)                                                                    \
-    X(isa_, iq1_m, EW_TYPE_IQ1_M, 16, tile_halves_bias_16)                                                             \
-    X(isa_, tq1_0, EW_TYPE_TQ1_0, 16, tile_bias_16)                                                                    \
-    X(isa_, tq2_0, EW_TYPE_TQ2_0, 16, tile_bias_16)                                                                    \
-    X(isa_, mxfp4, EW_TYPE_MXFP4, 16, tile_bias_16)
+    X(isa_, iq2_xxs, EW_TYPE_IQ2_XXS, 0, tile_wide, levels)                                                            \
+    X(isa_, iq2_xs, EW_TYPE_IQ2_XS, 0, tile_halves_wide, halves)                                                       \
+    X(isa_, iq2_s, EW_TYPE_IQ2_S, 0, tile_halves_wide, halves)                                                         \
+    X(isa_, iq3_xxs, EW_TYPE_IQ3_XXS, 0, tile_wide, levels)                                                            \
+    X(isa_, iq3_s, EW_TYPE_IQ3_S, 16, tile_bias_16, levels)                                                            \
+    X(isa_, iq1_s, EW_TYPE_IQ1_S, 16, tile_bias_16, levels)                                                            \
+    X(isa_, iq1_m, EW_TYPE_IQ1_M, 16, tile_halves_bias_16, halves)                                                     \
+    X(isa_, tq1_0, EW_TYPE_TQ1_0, 16, tile_bias_16, levels)                                                            \
+    X(isa_, tq2_0, EW_TYPE_TQ2_0, 16, tile_bias_16, levels)                                                            \
+    X(isa_, mxfp4, EW_TYPE_MXFP4, 16, tile_bias_16, levels)
 
 #define UNPACK(name_, type_, layout_, decode_, emit_, add_)                                                            \
     static void unpack_##name_(const struct ew_weight *w, uint32_t row, uint32_t n_rows, uint32_t col,                 \
@@ -294,21 +294,25 @@ static void unpack_bias_16(const struct ew_weight *w, uint32_t row, uint32_t n_r
     unpack_levels(w, row, n_rows, col, n_cols, WIDE_BYTES ? 128 : 16, panel);
 }
 
+/* Making levels takes most of the time of a few tokens and panels cost little more: they win from here on. */
+enum { LEVELS_GEMV_TOKENS = 4 };
+
 #define ENTRY(isa_, name_, tile_, preferred_)                                                                          \
     {                                                                                                                  \
         .gemm_name = "gemm_" #name_ "_" #isa_, .gemv_name = "gemv_" #name_ "_" #isa_, .act = EW_ACT_Q8,                \
-        .preferred = preferred_, .gemv_tokens = EW_QUANT_GEMV_TOKENS, .panel_rows = PANEL_ROWS,                        \
+        .preferred = preferred_, .exact_panels = true, .gemv_tokens = EW_GEMV_TOKENS, .panel_rows = PANEL_ROWS,        \
         .gemv = ew_gemv_##name_##_q8_##isa_, .unpack = unpack_##name_, .tile = tile_                                   \
     }
 #define ROWS_ENTRY(isa_, name_, type_, emit_, add_, tile_) [type_] = ENTRY(isa_, name_, tile_, false),
 #define R16_ENTRY(isa_, name_, type_, emit_, add_, tile_) [type_] = ENTRY(isa_, name_##_r16, tile_, true),
-#define LEVELS_ENTRY(isa_, name_, type_, bias_, tile_)                                                                 \
+#define LEVELS_ENTRY(isa_, name_, type_, bias_, tile_, gemv_)                                                          \
     [type_] = {.gemm_name = "gemm_" #name_ "_" #isa_,                                                                  \
                .gemv_name = "gemv_" #name_ "_avx2",                                                                    \
                .act = EW_ACT_Q8,                                                                                       \
-               .gemv_tokens = EW_QUANT_GEMV_TOKENS,                                                                    \
+               .exact_panels = true,                                                                                   \
+               .gemv_tokens = LEVELS_GEMV_TOKENS,                                                                      \
                .panel_rows = PANEL_ROWS,                                                                               \
-               .gemv = ew_gemv_levels_avx2,                                                                            \
+               .gemv = ew_gemv_##gemv_##_avx2,                                                                         \
                .unpack = bias_ ? unpack_bias_16 : unpack_wide,                                                         \
                .tile = tile_},
 /* ...: entries of other types in the file's layout. */

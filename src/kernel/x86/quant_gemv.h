@@ -1,11 +1,9 @@
 /* The matrix-vector kernels of the x86 variants, for the tables in their quant_gemm files: ew_gemv_<type>_q8_<isa> and
- * ew_gemv_<type>_r16_q8_<isa>. n_tokens is at most EW_QUANT_GEMV_TOKENS. */
+ * ew_gemv_<type>_r16_q8_<isa>. */
 #ifndef EW_KERNEL_X86_QUANT_GEMV_H
 #define EW_KERNEL_X86_QUANT_GEMV_H
 
 #include "kernel/matmul_table.h"
-
-enum { EW_QUANT_GEMV_TOKENS = 4 };
 
 #define EW_GEMV_DECLARE(name_, isa_)                                                                                   \
     void ew_gemv_##name_##_q8_##isa_(const struct ew_gemv_args *a);                                                    \
@@ -27,7 +25,8 @@ EW_GEMV_DECLARE_ALL(avx2)
 EW_GEMV_DECLARE_ALL(avxvnni)
 EW_GEMV_DECLARE_ALL(avx512vnni)
 
-/* Types that none of those serves, in the file's layout. */
+/* Types that none of those serves, in the file's layout: with a scale per 32 columns, and per 16. */
 void ew_gemv_levels_avx2(const struct ew_gemv_args *a);
+void ew_gemv_halves_avx2(const struct ew_gemv_args *a);
 
 #endif

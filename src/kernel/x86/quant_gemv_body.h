@@ -1,5 +1,7 @@
 /* Matrix-vector products of quantized weights, for any lanes_….h: weights are multiplied as they are decoded, for one
- * token or for a few that share the decoding. EW_ISA names the variant. Many tokens: quant_gemm_body.h. */
+ * token or for a few that meet the decoded group one after the other. Floats are added in the same order for each of
+ * them, however many there are, and in the order of the tile kernels. EW_ISA names the variant. Many tokens:
+ * quant_gemm_body.h. */
 #ifndef EW_ISA
 #error "include after a lanes_….h, with EW_ISA defined"
 #endif
@@ -7,12 +9,12 @@
 #include "kernel/x86/decode_body.h"
 #include "kernel/x86/quant_gemv.h"
 
-enum { TOKENS = EW_QUANT_GEMV_TOKENS, SETS = 16 / LANES };
+enum { TOKENS = EW_GEMV_TOKENS, SETS = 16 / LANES };
 
 struct gemv_state {
     vfloat acc[TOKENS];
-    const struct ew_act_q8 *x[TOKENS]; /* records of the current columns */
-    int n_tokens, bias_shift;          /* bias = 128 >> bias_shift */
+    const struct ew_act_q8 *x; /* record of the first token for the current columns; those of the others follow */
+    int n_tokens, bias_shift;  /* bias = 128 >> bias_shift */
 };
 
 EW_INLINE vint dot_columns(vint sum, const struct ew_group *w, const int8_t *x, int begin, int end) {
@@ -29,56 +31,63 @@ EW_INLINE vint dot_signed_columns(const struct ew_group *w, const int8_t *x) {
     return sum;
 }
 
-EW_INLINE void add_scaled(struct gemv_state *s, int t, vint sum, uint32_t g, const struct ew_group *w) {
-    s->acc[t] = vf_fma(v_to_float(sum), vf_mul(w->scale[0], vf_set(s->x[t]->d[g])), s->acc[t]);
+EW_INLINE void add_scaled(vfloat *acc, const struct ew_act_q8 *x, vint sum, uint32_t g, const struct ew_group *w) {
+    *acc = vf_fma(v_to_float(sum), vf_mul(w->scale[0], vf_set(x->d[g])), *acc);
+}
+
+EW_INLINE vint biased_start(const int32_t *sum, int bias_shift) {
+    return v_shift_right_signed(v_set_32(*sum), (unsigned)bias_shift);
 }
 
 EW_INLINE void emit_gemv(void *state, uint32_t g, const struct ew_group *w) {
     struct gemv_state *s = state;
-#pragma GCC unroll 4
-    for (int t = 0; t < s->n_tokens; t++) {
-        vint sum = v_set_32(s->x[t]->sum32[g] >> s->bias_shift);
-        add_scaled(s, t, dot_columns(sum, w, s->x[t]->q + g * EW_ACT_GROUP, 0, 8), g, w);
+    const struct ew_act_q8 *x = s->x;
+    for (int t = 0; t < s->n_tokens; t++, x++) {
+        vint sum = biased_start(&x->sum32[g], s->bias_shift);
+        add_scaled(&s->acc[t], x, dot_columns(sum, w, x->q + g * EW_ACT_GROUP, 0, 8), g, w);
     }
 }
 
 EW_INLINE void emit_gemv_q8(void *state, uint32_t g, const struct ew_group *w) {
     struct gemv_state *s = state;
+    const struct ew_act_q8 *x = s->x;
     if (WIDE_BYTES) {
         emit_gemv(state, g, w);
         return;
     }
-#pragma GCC unroll 4
-    for (int t = 0; t < s->n_tokens; t++) add_scaled(s, t, dot_signed_columns(w, s->x[t]->q + g * EW_ACT_GROUP), g, w);
+    for (int t = 0; t < s->n_tokens; t++, x++)
+        add_scaled(&s->acc[t], x, dot_signed_columns(w, x->q + g * EW_ACT_GROUP), g, w);
 }
 
 EW_INLINE void emit_gemv_min(void *state, uint32_t g, const struct ew_group *w) {
     struct gemv_state *s = state;
-#pragma GCC unroll 4
-    for (int t = 0; t < s->n_tokens; t++) {
-        add_scaled(s, t, dot_columns(v_zero(), w, s->x[t]->q + g * EW_ACT_GROUP, 0, 8), g, w);
-        s->acc[t] = vf_fnma(w->min[0], vf_set(s->x[t]->ds[g]), s->acc[t]);
+    const struct ew_act_q8 *x = s->x;
+    for (int t = 0; t < s->n_tokens; t++, x++) {
+        vfloat acc = s->acc[t];
+        add_scaled(&acc, x, dot_columns(v_zero(), w, x->q + g * EW_ACT_GROUP, 0, 8), g, w);
+        s->acc[t] = vf_fnma(w->min[0], vf_set(x->ds[g]), acc);
     }
 }
 
 /* One scale, a minimum per 16 columns. */
 EW_INLINE void emit_gemv_min_16(void *state, uint32_t g, const struct ew_group *w) {
     struct gemv_state *s = state;
-#pragma GCC unroll 4
-    for (int t = 0; t < s->n_tokens; t++) {
-        const struct ew_act_q8 *x = s->x[t];
-        add_scaled(s, t, dot_columns(v_zero(), w, x->q + g * EW_ACT_GROUP, 0, 8), g, w);
-        for (int h = 0; h < 2; h++)
-            s->acc[t] = vf_fma(w->min[h], vf_set(x->d[g] * (float)x->sum16[2 * g + h] / 128), s->acc[t]);
+    const struct ew_act_q8 *x = s->x;
+    for (int t = 0; t < s->n_tokens; t++, x++) {
+        const float part = x->d[g] / 128; /* of sums that are -128 Σ q */
+        vfloat acc = s->acc[t];
+        add_scaled(&acc, x, dot_columns(v_zero(), w, x->q + g * EW_ACT_GROUP, 0, 8), g, w);
+        acc = vf_fma(w->min[0], vf_set(part * (float)x->sum16[2 * g]), acc);
+        s->acc[t] = vf_fma(w->min[1], vf_set(part * (float)x->sum16[2 * g + 1]), acc);
     }
 }
 
 EW_INLINE void emit_gemv_16(void *state, uint32_t g, const struct ew_group *w) {
     struct gemv_state *s = state;
-#pragma GCC unroll 4
-    for (int t = 0; t < s->n_tokens; t++) {
-        const struct ew_act_q8 *x = s->x[t];
-        vint low = v_set_32(x->sum16[2 * g] >> s->bias_shift), high = v_set_32(x->sum16[2 * g + 1] >> s->bias_shift);
+    const struct ew_act_q8 *x = s->x;
+    for (int t = 0; t < s->n_tokens; t++, x++) {
+        vint low = biased_start(&x->sum16[2 * g], s->bias_shift);
+        vint high = biased_start(&x->sum16[2 * g + 1], s->bias_shift);
         low = dot_columns(low, w, x->q + g * EW_ACT_GROUP, 0, 4);
         high = dot_columns(high, w, x->q + g * EW_ACT_GROUP, 4, 8);
         vfloat sum = vf_mul(v_to_float(low), w->scale[0]);
@@ -87,35 +96,34 @@ EW_INLINE void emit_gemv_16(void *state, uint32_t g, const struct ew_group *w) {
     }
 }
 
-/* 16 rows, for n_tokens columns of registers of which n_real are wanted: missing tokens repeat the last. */
+/* 16 rows. n_tokens is a constant 1, whose sums then stay in registers, or any number up to TOKENS. */
 EW_INLINE void gemv_16_rows(const struct ew_gemv_args *a, struct ew_place at, ew_decode *decode, ew_emit *emit,
                             int bias_shift, int n_tokens) {
     uint8_t tail[TAIL_BYTES];
     struct gemv_state s[SETS];
-    const uint32_t n_real = n_tokens == 1 ? 1 : a->n_tokens;
-    float *y[TOKENS];
-    for (uint32_t t = 0; t < (uint32_t)n_tokens; t++) {
-        uint32_t real = t < n_real ? t : n_real - 1;
-        y[t] = a->y + real * a->y_stride + at.row;
-        for (uint32_t h = 0; h < SETS; h++) {
-            uint32_t n = at.n_rows > h * LANES ? at.n_rows - h * LANES : 0;
-            s[h].x[t] = (const struct ew_act_q8 *)a->act + real;
-            s[h].acc[t] = a->accumulate ? vf_load_first(y[t] + h * LANES, n) : vf_zero();
-            s[h].n_tokens = n_tokens;
-            s[h].bias_shift = bias_shift;
-        }
+    for (uint32_t h = 0; h < SETS; h++) {
+        const uint32_t first = h * LANES, n = at.n_rows > first ? at.n_rows - first : 0;
+        s[h].x = a->act;
+        s[h].n_tokens = n_tokens;
+        s[h].bias_shift = bias_shift;
+#pragma GCC unroll 1
+        for (int t = 0; t < n_tokens; t++)
+            s[h].acc[t] = a->accumulate ? vf_load_first(a->y + (size_t)t * a->y_stride + at.row + first, n) : vf_zero();
     }
     for (at.col = 0; at.col < a->w->n_in; at.col += EW_ACT_Q8_COLS) {
         at.n_cols = a->w->n_in - at.col < EW_ACT_Q8_COLS ? a->w->n_in - at.col : EW_ACT_Q8_COLS;
         for (uint32_t h = 0; h < SETS; h++) {
             at.lane = h * LANES;
             decode(rows_at(a->w, at, tail), at.n_cols, emit, &s[h]);
-            for (int t = 0; t < n_tokens; t++) s[h].x[t] += n_real;
+            s[h].x += n_tokens;
         }
     }
-    for (int t = 0; t < n_tokens; t++)
-        for (uint32_t h = 0; h < SETS; h++)
-            vf_store_first(y[t] + h * LANES, at.n_rows > h * LANES ? at.n_rows - h * LANES : 0, s[h].acc[t]);
+    for (uint32_t h = 0; h < SETS; h++) {
+        const uint32_t first = h * LANES, n = at.n_rows > first ? at.n_rows - first : 0;
+#pragma GCC unroll 1
+        for (int t = 0; t < n_tokens; t++)
+            vf_store_first(a->y + (size_t)t * a->y_stride + at.row + first, n, s[h].acc[t]);
+    }
 }
 
 EW_INLINE void gemv_rows(const struct ew_gemv_args *a, uint32_t type, enum ew_layout layout, ew_decode *decode,
@@ -131,7 +139,7 @@ EW_INLINE void gemv_rows(const struct ew_gemv_args *a, uint32_t type, enum ew_la
         if (a->n_tokens == 1)                                                                                          \
             gemv_rows(a, type_, layout_, decode_, emit_, shift_, 1);                                                   \
         else                                                                                                           \
-            gemv_rows(a, type_, layout_, decode_, emit_, shift_, TOKENS);                                              \
+            gemv_rows(a, type_, layout_, decode_, emit_, shift_, (int)a->n_tokens);                                    \
     }
 #define GEMV_BOTH(name_, isa_, type_, decode_, emit_, shift_)                                                          \
     GEMV_OF(name_, isa_, type_, EW_LAYOUT_ROWS, decode_, emit_, shift_)                                                \

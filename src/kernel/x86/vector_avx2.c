@@ -68,9 +68,33 @@ static inline float vf_sum(vf v) {
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
+static inline float vf_top(vf v) {
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
 static inline void vf_sum4(vf a, vf b, vf c, vf d, float *p) {
     vf s = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
     _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1)));
+}
+
+/* Pairs of rows, pairs of pairs, then the 128-bit halves: lane 4 i + j of a row goes to vector 4 i + j. */
+static inline void vf_transpose(vf v[VF_N]) {
+    vf four[VF_N];
+#pragma GCC unroll 2
+    for (int i = 0; i < VF_N; i += 4) {
+        vf a = _mm256_unpacklo_ps(v[i], v[i + 1]), b = _mm256_unpackhi_ps(v[i], v[i + 1]);
+        vf c = _mm256_unpacklo_ps(v[i + 2], v[i + 3]), d = _mm256_unpackhi_ps(v[i + 2], v[i + 3]);
+        four[i] = _mm256_shuffle_ps(a, c, 0x44);
+        four[i + 1] = _mm256_shuffle_ps(a, c, 0xee);
+        four[i + 2] = _mm256_shuffle_ps(b, d, 0x44);
+        four[i + 3] = _mm256_shuffle_ps(b, d, 0xee);
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        v[j] = _mm256_permute2f128_ps(four[j], four[4 + j], 0x20);
+        v[4 + j] = _mm256_permute2f128_ps(four[j], four[4 + j], 0x31);
+    }
 }
 
 #include "kernel/vector_body.h"

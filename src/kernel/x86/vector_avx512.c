@@ -58,6 +58,7 @@ static inline vf vf_or_below(vf v, vf x, vf limit) {
 }
 
 static inline float vf_sum(vf v) { return _mm512_reduce_add_ps(v); }
+static inline float vf_top(vf v) { return _mm512_reduce_max_ps(v); }
 
 /* Folds 128-bit lanes until lane i holds four partial sums of vector i, then folds within lanes. */
 static inline void vf_sum4(vf a, vf b, vf c, vf d, float *p) {
@@ -68,6 +69,36 @@ static inline void vf_sum4(vf a, vf b, vf c, vf d, float *p) {
     s = _mm512_add_ps(s, _mm512_permute_ps(s, 0xb1));
     const __m512i firsts = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
     _mm_storeu_ps(p, _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, s)));
+}
+
+/* Pairs of rows, pairs of pairs, then the 128-bit lanes of four such: lane 4 i + j of a row goes to vector 4 i + j. */
+static inline void vf_transpose(vf v[VF_N]) {
+    vf pair[VF_N], four[VF_N];
+#pragma GCC unroll 8
+    for (int i = 0; i < VF_N; i += 2) {
+        pair[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
+        pair[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < VF_N; i += 4) {
+        __m512d a = _mm512_castps_pd(pair[i]), b = _mm512_castps_pd(pair[i + 1]);
+        __m512d c = _mm512_castps_pd(pair[i + 2]), d = _mm512_castps_pd(pair[i + 3]);
+        four[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+        four[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+        four[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+        four[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        vf low = _mm512_shuffle_f32x4(four[j], four[4 + j], 0x44),
+           low2 = _mm512_shuffle_f32x4(four[8 + j], four[12 + j], 0x44);
+        vf high = _mm512_shuffle_f32x4(four[j], four[4 + j], 0xee),
+           high2 = _mm512_shuffle_f32x4(four[8 + j], four[12 + j], 0xee);
+        v[j] = _mm512_shuffle_f32x4(low, low2, 0x88);
+        v[4 + j] = _mm512_shuffle_f32x4(low, low2, 0xdd);
+        v[8 + j] = _mm512_shuffle_f32x4(high, high2, 0x88);
+        v[12 + j] = _mm512_shuffle_f32x4(high, high2, 0xdd);
+    }
 }
 
 #include "kernel/vector_body.h"

@@ -92,10 +92,11 @@ static void test_context_limit_does_nothing(void **state) {
     ew_session_close(&s);
 }
 
-/* After a rewind the context is as if only the kept tokens had been there. */
+/* After a rewind the context is as if only the kept tokens had been there. All pieces are longer than those that get
+ * what single tokens get: other kernels serve those. */
 static void test_rewind_forgets_the_rest(void **state) {
     (void)state;
-    enum { N = 24, KEPT = 10 };
+    enum { N = 40, KEPT = 20 };
     struct ew_session_params p = {.n_ctx = 64, .threads_prefill = 1, .threads_decode = 1};
     struct ew_session *s = open_session(p), *fresh = open_session(p);
     struct ew_error err;
@@ -104,7 +105,7 @@ static void test_rewind_forgets_the_rest(void **state) {
     for (int i = KEPT; i < N; i++) other[i] = (i * 31 + 5) % 4096;
     assert_int_equal(ew_session_prefill(s, ids, N, NULL), EW_OK);
     assert_int_equal(ew_session_rewind(s, N + 1, &err), EW_ERR_ARGUMENT);
-    assert_string_equal(err.message, "context: cannot keep 25 tokens of 24");
+    assert_string_equal(err.message, "context: cannot keep 41 tokens of 40");
     assert_non_null(ew_session_logits(s));
     assert_int_equal(ew_session_rewind(s, KEPT, &err), EW_OK);
     assert_int_equal(ew_session_n_past(s), KEPT);
@@ -167,6 +168,33 @@ static void test_cutting_a_prompt_changes_nothing(void **state) {
         ew_session_close(&s);
     }
     free(whole);
+}
+
+/* Few tokens at once, and any number of threads, change no bit of what single tokens give. The cache holds more than
+ * one chunk of positions, whose sums threads share when heads are too few for them. */
+static void test_few_tokens_are_as_single_ones(void **state) {
+    (void)state;
+    enum { N = 1100, LAST = 70 };
+    static const struct { uint32_t batch, threads; } paths[] = {{1, 1}, {16, 1}, {3, 2}, {1, 3}, {16, 5}};
+    uint32_t n_vocab = ew_model_info(model).n_vocab;
+    size_t size = (size_t)LAST * n_vocab * sizeof(float);
+    float *rows = malloc(size), *singly = malloc(size);
+    int32_t ids[N];
+    for (int i = 0; i < N; i++) ids[i] = (i * 97 + 13) % 4096;
+    assert_true(rows && singly);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct ew_session *s = open_session((struct ew_session_params){.n_ctx = N,
+                                                                       .n_batch = paths[i].batch,
+                                                                       .threads_prefill = paths[i].threads,
+                                                                       .threads_decode = paths[i].threads});
+        assert_int_equal(ew_session_prefill(s, ids, N - LAST, NULL), EW_OK);
+        assert_int_equal(ew_session_prefill_logits(s, ids + N - LAST, LAST, rows, NULL), EW_OK);
+        if (i == 0) memcpy(singly, rows, size);
+        assert_memory_equal(rows, singly, size);
+        ew_session_close(&s);
+    }
+    free(rows);
+    free(singly);
 }
 
 static void test_prediction_names_every_part(void **state) {
@@ -441,6 +469,7 @@ int main(void) {
         cmocka_unit_test(test_foreign_ids_are_refused),
         cmocka_unit_test(test_senseless_parameters_are_refused),
         cmocka_unit_test(test_cutting_a_prompt_changes_nothing),
+        cmocka_unit_test(test_few_tokens_are_as_single_ones),
         cmocka_unit_test(test_prediction_names_every_part),
         cmocka_unit_test(test_types_of_the_cache),
         cmocka_unit_test(test_ledger_of_each_type),
