@@ -21,6 +21,12 @@ struct ew_backend_call {
     bool logits_for_each; /* one row per token, otherwise one row for the last */
 };
 
+/* Time of one op, the mean over the threads of the latest call: at work, and waiting for other threads before it could
+ * begin or go on. */
+struct ew_backend_time {
+    double busy_s, wait_s;
+};
+
 struct ew_backend;
 
 struct ew_backend_interface {
@@ -30,6 +36,10 @@ struct ew_backend_interface {
                            const struct ew_backend_params *params, struct ew_backend **out, struct ew_error *err);
     void (*close)(struct ew_backend **backend);
     enum ew_status (*run)(struct ew_backend *backend, const struct ew_backend_call *call, struct ew_error *err);
+    /* Begins to time ops, all figures at 0. Until then it costs nothing. Errors: MEMORY. */
+    enum ew_status (*time_ops)(struct ew_backend *backend, struct ew_error *err);
+    /* out: [plan->n_ops] since time_ops. */
+    void (*op_times)(const struct ew_backend *backend, struct ew_backend_time *out);
     /* Names of the kernels in use, separated by spaces; lives as long as the backend. */
     const char *(*kernels)(const struct ew_backend *backend);
     /* The terms of the memory ledger that this backend adds; exactly what open would take. */

@@ -22,6 +22,15 @@ struct ew_cpu_op {
     const float *bias[EW_OP_MAX_WEIGHTS];
     uint8_t *k_cache, *v_cache; /* CACHE, ATTENTION: [n_head_kv][positions][head_dim] of their types */
     float *state;               /* CONV: [taps - 1][width], the oldest position first */
+    uint32_t n_parts;           /* NORM, ROPE, CACHE: of a single token, parts that threads can share; at least 1 */
+    const struct ew_op *gate;   /* MATMUL: the GATE that follows and is done with its rows; or NULL */
+    bool done_before;           /* GATE: with the MATMUL before it */
+    bool overwrites_input;      /* MATMUL: what the norms right before it read; others may be reading still */
+};
+
+/* What one thread took for an op, over all calls since timing began. */
+struct ew_cpu_op_time {
+    int64_t busy_ns, wait_ns;
 };
 
 /* Which experts the tokens of a call have chosen: choices are numbered token by token, slots expert by expert, so that
@@ -50,9 +59,11 @@ struct ew_backend {
     float *logits;
     void *act[EW_ACT_KINDS];
     struct ew_cpu_routing routing;
-    uint8_t *scratch; /* per thread, scratch_stride apart */
-    size_t scratch_stride;
-    int file; /* descriptor for embedding rows; -1 when the file is memory */
+    uint8_t *scratch; /* per thread, scratch_stride apart: work space of kernels, then what is a thread's own */
+    size_t scratch_stride, own_offset;
+    struct ew_cpu_op_time *times; /* [request.max_threads][plan->n_ops]; NULL: not timed */
+    uint32_t timed_threads;       /* of the latest timed call */
+    int file;                     /* descriptor for embedding rows; -1 when the file is memory */
     char kernel_names[512];
 };
 
@@ -63,6 +74,13 @@ static inline float *ew_cpu_buffer(const struct ew_backend *b, enum ew_buffer id
 
 /* cpu_weights.c: binds every op's weights; packs matrices with all threads and gives their file pages back. */
 enum ew_status ew_cpu_bind_weights(struct ew_backend *b, struct ew_error *err);
+
+/* cpu_join.c: what ops can do together or without waiting; after ew_cpu_bind_weights. */
+void ew_cpu_join_ops(struct ew_backend *b);
+
+/* cpu_timing.c: what struct ew_backend_interface says of time_ops and op_times. */
+enum ew_status ew_cpu_time_ops(struct ew_backend *b, struct ew_error *err);
+void ew_cpu_op_times(const struct ew_backend *b, struct ew_backend_time *out);
 
 /* cpu_ops.c: runs one call on the pool. */
 enum ew_status ew_cpu_run(struct ew_backend *b, const struct ew_backend_call *call, struct ew_error *err);
