@@ -4,12 +4,13 @@
 
 #include "backend/backend.h"
 #include "base/error.h"
+#include "base/thread_pool.h"
 #include "engine/thread_choice.h"
 #include "machine/cpu_features.h"
 #include "model/model_inside.h"
 #include <stdlib.h>
 
-enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512, MAX_CONTEXT = 1 << 24, MAX_BATCH = 4096, DEFAULT_SPIN_US = 200 };
+enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512, MAX_CONTEXT = 1 << 24, MAX_BATCH = 4096 };
 
 /* Program text, C library, thread stacks and heap as seen before a model is opened. An estimate: measured on x86-64
  * Debian 12, see docs/memory.md. */
@@ -38,9 +39,9 @@ static enum ew_status resolve(const struct ew_model *model, const struct ew_sess
     if (p.n_ctx == 0) p.n_ctx = trained < DEFAULT_CONTEXT ? trained : DEFAULT_CONTEXT;
     if (p.n_batch == 0) p.n_batch = DEFAULT_BATCH;
     if (p.threads_prefill == 0) p.threads_prefill = threads->n_default;
-    if (p.threads_decode == 0) p.threads_decode = threads->n_default;
+    if (p.threads_decode == 0) p.threads_decode = threads->n_decode;
     if (p.cpu_mask == 0) p.cpu_mask = ew_cpu_features();
-    if (p.spin_us == 0) p.spin_us = DEFAULT_SPIN_US;
+    if (p.spin_us == 0) p.spin_us = EW_POOL_SPIN_US;
     if (p.n_ctx > MAX_CONTEXT)
         return ew_error_set(err, EW_ERR_ARGUMENT, "context: %u is more than %d", p.n_ctx, MAX_CONTEXT);
     if (p.n_batch > MAX_BATCH)
@@ -70,7 +71,7 @@ static struct ew_backend_params backend_params(const struct ew_session_params *p
         .threads_prefill = p->threads_prefill,
         .threads_decode = p->threads_decode,
         .cpu_features = p->cpu_mask & ~EW_CPU_MASK_NONE,
-        .spin_us = p->spin_us,
+        .spin_us = p->spin_us == EW_SPIN_NONE ? EW_POOL_NO_SPIN : p->spin_us,
     };
 }
 
