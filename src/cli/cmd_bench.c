@@ -1,6 +1,7 @@
 /* edgewise bench: one table for some models. A study like any other (own processes, same meters, same protocol), kept
  * in memory unless --store names a file. */
 #include "base/error.h"
+#include "cli/bench_profile.h"
 #include "cli/bench_table.h"
 #include "cli/study_drive.h"
 #include "model/shapes.h"
@@ -8,6 +9,7 @@
 #include "study/study_value.h"
 #include "study/trial_spec.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +20,11 @@ struct options {
     struct ew_cli_common common;
     struct ew_study_file *study;
     const char *store, *cache, *engine;
+    bool profile;
     struct ew_meter_options meters;
 };
 
-enum { KEY_STORE = 2001, KEY_ENGINE, KEY_CACHE, KEY_DEPTH, KEY_WEIGHTS, KEY_KV, KEY_IDLE, KEY_ENERGY };
+enum { KEY_STORE = 2001, KEY_ENGINE, KEY_CACHE, KEY_DEPTH, KEY_WEIGHTS, KEY_KV, KEY_IDLE, KEY_ENERGY, KEY_PROFILE };
 
 static const struct argp_option options[] = {
     {"prompt-tokens", 'p', "N", 0, "Tokens of the prompt (512)", 1},
@@ -31,6 +34,7 @@ static const struct argp_option options[] = {
     {"depth", KEY_DEPTH, "LIST", 0, "Tokens in the context before the prompt (0)", 1},
     {"weights", KEY_WEIGHTS, "LIST", 0, "mapped, packed, auto: where matrices live (auto)", 1},
     {"kv", KEY_KV, "LIST", 0, "Types of the KV cache: f16, q8_0, f32, q8_0/f16 (keys first) (f16)", 1},
+    {"profile", KEY_PROFILE, 0, 0, "Say where the time of a prompt and of a token goes, instead of the table", 1},
     {"energy", KEY_ENERGY, "METER", 0, "Energy meter by name, auto or none (auto)", 2},
     {"idle", KEY_IDLE, "TIME", 0, "How long idle power is measured before and after, where there is a meter (5 s)", 2},
     {"store", KEY_STORE, "DB", 0, "Keep everything that was measured in this file", 3},
@@ -131,10 +135,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_IDLE:
         if (!ew_value_parse_duration(arg, &s->idle_s)) argp_error(state, "--idle: `%s` is not a duration (5 s)", arg);
         return 0;
+    case KEY_PROFILE: o->profile = true; return 0;
     case KEY_STORE: o->store = arg; return 0;
     case KEY_CACHE: o->cache = arg; return 0;
     case KEY_ENGINE: o->engine = arg; return 0;
     case ARGP_KEY_ARG: add_model(state, s, arg); return 0;
+    case ARGP_KEY_END:
+        if (o->profile && (o->store || o->engine))
+            argp_error(state, "--profile runs in this process and keeps nothing: --store and --engine-command "
+                              "are for trials");
+        return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -176,6 +186,26 @@ static char *bench_name(void) {
     return asprintf(&name, "bench %s.%06ld", day, now.tv_nsec / 1000) < 0 ? NULL : name;
 }
 
+/* any: whether some run went well. */
+static enum ew_status run_trials(struct ew_study_drive *d, const char *path, bool *any, struct ew_error *err) {
+    struct ew_store *store = NULL;
+    struct ew_bench_result result = {0};
+    enum ew_status status = ew_store_open(path ? path : ":memory:", EW_STORE_WRITE, &store, err);
+    if (status == EW_OK) status = measure(d, store, &result, err);
+    if (status == EW_OK) status = ew_bench_print(&result, d, d->common->json, stdout, err);
+    *any = status == EW_OK && result.insight->n_ok > 0;
+    ew_bench_result_close(&result);
+    ew_store_close(&store);
+    return status;
+}
+
+static enum ew_status profile(struct ew_study_drive *d, struct ew_error *err) {
+    say_writing(d);
+    enum ew_status status = ew_study_drive_models(d, err);
+    signal(SIGINT, SIG_DFL); /* no trial to be finished, nothing to be kept */
+    return status == EW_OK ? ew_bench_profile(d, stdout, err) : status;
+}
+
 int ew_cmd_bench(int argc, char **argv) {
     struct options o = {.study = ew_study_file_new("bench")};
     static const struct argp_child children[] = {
@@ -197,19 +227,14 @@ int ew_cmd_bench(int argc, char **argv) {
                                    .engine_command = o.engine,
                                    .meters = &o.meters,
                                    .quiet = true};
-    struct ew_store *store = NULL;
-    struct ew_bench_result result = {0};
     enum ew_status status = EW_OK;
     if (o.study->n_models == 0)
         status = ew_study_file_add_model(o.study, &(struct ew_study_model){.kind = EW_STUDY_MODEL_BOX}, &err);
     ew_study_drive_catch_signals();
     if (status == EW_OK) status = ew_study_drive_open(&drive, stderr, &err);
-    if (status == EW_OK) status = ew_store_open(o.store ? o.store : ":memory:", EW_STORE_WRITE, &store, &err);
-    if (status == EW_OK) status = measure(&drive, store, &result, &err);
-    if (status == EW_OK) status = ew_bench_print(&result, &drive, o.common.json, stdout, &err);
-    int exit_status = status != EW_OK ? ew_cli_fail(&err) : result.insight->n_ok > 0 ? EW_EXIT_OK : EW_EXIT_FAILED;
-    ew_bench_result_close(&result);
-    ew_store_close(&store);
+    bool any = true;
+    if (status == EW_OK) status = o.profile ? profile(&drive, &err) : run_trials(&drive, o.store, &any, &err);
+    int exit_status = status != EW_OK ? ew_cli_fail(&err) : any ? EW_EXIT_OK : EW_EXIT_FAILED;
     ew_study_drive_close(&drive);
     ew_study_file_close(&o.study);
     ew_meter_options_close(&o.meters);

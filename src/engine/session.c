@@ -2,9 +2,9 @@
  * keeps the position; how ops run is the backend's matter. */
 #include "edgewise/session.h"
 
-#include "backend/backend.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "engine/session_inside.h"
 #include "engine/thread_choice.h"
 #include "machine/cpu_features.h"
 #include "model/model_inside.h"
@@ -222,4 +222,18 @@ const char *ew_session_kernels(const struct ew_session *s) { return s->interface
 
 struct ew_session_params ew_session_params_of(const struct ew_session *s) {
     return s->params;
+}
+
+const struct ew_plan *ew_session_plan(const struct ew_session *s) { return &s->model->plan; }
+
+struct ew_kv_types ew_session_kv_types(const struct ew_session *s) {
+    return (struct ew_kv_types){.k = kv_types[s->params.kv_k], .v = kv_types[s->params.kv_v]};
+}
+
+enum ew_status ew_session_time_ops(struct ew_session *s, struct ew_error *err) {
+    return s->interface->time_ops(s->backend, err);
+}
+
+void ew_session_op_times(const struct ew_session *s, struct ew_backend_time *out) {
+    s->interface->op_times(s->backend, out);
 }
