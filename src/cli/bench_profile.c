@@ -3,6 +3,7 @@
 #include "cli/bench_profile.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/core_options.h"
 #include "cli/terminal_style.h"
 #include "engine/machine_limits.h"
 #include "engine/step_profile.h"
@@ -197,7 +198,8 @@ static enum ew_status profile_model(struct profile *p, const struct ew_located_m
 
 enum ew_status ew_bench_profile(const struct ew_study_drive *d, FILE *out, struct ew_error *err) {
     const struct ew_study_file *study = d->study;
-    enum ew_status status = EW_OK;
+    const char *cores = study->cores.n ? ew_study_file_word(study, study->cores.value[0]) : NULL;
+    enum ew_status status = ew_cores_take(cores, err);
     for (size_t i = 0; i < d->models.n && status == EW_OK; i++) {
         struct profile p = {.drive = d,
                             .depth = study->depth.n ? (uint32_t)study->depth.value[0] : 0,

@@ -120,6 +120,8 @@ static void print_head(const struct ew_bench_result *r, FILE *out) {
         if (m->memory_bytes != EW_MISSING) fprintf(out, " · %.1f GiB", (double)m->memory_bytes / 1073741824.0);
         fputc('\n', out);
     }
+    if (r->insight->n_configs > 0 && r->insight->configs[0].record->cores)
+        fprintf(out, "cores    %s\n", r->insight->configs[0].record->cores);
     if (r->insight->has_energy) {
         for (size_t i = 0; i < s->n_meters; i++) {
             if (!s->meters[i].used || strcmp(s->meters[i].quantity, "energy") != 0) continue;

@@ -24,13 +24,25 @@ struct options {
     struct ew_meter_options meters;
 };
 
-enum { KEY_STORE = 2001, KEY_ENGINE, KEY_CACHE, KEY_DEPTH, KEY_WEIGHTS, KEY_KV, KEY_IDLE, KEY_ENERGY, KEY_PROFILE };
+enum {
+    KEY_STORE = 2001,
+    KEY_ENGINE,
+    KEY_CACHE,
+    KEY_DEPTH,
+    KEY_WEIGHTS,
+    KEY_KV,
+    KEY_IDLE,
+    KEY_ENERGY,
+    KEY_PROFILE,
+    KEY_CORES
+};
 
 static const struct argp_option options[] = {
     {"prompt-tokens", 'p', "N", 0, "Tokens of the prompt (512)", 1},
     {"generate-tokens", 'n', "N", 0, "Tokens generated (128)", 1},
     {"runs", 'r', "N", 0, "Runs of each configuration (5)", 1},
     {"threads", 't', "LIST", 0, "Numbers of threads, such as 1,2,all (all)", 1},
+    {"cores", KEY_CORES, "SET", 0, "Cores to run on: big, little, or a list such as 0-3,6 (all)", 1},
     {"depth", KEY_DEPTH, "LIST", 0, "Tokens in the context before the prompt (0)", 1},
     {"weights", KEY_WEIGHTS, "LIST", 0, "mapped, packed, auto: where matrices live (auto)", 1},
     {"kv", KEY_KV, "LIST", 0, "Types of the KV cache: f16, q8_0, f32, q8_0/f16 (keys first) (f16)", 1},
@@ -92,6 +104,15 @@ static bool kv_item(const char *item, int64_t *value) {
     return ew_study_axis_parse(EW_AXIS_KV, item, value, why, sizeof why);
 }
 
+static void parse_cores(struct argp_state *state, struct ew_study_file *study, const char *arg) {
+    char why[160];
+    study->cores = (struct ew_study_values){.n = 1};
+    if (!ew_study_axis_parse(EW_AXIS_CORES, arg, &study->cores.value[0], why, sizeof why))
+        argp_error(state, "--cores: %s", why);
+    if (study->cores.value[0] != EW_STUDY_ALL && !ew_study_file_add_word(study, arg, &study->cores.value[0]))
+        argp_failure(state, EW_EXIT_FAILED, 0, "out of memory");
+}
+
 static void add_model(struct argp_state *state, struct ew_study_file *study, char *arg) {
     struct ew_study_model model = {.kind = EW_STUDY_MODEL_FILE, .name = arg};
     char shape[64];
@@ -128,6 +149,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'n': s->generate_tokens.value[0] = ew_cli_u32(state, "--generate-tokens", arg, 2, 1 << 20); return 0;
     case 'r': s->repeats_min = s->repeats_max = ew_cli_u32(state, "--runs", arg, 1, 1000); return 0;
     case 't': parse_list(state, "--threads", arg, &s->threads, threads_item); return 0;
+    case KEY_CORES: parse_cores(state, s, arg); return 0;
     case KEY_DEPTH: parse_list(state, "--depth", arg, &s->depth, tokens_item); return 0;
     case KEY_WEIGHTS: parse_list(state, "--weights", arg, &s->layout, layout_item); return 0;
     case KEY_KV: parse_list(state, "--kv", arg, &s->kv, kv_item); return 0;
