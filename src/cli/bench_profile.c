@@ -44,6 +44,7 @@ static enum ew_status open_model(struct profile *p, const struct ew_located_mode
     params.cpu_mask = p->drive->limits.cpu_mask;
     if (threads != EW_STUDY_ALL) params.threads_prefill = params.threads_decode = (uint32_t)threads;
     if (study->layout.n) params.layout = (enum ew_weights_layout)study->layout.value[0];
+    if (study->spin.n) params.spin_us = study->spin.value[0] ? (uint32_t)study->spin.value[0] : EW_SPIN_NONE;
     ew_study_axis_print(EW_AXIS_KV, study->kv.n ? study->kv.value[0] : 0, NULL, kv, sizeof kv);
     ew_kv_by_name(kv, &params.kv_k, &params.kv_v);
     enum ew_status status = ew_model_open(located->path, &p->model, err);

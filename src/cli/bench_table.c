@@ -174,6 +174,11 @@ static void add_row(struct ew_text_table *table, const struct ew_insight *in, co
         ew_text_table_add(table, text, NULL);
     }
     if (study->layout.n > 1) ew_text_table_add(table, c->record->layout, NULL);
+    if (study->spin.n > 1) {
+        int64_t us = c->record->spin_us;
+        snprintf(text, sizeof text, "%lld", (long long)(us > 0 ? us : us < 0 ? 0 : EW_STUDY_SPIN_US));
+        ew_text_table_add(table, text, NULL);
+    }
     add_value(table, c, EW_MEASURE_LOAD, 1);
     add_value(table, c, EW_MEASURE_TTFT, 1);
     add_figure(table, c, EW_MEASURE_PREFILL, 1);
@@ -194,6 +199,7 @@ static struct ew_text_table *make_table(const struct ew_insight *in, const struc
     if (study->depth.n > 1 || study->depth.value[0] > 0)
         columns[n++] = (struct ew_text_column){"depth", "tokens", true, true};
     if (study->layout.n > 1) columns[n++] = (struct ew_text_column){"weights", NULL, false, true};
+    if (study->spin.n > 1) columns[n++] = (struct ew_text_column){"spin", "µs", true, true};
     columns[n++] = (struct ew_text_column){"load", "s", true, false};
     columns[n++] = (struct ew_text_column){"TTFT", "s", true, false};
     columns[n++] = (struct ew_text_column){heads[0], "tok/s", true, false};

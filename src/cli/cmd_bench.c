@@ -34,7 +34,8 @@ enum {
     KEY_IDLE,
     KEY_ENERGY,
     KEY_PROFILE,
-    KEY_CORES
+    KEY_CORES,
+    KEY_SPIN
 };
 
 static const struct argp_option options[] = {
@@ -46,6 +47,7 @@ static const struct argp_option options[] = {
     {"depth", KEY_DEPTH, "LIST", 0, "Tokens in the context before the prompt (0)", 1},
     {"weights", KEY_WEIGHTS, "LIST", 0, "mapped, packed, auto: where matrices live (auto)", 1},
     {"kv", KEY_KV, "LIST", 0, "Types of the KV cache: f16, q8_0, f32, q8_0/f16 (keys first) (f16)", 1},
+    {"spin", KEY_SPIN, "LIST", 0, "Microseconds that a waiting thread spins; 0 = it sleeps at once (200)", 1},
     {"profile", KEY_PROFILE, 0, 0, "Say where the time of a prompt and of a token goes, instead of the table", 1},
     {"energy", KEY_ENERGY, "METER", 0, "Energy meter by name, auto or none (auto)", 2},
     {"idle", KEY_IDLE, "TIME", 0, "How long idle power is measured before and after, where there is a meter (5 s)", 2},
@@ -104,6 +106,11 @@ static bool kv_item(const char *item, int64_t *value) {
     return ew_study_axis_parse(EW_AXIS_KV, item, value, why, sizeof why);
 }
 
+static bool spin_item(const char *item, int64_t *value) {
+    char why[128];
+    return ew_study_axis_parse(EW_AXIS_SPIN, item, value, why, sizeof why);
+}
+
 static void parse_cores(struct argp_state *state, struct ew_study_file *study, const char *arg) {
     char why[160];
     study->cores = (struct ew_study_values){.n = 1};
@@ -157,6 +164,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_IDLE:
         if (!ew_value_parse_duration(arg, &s->idle_s)) argp_error(state, "--idle: `%s` is not a duration (5 s)", arg);
         return 0;
+    case KEY_SPIN: parse_list(state, "--spin", arg, &s->spin, spin_item); return 0;
     case KEY_PROFILE: o->profile = true; return 0;
     case KEY_STORE: o->store = arg; return 0;
     case KEY_CACHE: o->cache = arg; return 0;

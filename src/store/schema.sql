@@ -1,4 +1,4 @@
--- The store of Edgewise, schema version 3 (PRAGMA user_version). One SQLite file, WAL, foreign keys on.
+-- The store of Edgewise, schema version 4 (PRAGMA user_version). One SQLite file, WAL, foreign keys on.
 -- docs/store.md explains it; src/study/study_record.h has the meaning of every column.
 -- What came with later versions stands at the end of each table; store_upgrade.c adds the same to an older file.
 -- Figures are not kept here: they are derived from stamps and samples. The views at the end are conveniences.
@@ -68,7 +68,8 @@ CREATE TABLE config (
     governor         TEXT,
     frequency_cap_hz INTEGER NOT NULL DEFAULT 0,
     power_mode       TEXT,
-    epp              TEXT
+    epp              TEXT,
+    spin_us          INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- One start of `edgewise study`.

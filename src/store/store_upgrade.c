@@ -51,13 +51,17 @@ static const char upgrade_2_to_3[] = "ALTER TABLE trial ADD COLUMN gpu_peak_byte
                                      "ALTER TABLE trial ADD COLUMN stolen_share REAL;"
                                      "PRAGMA user_version = 3;";
 
+static const char upgrade_3_to_4[] = "ALTER TABLE config ADD COLUMN spin_us INTEGER NOT NULL DEFAULT 0;"
+                                     "PRAGMA user_version = 4;";
+
+#define CONFIG_OF_4 ", 0 AS spin_us FROM main.config;"
 #define TRIAL_OF_3                                                                                                     \
     ", NULL AS gpu_peak_bytes, NULL AS memory_json, NULL AS others_share, NULL AS stolen_share FROM main.trial;"
 
 /* Names in the temporary schema come before those of the file. */
 static const char view_1_as_newest[] =
     "CREATE TEMP VIEW config AS SELECT *, 0 AS batch, NULL AS cores, 0 AS sustained_ms, NULL AS load, NULL AS backend,"
-    " NULL AS kv_type, NULL AS governor, 0 AS frequency_cap_hz, NULL AS power_mode, NULL AS epp FROM main.config;"
+    " NULL AS kv_type, NULL AS governor, 0 AS frequency_cap_hz, NULL AS power_mode, NULL AS epp" CONFIG_OF_4
     "CREATE TEMP VIEW invocation AS SELECT *, NULL AS left_out_json, NULL AS stopped, NULL AS own_cpu_ns,"
     " NULL AS own_max_rss_bytes FROM main.invocation;"
     "CREATE TEMP VIEW trial AS SELECT *, NULL AS gate, NULL AS gate_waited_s, NULL AS start_c, NULL AS end_c,"
@@ -67,10 +71,14 @@ static const char view_1_as_newest[] =
     "CREATE TEMP VIEW sustained_window AS SELECT 0 AS trial_id, 0 AS seq, 0 AS end_ns, 0 AS n_tokens, 0 AS decode_ns"
     " WHERE 0;";
 
-static const char view_2_as_newest[] = "CREATE TEMP VIEW trial AS SELECT *" TRIAL_OF_3;
+static const char view_2_as_newest[] =
+    "CREATE TEMP VIEW config AS SELECT *" CONFIG_OF_4 "CREATE TEMP VIEW trial AS SELECT *" TRIAL_OF_3;
+
+static const char view_3_as_newest[] = "CREATE TEMP VIEW config AS SELECT *" CONFIG_OF_4;
 
 enum ew_status ew_store_upgrade(struct ew_store *store, struct ew_error *err) {
-    static const char *const steps[EW_STORE_VERSION] = {[1] = upgrade_1_to_2, [2] = upgrade_2_to_3};
+    static const char *const steps[EW_STORE_VERSION] = {
+        [1] = upgrade_1_to_2, [2] = upgrade_2_to_3, [3] = upgrade_3_to_4};
     enum ew_status status = ew_store_sql_begin(store, err);
     if (status != EW_OK) return status;
     for (int64_t from = store->version; status == EW_OK && from < EW_STORE_VERSION; from++) {
@@ -81,7 +89,8 @@ enum ew_status ew_store_upgrade(struct ew_store *store, struct ew_error *err) {
 }
 
 enum ew_status ew_store_show_as_newest(struct ew_store *store, struct ew_error *err) {
-    const char *views = store->version == 1 ? view_1_as_newest : view_2_as_newest;
-    int code = sqlite3_exec(store->db, views, NULL, NULL, NULL);
+    static const char *const views[EW_STORE_VERSION] = {
+        [1] = view_1_as_newest, [2] = view_2_as_newest, [3] = view_3_as_newest};
+    int code = sqlite3_exec(store->db, views[store->version], NULL, NULL, NULL);
     return code == SQLITE_OK ? EW_OK : ew_store_sql_error(store, code, "cannot read its older schema", err);
 }

@@ -1,4 +1,4 @@
-/* Stores that were made with the schemas of versions 1 and 2, whose texts are kept in tests/fixtures/stores. */
+/* Stores that were made with the schemas of versions 1 to 3, whose texts are kept in tests/fixtures/stores. */
 #include "store_fixture.h"
 
 #include <sqlite3.h>
@@ -69,6 +69,7 @@ static void expect_old_study(struct ew_store *store) {
     assert_int_equal(s->configs[0].prefill_threads, 4);
     assert_int_equal(s->configs[0].batch, 0);
     assert_null(s->configs[0].cores);
+    assert_int_equal(s->configs[0].spin_us, 0);
     assert_null(s->configs[0].governor);
     assert_int_equal(s->invocations[0].own_cpu_ns, EW_MISSING);
     ew_store_free_study(&s);
@@ -103,6 +104,7 @@ static void reading_leaves_the_file_as_it_is(void **state) {
     (void)state;
     read_only(1);
     read_only(2);
+    read_only(3);
 }
 
 /* Every table of the upgraded file has the columns of a new one, in its order, with types, defaults and NOT NULL. */
@@ -156,7 +158,7 @@ static void upgrade(int version) {
     assert_int_equal(version_of(f.path), version_of(fresh.path));
     fixture_close(&fresh);
     if (ew_store_open(f.path, EW_STORE_READ, &f.store, &err) != EW_OK) fail_msg("%s", err.message);
-    assert_int_equal(ew_store_version(f.store), 3);
+    assert_int_equal(ew_store_version(f.store), 4);
     if (ew_store_check(f.store, &err) != EW_OK) fail_msg("%s", err.message);
     struct ew_stored_study *s = NULL;
     assert_int_equal(ew_store_read_study(f.store, 0, &s, &err), EW_OK);
@@ -175,13 +177,14 @@ static void upgraded_is_as_new(void **state) {
     (void)state;
     upgrade(1);
     upgrade(2);
+    upgrade(3);
 }
 
 static void versions_that_are_not_known(void **state) {
     (void)state;
     struct fixture f;
     make_old(&f, 1);
-    static const char *const wrong[] = {"PRAGMA user_version = 4", "PRAGMA user_version = 0"};
+    static const char *const wrong[] = {"PRAGMA user_version = 5", "PRAGMA user_version = 0"};
     for (int i = 0; i < 2; i++) {
         sqlite3 *db = NULL;
         assert_int_equal(sqlite3_open(f.path, &db), SQLITE_OK);
@@ -191,7 +194,7 @@ static void versions_that_are_not_known(void **state) {
             struct ew_error err = {0};
             assert_int_equal(ew_store_open(f.path, (enum ew_store_mode)mode, &f.store, &err), EW_ERR_UNSUPPORTED);
             assert_non_null(strstr(err.message, "s.db: has schema version"));
-            assert_non_null(strstr(err.message, "knows 1 to 3"));
+            assert_non_null(strstr(err.message, "knows 1 to 4"));
         }
     }
     fixture_close(&f);
