@@ -38,10 +38,20 @@ static bool overwrites_input(const struct ew_backend *b, size_t i) {
     return false;
 }
 
+/* The MATMUL behind a NORM of whole rows that reads them. */
+static struct ew_cpu_op *fed_by(struct ew_backend *b, size_t i) {
+    const struct ew_op *op = &b->plan->ops[i], *next = op + 1;
+    bool joins = op->kind == EW_OP_NORM && op->n_rows == 1 && i + 1 < b->plan->n_ops && next->kind == EW_OP_MATMUL;
+    return joins && next->src == op->dst[0] ? &b->ops[i + 1] : NULL;
+}
+
 void ew_cpu_join_ops(struct ew_backend *b) {
     for (size_t i = 0; i < b->plan->n_ops; i++) {
         struct ew_cpu_op *bound = &b->ops[i];
+        struct ew_cpu_op *fed = fed_by(b, i);
         bound->n_parts = parts_of(b->plan, i);
+        bound->feeds = fed;
+        if (fed) fed->fed = true;
         if (bound->op->kind != EW_OP_MATMUL) continue;
         bound->gate = gate_of(b->plan, i);
         bound->overwrites_input = overwrites_input(b, i);

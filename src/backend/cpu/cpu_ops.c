@@ -67,33 +67,40 @@ static struct ew_cpu_share enter_norm(struct ew_cpu_worker *w, const struct ew_c
     return (struct ew_cpu_share){0, 1, 0, bound->n_parts};
 }
 
+/* While the row is in the cache. */
+static void prepare_token(struct ew_cpu_worker *w, const struct ew_cpu_op *products, uint32_t t) {
+    const struct ew_op *op = products->op;
+    ew_cpu_prepare_act(w, products->matrix, op->n_weights, ew_cpu_row(w, op->src, 0), w->b->plan->width[op->src],
+                       w->n_tokens, t, t + 1);
+}
+
 /* Pieces share one vector of weights, or have one each. */
 static void run_norm(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
     const struct ew_op *op = bound->op;
     const struct ew_cpu_share share = enter_norm(w, bound);
     const uint32_t pieces = op->n_rows / bound->n_parts;
     const size_t step = op->weights[0]->ne[1] > 1 ? op->width : 0;
-    for (uint32_t t = share.token_begin; t < share.token_end; t++)
+    for (uint32_t t = share.token_begin; t < share.token_end; t++) {
         for (uint32_t i = share.part_begin * pieces; i < share.part_end * pieces; i++) {
             size_t at = (size_t)i * op->width;
             norm_row(w, bound, op->width, ew_cpu_row(w, op->src, t) + at, ew_cpu_row(w, op->dst[0], t) + at, i * step);
         }
+        if (bound->feeds && w->n_tokens > 1) prepare_token(w, bound->feeds, t);
+    }
 }
 
 /* Afterwards rows may be taken. */
 static void prepare_products(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
     const struct ew_op *op = bound->op;
-    const float *x = ew_cpu_row(w, op->src, 0);
     if (w->n_tokens == 1) {
         ew_cpu_enter(w, EW_CPU_BY_EACH);
-        ew_cpu_prepare_own(w, bound->matrix, op->n_weights, x);
+        ew_cpu_prepare_own(w, bound->matrix, op->n_weights, ew_cpu_row(w, op->src, 0));
         if (bound->overwrites_input) ew_cpu_wait(w);
         w->last = EW_CPU_BY_ROW;
         return;
     }
     ew_cpu_enter(w, EW_CPU_BY_TOKEN);
-    ew_cpu_prepare_act(w, bound->matrix, op->n_weights, x, w->b->plan->width[op->src], w->n_tokens, w->token_begin,
-                       w->token_end);
+    for (uint32_t t = w->token_begin; t < w->token_end && !bound->fed; t++) prepare_token(w, bound, t);
     ew_cpu_enter(w, EW_CPU_BY_ROW);
 }
 
