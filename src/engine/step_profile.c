@@ -2,6 +2,7 @@
 #include "engine/step_profile.h"
 
 #include "base/error.h"
+#include "base/text_parts.h"
 #include "engine/session_inside.h"
 #include "plan/cost.h"
 
@@ -18,7 +19,7 @@ static void add_name(char name[EW_STEP_NAME], const struct ew_gguf_tensor *t) {
     if (suffix) *suffix = 0;
     size_t used = strlen(name);
     if (used >= strlen(part) && strcmp(name + used - strlen(part), part) == 0) return;
-    snprintf(name + used, EW_STEP_NAME - used, "%s%s", used ? " + " : "", part);
+    ew_text_add_part(name, EW_STEP_NAME, " + ", "%s", part);
 }
 
 static void name_op(const struct ew_op *op, char name[EW_STEP_NAME]) {
