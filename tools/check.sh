@@ -69,8 +69,9 @@ check_clang() {
 check_sanitizers() {
     build asan build-asan all --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false &&
         run_tests asan build-asan --no-suite style --timeout-multiplier 8
-    build tsan build-tsan tests/unit/base/test_thread_pool --buildtype=debugoptimized -Db_sanitize=thread \
-        -Db_lundef=false -Dprogram=false && run_tests tsan build-tsan --timeout-multiplier 8 thread_pool
+    build tsan build-tsan "tests/unit/base/test_thread_pool tests/unit/engine/test_thread_independence" \
+        --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false -Dprogram=false &&
+        run_tests tsan build-tsan --timeout-multiplier 8 thread_pool thread_independence
 }
 
 # Not detect_stack_use_after_return: gcc 12 then misaligns 64-byte vectors on its imitated stack (GCC bug 110027).

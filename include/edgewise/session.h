@@ -23,15 +23,16 @@ struct ew_session_params {
     uint32_t n_ctx;           /* tokens the KV cache holds; 0 = the smaller of the trained context and 4096 */
     uint32_t n_batch;         /* most tokens evaluated at once while prefilling; 0 = 512 */
     uint32_t threads_prefill; /* 0 = all usable cores */
-    uint32_t threads_decode;  /* 0 = all usable cores */
+    uint32_t threads_decode;  /* 0 = those of all usable cores that are at least half as fast as the fastest */
     enum ew_weights_layout layout;
     uint64_t cpu_mask; /* CPU features that kernels may use, see --cpu-mask; 0 = all, bit 62 alone = plain C */
-    uint32_t spin_us;  /* how long an idle worker spins before it sleeps; 0 = default (200) */
+    uint32_t spin_us;  /* how long a waiting thread spins before it sleeps; 0 = default (200), or EW_SPIN_NONE */
     enum ew_kv_type kv_k, kv_v;
     uint32_t n_draft; /* most tokens to speculate on at once (edgewise/speculation.h): 1 … 15, always as many where the
                          context repeats itself; EW_DRAFT_AUTO: as many as pay, none where that loses; 0 = none */
 };
 
+#define EW_SPIN_NONE UINT32_MAX /* sleep at once */
 #define EW_DRAFT_AUTO UINT32_MAX
 
 /* Memory in bytes, predicted before anything is allocated. Every field is part of total. */

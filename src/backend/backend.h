@@ -23,6 +23,12 @@ struct ew_backend_call {
                    of a call of its own; n_tokens is at most exact_tokens then */
 };
 
+/* Time of one op, the mean over the threads of the latest call: at work, and waiting for other threads before it could
+ * begin or go on. */
+struct ew_backend_time {
+    double busy_s, wait_s;
+};
+
 struct ew_backend;
 
 struct ew_backend_interface {
@@ -34,6 +40,10 @@ struct ew_backend_interface {
     enum ew_status (*run)(struct ew_backend *backend, const struct ew_backend_call *call, struct ew_error *err);
     /* How many tokens an exact call may have, 1 … request.n_batch: 1 where kernels for one token take no more. */
     uint32_t (*exact_tokens)(const struct ew_plan *plan, const struct ew_backend_params *params);
+    /* Begins to time ops, all figures at 0. Until then it costs nothing. Errors: MEMORY. */
+    enum ew_status (*time_ops)(struct ew_backend *backend, struct ew_error *err);
+    /* out: [plan->n_ops] since time_ops. */
+    void (*op_times)(const struct ew_backend *backend, struct ew_backend_time *out);
     /* Names of the kernels in use, separated by spaces; lives as long as the backend. */
     const char *(*kernels)(const struct ew_backend *backend);
     /* The terms of the memory ledger that this backend adds; exactly what open would take. */

@@ -22,7 +22,6 @@
 
 enum {
     CACHE_LINE = 64,
-    DEFAULT_SPIN_US = 200,
     MAX_THREADS = 1024,
     SPINS_PER_CLOCK_READ = 64, /* a clock read costs about as much as a few pauses */
     STACK_SIZE = 256 * 1024    /* kernels keep their work space in scratch, not on the stack */
@@ -192,7 +191,7 @@ enum ew_status ew_thread_pool_open(uint32_t max_threads, const int *cores, uint3
     memset(pool, 0, size);
     pool->max_threads = max_threads;
     pool->n_cpus = n_cpus;
-    pool->spin_ns = (int64_t)(spin_us ? spin_us : DEFAULT_SPIN_US) * 1000;
+    pool->spin_ns = spin_us == EW_POOL_NO_SPIN ? 0 : (int64_t)(spin_us ? spin_us : EW_POOL_SPIN_US) * 1000;
     pool->caller_core = cores ? cores[0] : -1;
     for (uint32_t i = 0; i < max_threads; i++) {
         pool->workers[i].me = (struct ew_pool_member){.pool = pool, .index = i};

@@ -10,6 +10,11 @@
 
 struct ew_thread_pool;
 
+/* How long members spin by default, in microseconds: longer than choosing a token takes between two runs, so that an
+ * engine's threads stay awake while it decodes, and short beside the pause of a person who reads. */
+enum { EW_POOL_SPIN_US = 200 };
+#define EW_POOL_NO_SPIN UINT32_MAX
+
 struct ew_pool_member {
     struct ew_thread_pool *pool;
     uint32_t index; /* 0 … count - 1 */
@@ -20,7 +25,8 @@ typedef void ew_pool_fn(const struct ew_pool_member *me, void *context);
 
 /* max_threads >= 1. cores: [max_threads] CPU numbers to pin members 1… to (member 0 is the caller's own thread and is
  * pinned only for the time of a run), or NULL for no pinning. Pinning later is best effort: a core taken offline does
- * not fail a run. spin_us: 0 = default (200); a run with more members than cores does not spin at all.
+ * not fail a run. spin_us: 0 = EW_POOL_SPIN_US, EW_POOL_NO_SPIN = sleep at once; a run with more members than
+ * cores does not spin at all.
  * Errors: ARGUMENT (a core this process may not use), MEMORY, IO. Worker stacks are 256 KiB and block all signals. */
 enum ew_status ew_thread_pool_open(uint32_t max_threads, const int *cores, uint32_t spin_us,
                                    struct ew_thread_pool **out, struct ew_error *err);

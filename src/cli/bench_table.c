@@ -147,6 +147,8 @@ static void print_head(const struct ew_bench_result *r, FILE *out) {
         if (m->memory_bytes != EW_MISSING) fprintf(out, " · %.1f GiB", (double)m->memory_bytes / 1073741824.0);
         fputc('\n', out);
     }
+    if (r->insight->n_configs > 0 && r->insight->configs[0].record->cores)
+        fprintf(out, "cores    %s\n", r->insight->configs[0].record->cores);
     if (r->insight->has_energy) {
         for (size_t i = 0; i < s->n_meters; i++) {
             if (!s->meters[i].used || strcmp(s->meters[i].quantity, "energy") != 0) continue;
@@ -206,6 +208,11 @@ static void add_row(struct ew_text_table *table, const struct ew_bench_result *r
         ew_text_table_add(table, text, NULL);
     }
     if (study->layout.n > 1) ew_text_table_add(table, c->record->layout, NULL);
+    if (study->spin.n > 1) {
+        int64_t us = c->record->spin_us;
+        snprintf(text, sizeof text, "%lld", (long long)(us > 0 ? us : us < 0 ? 0 : EW_STUDY_SPIN_US));
+        ew_text_table_add(table, text, NULL);
+    }
     add_value(table, c, EW_MEASURE_LOAD, 1);
     add_value(table, c, EW_MEASURE_TTFT, 1);
     add_figure(table, c, EW_MEASURE_PREFILL, 1);
@@ -229,6 +236,7 @@ static struct ew_text_table *make_table(const struct ew_bench_result *r, const s
     if (study->depth.n > 1 || study->depth.value[0] > 0)
         columns[n++] = (struct ew_text_column){"depth", "tokens", true, true};
     if (study->layout.n > 1) columns[n++] = (struct ew_text_column){"weights", NULL, false, true};
+    if (study->spin.n > 1) columns[n++] = (struct ew_text_column){"spin", "µs", true, true};
     columns[n++] = (struct ew_text_column){"load", "s", true, false};
     columns[n++] = (struct ew_text_column){"TTFT", "s", true, false};
     columns[n++] = (struct ew_text_column){heads[0], "tok/s", true, false};

@@ -1,6 +1,7 @@
 /* edgewise bench: one table for some models. A study like any other (own processes, same meters, same protocol), kept
  * in memory unless --store names a file. */
 #include "base/error.h"
+#include "cli/bench_profile.h"
 #include "cli/bench_table.h"
 #include "cli/study_drive.h"
 #include "model/shapes.h"
@@ -8,6 +9,7 @@
 #include "study/study_value.h"
 #include "study/trial_spec.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,7 @@ struct options {
     struct ew_study_file *study;
     const char *store, *cache, *engine;
     bool no_limits;
+    bool profile;
     struct ew_meter_options meters;
 };
 
@@ -30,9 +33,12 @@ enum {
     KEY_WEIGHTS,
     KEY_KV,
     KEY_SPECULATE,
+    KEY_SPIN,
+    KEY_CORES,
     KEY_IDLE,
     KEY_ENERGY,
-    KEY_NO_LIMITS
+    KEY_NO_LIMITS,
+    KEY_PROFILE
 };
 
 static const struct argp_option options[] = {
@@ -40,11 +46,14 @@ static const struct argp_option options[] = {
     {"generate-tokens", 'n', "N", 0, "Tokens generated (128)", 1},
     {"runs", 'r', "N", 0, "Runs of each configuration (5)", 1},
     {"threads", 't', "LIST", 0, "Numbers of threads, such as 1,2,all (all)", 1},
+    {"cores", KEY_CORES, "SET", 0, "Cores to run on: big, little, or a list such as 0-3,6 (all)", 1},
     {"depth", KEY_DEPTH, "LIST", 0, "Tokens in the context before the prompt (0)", 1},
     {"weights", KEY_WEIGHTS, "LIST", 0, "mapped, packed, auto: where matrices live (auto)", 1},
     {"kv", KEY_KV, "LIST", 0, "Types of the KV cache: f16, q8_0, f32, q8_0/f16 (keys first) (f16)", 1},
-    {"no-limits", KEY_NO_LIMITS, 0, 0, "Do not measure beside each run what the machine can do at most", 1},
     {"speculate", KEY_SPECULATE, "LIST", 0, "Drafts by prompt lookup: off, auto, 1 to 15 tokens at once (off)", 1},
+    {"spin", KEY_SPIN, "LIST", 0, "Microseconds that a waiting thread spins; 0 = it sleeps at once (200)", 1},
+    {"no-limits", KEY_NO_LIMITS, 0, 0, "Do not measure beside each run what the machine can do at most", 1},
+    {"profile", KEY_PROFILE, 0, 0, "Say where the time of a prompt and of a token goes, instead of the table", 1},
     {"energy", KEY_ENERGY, "METER", 0, "Energy meter by name, auto or none (auto)", 2},
     {"idle", KEY_IDLE, "TIME", 0, "How long idle power is measured before and after, where there is a meter (5 s)", 2},
     {"store", KEY_STORE, "DB", 0, "Keep everything that was measured in this file", 3},
@@ -107,6 +116,20 @@ static bool speculate_item(const char *item, int64_t *value) {
     return ew_study_axis_parse(EW_AXIS_SPECULATE, item, value, why, sizeof why);
 }
 
+static bool spin_item(const char *item, int64_t *value) {
+    char why[128];
+    return ew_study_axis_parse(EW_AXIS_SPIN, item, value, why, sizeof why);
+}
+
+static void parse_cores(struct argp_state *state, struct ew_study_file *study, const char *arg) {
+    char why[160];
+    study->cores = (struct ew_study_values){.n = 1};
+    if (!ew_study_axis_parse(EW_AXIS_CORES, arg, &study->cores.value[0], why, sizeof why))
+        argp_error(state, "--cores: %s", why);
+    if (study->cores.value[0] != EW_STUDY_ALL && !ew_study_file_add_word(study, arg, &study->cores.value[0]))
+        argp_failure(state, EW_EXIT_FAILED, 0, "out of memory");
+}
+
 static void add_model(struct argp_state *state, struct ew_study_file *study, char *arg) {
     struct ew_study_model model = {.kind = EW_STUDY_MODEL_FILE, .name = arg};
     char shape[64];
@@ -143,6 +166,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'n': s->generate_tokens.value[0] = ew_cli_u32(state, "--generate-tokens", arg, 2, 1 << 20); return 0;
     case 'r': s->repeats_min = s->repeats_max = ew_cli_u32(state, "--runs", arg, 1, 1000); return 0;
     case 't': parse_list(state, "--threads", arg, &s->threads, threads_item); return 0;
+    case KEY_CORES: parse_cores(state, s, arg); return 0;
     case KEY_DEPTH: parse_list(state, "--depth", arg, &s->depth, tokens_item); return 0;
     case KEY_WEIGHTS: parse_list(state, "--weights", arg, &s->layout, layout_item); return 0;
     case KEY_KV: parse_list(state, "--kv", arg, &s->kv, kv_item); return 0;
@@ -152,10 +176,17 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         if (!ew_value_parse_duration(arg, &s->idle_s)) argp_error(state, "--idle: `%s` is not a duration (5 s)", arg);
         return 0;
     case KEY_NO_LIMITS: o->no_limits = true; return 0;
+    case KEY_SPIN: parse_list(state, "--spin", arg, &s->spin, spin_item); return 0;
+    case KEY_PROFILE: o->profile = true; return 0;
     case KEY_STORE: o->store = arg; return 0;
     case KEY_CACHE: o->cache = arg; return 0;
     case KEY_ENGINE: o->engine = arg; return 0;
     case ARGP_KEY_ARG: add_model(state, s, arg); return 0;
+    case ARGP_KEY_END:
+        if (o->profile && (o->store || o->engine))
+            argp_error(state, "--profile runs in this process and keeps nothing: --store and --engine-command "
+                              "are for trials");
+        return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -203,6 +234,28 @@ static char *bench_name(void) {
     return asprintf(&name, "bench %s.%06ld", day, now.tv_nsec / 1000) < 0 ? NULL : name;
 }
 
+/* any: whether some run went well. */
+static enum ew_status run_trials(struct ew_study_drive *d, const struct options *o, bool *any, struct ew_error *err) {
+    struct ew_store *store = NULL;
+    struct ew_bench_result result = {0};
+    struct ew_bench_limits limits = {0};
+    enum ew_status status = ew_store_open(o->store ? o->store : ":memory:", EW_STORE_WRITE, &store, err);
+    if (status == EW_OK) status = measure(d, store, o->no_limits ? NULL : &limits, &result, err);
+    if (status == EW_OK) status = ew_bench_print(&result, d, d->common->json, stdout, err);
+    *any = status == EW_OK && result.insight->n_ok > 0;
+    ew_bench_result_close(&result);
+    ew_bench_limits_close(&limits);
+    ew_store_close(&store);
+    return status;
+}
+
+static enum ew_status profile(struct ew_study_drive *d, struct ew_error *err) {
+    say_writing(d);
+    enum ew_status status = ew_study_drive_models(d, err);
+    signal(SIGINT, SIG_DFL); /* no trial to be finished, nothing to be kept */
+    return status == EW_OK ? ew_bench_profile(d, stdout, err) : status;
+}
+
 int ew_cmd_bench(int argc, char **argv) {
     struct options o = {.study = ew_study_file_new("bench")};
     static const struct argp_child children[] = {
@@ -224,21 +277,14 @@ int ew_cmd_bench(int argc, char **argv) {
                                    .engine_command = o.engine,
                                    .meters = &o.meters,
                                    .quiet = true};
-    struct ew_store *store = NULL;
-    struct ew_bench_result result = {0};
-    struct ew_bench_limits limits = {0};
     enum ew_status status = EW_OK;
     if (o.study->n_models == 0)
         status = ew_study_file_add_model(o.study, &(struct ew_study_model){.kind = EW_STUDY_MODEL_BOX}, &err);
     ew_study_drive_catch_signals();
     if (status == EW_OK) status = ew_study_drive_open(&drive, stderr, &err);
-    if (status == EW_OK) status = ew_store_open(o.store ? o.store : ":memory:", EW_STORE_WRITE, &store, &err);
-    if (status == EW_OK) status = measure(&drive, store, o.no_limits ? NULL : &limits, &result, &err);
-    if (status == EW_OK) status = ew_bench_print(&result, &drive, o.common.json, stdout, &err);
-    int exit_status = status != EW_OK ? ew_cli_fail(&err) : result.insight->n_ok > 0 ? EW_EXIT_OK : EW_EXIT_FAILED;
-    ew_bench_result_close(&result);
-    ew_bench_limits_close(&limits);
-    ew_store_close(&store);
+    bool any = true;
+    if (status == EW_OK) status = o.profile ? profile(&drive, &err) : run_trials(&drive, &o, &any, &err);
+    int exit_status = status != EW_OK ? ew_cli_fail(&err) : any ? EW_EXIT_OK : EW_EXIT_FAILED;
     ew_study_drive_close(&drive);
     ew_study_file_close(&o.study);
     ew_meter_options_close(&o.meters);

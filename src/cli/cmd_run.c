@@ -90,6 +90,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         state->child_inputs[1] = &o->meters;
         state->child_inputs[2] = &o->context;
         state->child_inputs[3] = &o->shift;
+        state->child_inputs[4] = &o->cores;
         return 0;
     case 'p': o->prompt = arg; return 0;
     case 'f': o->file = arg; return 0;
@@ -411,11 +412,10 @@ static int chat(const struct ew_run_options *o, const char *path) {
 }
 
 int ew_cmd_run(int argc, char **argv) {
-    const struct argp_child children[] = {{&ew_cli_common_argp, 0, NULL, 0},
-                                          {&ew_meter_options_argp, 0, "Meters of a chat:", 8},
-                                          {&ew_context_options_argp, 0, NULL, 0},
-                                          {&ew_shift_options_argp, 0, NULL, 0},
-                                          {0}};
+    const struct argp_child children[] = {
+        {&ew_cli_common_argp, 0, NULL, 0},      {&ew_meter_options_argp, 0, "Meters of a chat:", 8},
+        {&ew_context_options_argp, 0, NULL, 0}, {&ew_shift_options_argp, 0, NULL, 0},
+        {&ew_core_options_argp, 0, NULL, 0},    {0}};
     const struct argp argp = {
         .options = options,
         .parser = parse,
@@ -435,6 +435,8 @@ int ew_cmd_run(int argc, char **argv) {
     int exit_status = EW_EXIT_OK;
     ew_cli_parse(&argp, argc, argv, &o.common, &o);
     o.session.cpu_mask = o.common.cpu_mask;
+    o.session.spin_us = o.cores.spin_us;
+    if (ew_cores_take(o.cores.cores, &err) != EW_OK) return ew_cli_fail(&err);
     if (!o.model && ew_model_box_path(box, sizeof box, &err) != EW_OK) {
         exit_status = ew_cli_fail(&err);
     } else if (o.chat) {

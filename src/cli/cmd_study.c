@@ -114,14 +114,18 @@ static void say_plan(const struct ew_study_drive *d, const struct ew_study_plan 
 static json_t *config_json(const struct ew_study_drive *d, const struct ew_plan_config *c) {
     const struct ew_located_model *m = &d->models.models[c->model];
     const struct ew_config_record *r = &c->record;
-    return json_pack("{s:s, s:s*, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:s?, s:f, s:s?, s:s?, s:I, s:s?, s:s?, s:s}",
-                     "model", m->path, "type", m->from->type, "stands_in", m->stands_in, "prefill_threads",
-                     (json_int_t)r->prefill_threads, "decode_threads", (json_int_t)r->decode_threads, "prompt_tokens",
-                     (json_int_t)r->prompt_tokens, "generate_tokens", (json_int_t)r->generate_tokens, "depth",
-                     (json_int_t)r->depth, "layout", r->layout, "batch", (json_int_t)r->batch, "cores", r->cores,
-                     "sustained_s", (double)r->sustained_ms / 1000, "load", r->load, "governor", r->governor,
-                     "frequency_cap_hz", (json_int_t)r->frequency_cap_hz, "power_mode", r->power_mode, "epp", r->epp,
-                     "speculate", r->speculate ? r->speculate : "off");
+    return json_pack(
+        "{s:s, s:s*, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:s?, s:f, s:s?, s:s?, s:I, s:s?, s:s?, s:s, s:I}",
+        "model", m->path, "type", m->from->type, "stands_in", m->stands_in, "prefill_threads",
+        (json_int_t)r->prefill_threads, "decode_threads", (json_int_t)r->decode_threads, "prompt_tokens",
+        (json_int_t)r->prompt_tokens, "generate_tokens", (json_int_t)r->generate_tokens, "depth", (json_int_t)r->depth,
+        "layout", r->layout, "batch", (json_int_t)r->batch, "cores", r->cores, "sustained_s",
+        (double)r->sustained_ms / 1000, "load", r->load, "governor", r->governor, "frequency_cap_hz",
+        (json_int_t)r->frequency_cap_hz, "power_mode", r->power_mode, "epp", r->epp, "speculate",
+        r->speculate ? r->speculate : "off", "spin_us",
+        (json_int_t)(r->spin_us > 0   ? r->spin_us
+                     : r->spin_us < 0 ? 0
+                                      : EW_STUDY_SPIN_US));
 }
 
 static json_t *left_out_json(const struct ew_study_plan *plan) {
@@ -142,6 +146,7 @@ static void say_config(const struct ew_study_drive *d, const struct ew_plan_conf
     if (c->batch) printf(" · batch %lld", (long long)c->batch);
     if (c->speculate) printf(" · speculate %s", c->speculate);
     if (c->cores) printf(" · cores %s", c->cores);
+    if (c->spin_us) printf(" · spin %lld µs", (long long)(c->spin_us > 0 ? c->spin_us : 0));
     if (c->load) printf(" · %s", c->load);
     if (c->sustained_ms) {
         ew_value_print_duration((double)c->sustained_ms / 1000, text, sizeof text);

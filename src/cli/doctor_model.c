@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cli/doctor_view.h"
 #include "edgewise/session.h"
+#include "engine/thread_choice.h"
 #include "model/synth.h"
 
 #include <math.h>
@@ -114,12 +115,13 @@ static int compare_threads(const void *a, const void *b) {
     return (*x > *y) - (*x < *y);
 }
 
-/* The default first: when memory allows no more it stays. Then what most often wins, and one for comparison. */
-static size_t choose_threads(const struct ew_machine *m, uint32_t usual, uint32_t *list) {
+/* The defaults first: when memory allows no more they stay. Then what most often wins, and one for comparison. */
+static size_t choose_threads(const struct ew_machine *m, uint32_t usual, uint32_t decoding, uint32_t *list) {
     size_t n = 0;
     uint32_t most = m->usable > (int)usual ? (uint32_t)m->usable : usual, fast = 0;
     for (size_t i = 0; i < m->n_cpus; i++) fast += m->cpus[i].usable && m->cpus[i].kind == 0 && m->cpus[i].smt <= 0;
     add_threads(list, &n, usual, most);
+    add_threads(list, &n, decoding, most);
     if (m->kinds > 1) add_threads(list, &n, fast, most);
     add_threads(list, &n, most, most);
     if (usual > 2) add_threads(list, &n, usual - 1, most);
@@ -148,7 +150,7 @@ static enum ew_status open_sessions(struct bench *b, const struct ew_machine *ma
     if (!b->out->default_threads) return EW_OK; /* only what it needs was asked */
     if (room >= 0 && ledger.total > (uint64_t)room) return EW_OK;
     uint32_t list[EW_DOCTOR_SPEEDS];
-    size_t n = choose_threads(machine, b->out->default_threads, list);
+    size_t n = choose_threads(machine, b->out->default_threads, b->out->default_decode_threads, list);
     uint64_t each = ledger.total - ledger.weights_mapped - ledger.tokenizer - ledger.runtime;
     while (n > 1 && room >= 0 && ledger.weights_mapped + n * each > (uint64_t)room / 2) n--;
     qsort(list, n, sizeof *list, compare_threads);
@@ -284,7 +286,12 @@ enum ew_status ew_doctor_measure_model(const struct ew_doctor_request *request, 
     enum ew_status status = request->model_path ? ew_model_open(request->model_path, &b.model, err)
                                                 : open_made_up(request, machine, &file, &b.model, err);
     if (status == EW_OK) describe(b.model, out);
-    if (limits) out->default_threads = limits->threads;
+    if (limits) {
+        struct ew_thread_choice choice;
+        ew_thread_choose_on(machine, &choice);
+        out->default_threads = limits->threads;
+        out->default_decode_threads = choice.n_decode;
+    }
     if (status == EW_OK) status = open_sessions(&b, machine, err);
     if (status == EW_OK && b.n > 0) status = measure(&b, machine, limits, err);
     for (size_t i = 0; i < EW_DOCTOR_SPEEDS; i++) ew_session_close(&b.sessions[i]);

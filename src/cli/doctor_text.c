@@ -206,7 +206,9 @@ static void print_model(const struct printer *p, const struct ew_doctor_visit *v
     struct ew_text_table *table = ew_text_table_open(columns, 5);
     for (size_t i = 0; table && i < m->n_speeds; i++) {
         const struct ew_doctor_speed *s = &m->speeds[i];
-        snprintf(threads, sizeof threads, "%u%s", s->threads, s->threads == m->default_threads ? " (default)" : "");
+        bool reads = s->threads == m->default_threads, decodes = s->threads == m->default_decode_threads;
+        const char *word = reads && decodes ? " (default)" : reads ? " (reads)" : decodes ? " (decodes)" : "";
+        snprintf(threads, sizeof threads, "%u%s", s->threads, word);
         ew_text_table_add(table, threads, NULL);
         speed_cells(table, s->prefill_per_s, s->prefill_low, s->prefill_high, m->prefill_limit_per_s);
         speed_cells(table, s->decode_per_s, s->decode_low, s->decode_high, m->decode_limit_per_s);

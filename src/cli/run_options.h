@@ -4,6 +4,7 @@
 
 #include "cli/context_options.h"
 #include "cli/context_shift.h"
+#include "cli/core_options.h"
 #include "cli/meter_options.h"
 
 struct ew_run_options {
@@ -19,6 +20,7 @@ struct ew_run_options {
     bool drop_oldest;     /* when the context is full, instead of stopping */
     const char *energy;   /* a meter's name, "auto" or "none" */
     struct ew_context_options context;
+    struct ew_core_options cores;
     struct ew_shift_options shift;    /* of a completion */
     struct ew_session_params session; /* the context apart */
     struct ew_sampler_params sampler;

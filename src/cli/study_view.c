@@ -72,6 +72,7 @@ void ew_study_view_label(const struct ew_study_file *study, const struct ew_mode
     if (c->kv_type) used = append(buf, capacity, used, " · KV %s", c->kv_type);
     if (c->speculate) used = append(buf, capacity, used, " · speculate %s", c->speculate);
     if (c->cores) used = append(buf, capacity, used, " · cores %s", c->cores);
+    if (c->spin_us) used = append(buf, capacity, used, " · spin %lld µs", (long long)(c->spin_us > 0 ? c->spin_us : 0));
     if (c->load) used = append(buf, capacity, used, " · %s", c->load);
     if (c->sustained_ms) {
         char time[32];

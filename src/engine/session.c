@@ -2,16 +2,17 @@
  * keeps the position; how ops run is the backend's matter. */
 #include "edgewise/session.h"
 
-#include "backend/backend.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread_pool.h"
 #include "engine/draft_pass.h"
+#include "engine/session_inside.h"
 #include "engine/thread_choice.h"
 #include "machine/cpu_features.h"
 #include "model/model_inside.h"
 #include <stdlib.h>
 
-enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512, MAX_CONTEXT = 1 << 24, MAX_BATCH = 4096, DEFAULT_SPIN_US = 200 };
+enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512, MAX_CONTEXT = 1 << 24, MAX_BATCH = 4096 };
 
 /* Program text, C library, thread stacks and heap as seen before a model is opened. An estimate: measured on x86-64
  * Debian 12, see docs/memory.md. */
@@ -42,9 +43,9 @@ static enum ew_status resolve(const struct ew_model *model, const struct ew_sess
     if (p.n_ctx == 0) p.n_ctx = trained < DEFAULT_CONTEXT ? trained : DEFAULT_CONTEXT;
     if (p.n_batch == 0) p.n_batch = DEFAULT_BATCH;
     if (p.threads_prefill == 0) p.threads_prefill = threads->n_default;
-    if (p.threads_decode == 0) p.threads_decode = threads->n_default;
+    if (p.threads_decode == 0) p.threads_decode = threads->n_decode;
     if (p.cpu_mask == 0) p.cpu_mask = ew_cpu_features();
-    if (p.spin_us == 0) p.spin_us = DEFAULT_SPIN_US;
+    if (p.spin_us == 0) p.spin_us = EW_POOL_SPIN_US;
     if (p.n_ctx > MAX_CONTEXT)
         return ew_error_set(err, EW_ERR_ARGUMENT, "context: %u is more than %d", p.n_ctx, MAX_CONTEXT);
     if (p.n_batch > MAX_BATCH)
@@ -76,7 +77,7 @@ static struct ew_backend_params backend_params(const struct ew_session_params *p
         .threads_prefill = p->threads_prefill,
         .threads_decode = p->threads_decode,
         .cpu_features = p->cpu_mask & ~EW_CPU_MASK_NONE,
-        .spin_us = p->spin_us,
+        .spin_us = p->spin_us == EW_SPIN_NONE ? EW_POOL_NO_SPIN : p->spin_us,
     };
 }
 
@@ -296,4 +297,18 @@ const char *ew_session_kernels(const struct ew_session *s) { return s->interface
 
 struct ew_session_params ew_session_params_of(const struct ew_session *s) {
     return s->params;
+}
+
+const struct ew_plan *ew_session_plan(const struct ew_session *s) { return &s->model->plan; }
+
+struct ew_kv_types ew_session_kv_types(const struct ew_session *s) {
+    return (struct ew_kv_types){.k = kv_types[s->params.kv_k], .v = kv_types[s->params.kv_v]};
+}
+
+enum ew_status ew_session_time_ops(struct ew_session *s, struct ew_error *err) {
+    return s->interface->time_ops(s->backend, err);
+}
+
+void ew_session_op_times(const struct ew_session *s, struct ew_backend_time *out) {
+    s->interface->op_times(s->backend, out);
 }

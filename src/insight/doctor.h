@@ -34,7 +34,7 @@ struct ew_doctor_model {
     uint32_t prompt_tokens, generate_tokens;
     double prefill_limit_per_s, decode_limit_per_s; /* the machine's limits for this model; NAN = not known */
     char kernels[256];                              /* names, separated by blanks */
-    uint32_t default_threads;
+    uint32_t default_threads, default_decode_threads; /* the latter 0: as the former */
     size_t n_speeds;                                 /* 0 = not measured */
     struct ew_doctor_speed speeds[EW_DOCTOR_SPEEDS]; /* by rising numbers of threads */
 };

@@ -105,11 +105,16 @@ static const struct ew_doctor_speed *fastest(const struct ew_doctor_model *m, co
     return best;
 }
 
+static const struct ew_doctor_speed *usual_speed(const struct ew_doctor_model *m, const struct phase *phase) {
+    bool own = phase == &decode && m->default_decode_threads > 0;
+    return speed_of(m, own ? m->default_decode_threads : m->default_threads);
+}
+
 /* Another number of threads counts as faster only when its slowest run beats the default's fastest. */
 static bool threads_of_phase(const struct ew_doctor_facts *f, const struct phase *phase,
                              struct ew_doctor_finding *out) {
     const struct ew_doctor_model *m = f->model;
-    const struct ew_doctor_speed *usual = m ? speed_of(m, m->default_threads) : NULL;
+    const struct ew_doctor_speed *usual = m ? usual_speed(m, phase) : NULL;
     const struct ew_doctor_speed *best = m ? fastest(m, phase) : NULL;
     if (!usual || m->n_speeds < 2) return false;
     char a[EW_NUMBER_SIZE], b[EW_NUMBER_SIZE];
@@ -216,7 +221,7 @@ static void add_reasons(struct ew_doctor_finding *out, const struct ew_doctor_fi
 static bool share_of_limit(const struct ew_doctor_facts *f, const struct ew_doctor_findings *before,
                            const struct phase *phase, double limit, double good, double poor, const char *bound,
                            struct ew_doctor_finding *out) {
-    const struct ew_doctor_speed *usual = speed_of(f->model, f->model->default_threads);
+    const struct ew_doctor_speed *usual = usual_speed(f->model, phase);
     char a[EW_NUMBER_SIZE], b[EW_NUMBER_SIZE];
     if (!usual) return false;
     ew_words_number(a, phase->median(usual), -1);

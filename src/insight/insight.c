@@ -105,7 +105,7 @@ static enum ew_status collect_configs(struct ew_insight *insight, struct ew_erro
 
 struct label_parts {
     bool workload, depth, context, layout, mask, engine;
-    bool batch, cores, sustained, load, backend, kv_type, speculate, governor, cap, power_mode, epp;
+    bool batch, cores, sustained, load, backend, kv_type, speculate, governor, cap, power_mode, epp, spin;
 };
 
 static bool differ(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") != 0; }
@@ -132,6 +132,7 @@ static struct label_parts find_differences(const struct ew_insight *insight) {
         parts.cap |= a->frequency_cap_hz != b->frequency_cap_hz;
         parts.power_mode |= differ(a->power_mode, b->power_mode);
         parts.epp |= differ(a->epp, b->epp);
+        parts.spin |= a->spin_us != b->spin_us;
     }
     return parts;
 }
@@ -160,6 +161,11 @@ static enum ew_status label_config(struct ew_insight *insight, struct ew_insight
     ADD(parts.cap, r->frequency_cap_hz ? " · %lld MHz" : " · no cap", (long long)(r->frequency_cap_hz / 1000000));
     ADD(parts.power_mode, " · power mode %.20s", r->power_mode ? r->power_mode : "as found");
     ADD(parts.epp, " · EPP %.20s", r->epp ? r->epp : "as found");
+    ADD(parts.spin,
+        r->spin_us > 0   ? " · spin %lld µs"
+        : r->spin_us < 0 ? " · no spin"
+                         : " · default spin",
+        (long long)r->spin_us);
 #undef ADD
     char threads[64];
     if (r->prefill_threads == r->decode_threads)

@@ -145,6 +145,7 @@ static void say_what_differs(struct ew_versus_pair *pair) {
                {x->cpu_mask != y->cpu_mask, "CPU features"},
                {!same_text(x->engine, y->engine), "engine"},
                {x->batch != y->batch, "batch"},
+               {x->spin_us != y->spin_us, "spin"},
                {!same_text(x->cores, y->cores), "cores"},
                {x->sustained_ms != y->sustained_ms, "sustained phase"},
                {!same_text(x->load, y->load), "load"},

@@ -68,6 +68,12 @@ uint32_t ew_matmul_row_step(const struct ew_kernels *k, const struct ew_weight *
     return step;
 }
 
+/* A matrix-vector product gains nothing from less than a step: shorter runs of memory do not stream. */
+uint32_t ew_matmul_row_grain(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
+    const struct ew_matmul_entry *e = entry_of(k, w);
+    return n_tokens > e->gemv_tokens ? e->panel_rows : ew_matmul_row_step(k, w, n_tokens);
+}
+
 size_t ew_matmul_scratch_bytes(const struct ew_kernels *k, uint32_t max_tokens) {
     (void)k;
     size_t tokens = max_tokens < EW_PANEL_TOKENS ? max_tokens : EW_PANEL_TOKENS;

@@ -57,8 +57,11 @@ void ew_matmul_act_prepare(const struct ew_kernels *k, enum ew_act_kind kind, ui
 
 /* ---- products ---- */
 
-/* Rows come in steps of this many: callers split [0, n_out) at multiples of it. A power of two, >= 16, <= 128. */
+/* Rows come in steps of this many: callers split [0, n_out) at multiples of it, or of the grain. A power of two, >= 16,
+ * <= 128. */
 uint32_t ew_matmul_row_step(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens);
+/* Finer cuts that are still right, at the price of some speed: a row step is a multiple of this, a power of two. */
+uint32_t ew_matmul_row_grain(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens);
 /* Work space that one thread needs, the maximum over all weights and n_tokens <= max_tokens. A multiple of 64. */
 size_t ew_matmul_scratch_bytes(const struct ew_kernels *k, uint32_t max_tokens);
 

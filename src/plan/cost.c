@@ -38,31 +38,37 @@ static void add_experts(const struct ew_op *op, double n, struct ew_plan_cost *c
     for (uint32_t w = 0; w < op->n_weights; w++) add_matrix(op->weights[w], 1 - idle, n * used, c);
 }
 
+static void add_op(const struct ew_op *op, struct ew_kv_types kv, double n, double depth, struct ew_plan_cost *c) {
+    switch (op->kind) {
+    case EW_OP_MATMUL:
+        for (uint32_t w = 0; w < op->n_weights; w++) add_matrix(op->weights[w], 1, n, c);
+        break;
+    case EW_OP_EXPERTS: add_experts(op, n, c); break;
+    case EW_OP_HEAD: add_matrix(op->weights[1], 1, 1, c); break;
+    case EW_OP_CACHE: c->kv_bytes += n * position_bytes(op, kv); break;
+    case EW_OP_ATTENTION: add_attention(op, kv, n, depth, c); break;
+    case EW_OP_CONV: /* reads and writes its state; its arithmetic is a few operations per value */
+        c->kv_bytes += 2.0 * (double)(op->weights[0]->ne[0] - 1) * op->width * sizeof(float);
+        break;
+    case EW_OP_EMBED:
+    case EW_OP_NORM:
+    case EW_OP_ROPE:
+    case EW_OP_GATE:
+    case EW_OP_ADD:
+    case EW_OP_ROUTE:
+    case EW_OP_MIX: break;
+    }
+}
+
+struct ew_plan_cost ew_plan_op_cost(const struct ew_op *op, struct ew_kv_types kv, uint32_t n_tokens, uint32_t depth) {
+    struct ew_plan_cost c = {0};
+    add_op(op, kv, n_tokens, depth, &c);
+    return c;
+}
+
 struct ew_plan_cost ew_plan_sum_cost(const struct ew_plan *plan, struct ew_kv_types kv, uint32_t n_tokens,
                                      uint32_t depth) {
     struct ew_plan_cost c = {0};
-    double n = n_tokens;
-    for (size_t i = 0; i < plan->n_ops; i++) {
-        const struct ew_op *op = &plan->ops[i];
-        switch (op->kind) {
-        case EW_OP_MATMUL:
-            for (uint32_t w = 0; w < op->n_weights; w++) add_matrix(op->weights[w], 1, n, &c);
-            break;
-        case EW_OP_EXPERTS: add_experts(op, n, &c); break;
-        case EW_OP_HEAD: add_matrix(op->weights[1], 1, 1, &c); break;
-        case EW_OP_CACHE: c.kv_bytes += n * position_bytes(op, kv); break;
-        case EW_OP_ATTENTION: add_attention(op, kv, n, depth, &c); break;
-        case EW_OP_CONV: /* reads and writes its state; its arithmetic is a few operations per value */
-            c.kv_bytes += 2.0 * (double)(op->weights[0]->ne[0] - 1) * op->width * sizeof(float);
-            break;
-        case EW_OP_EMBED:
-        case EW_OP_NORM:
-        case EW_OP_ROPE:
-        case EW_OP_GATE:
-        case EW_OP_ADD:
-        case EW_OP_ROUTE:
-        case EW_OP_MIX: break;
-        }
-    }
+    for (size_t i = 0; i < plan->n_ops; i++) add_op(&plan->ops[i], kv, n_tokens, depth, &c);
     return c;
 }

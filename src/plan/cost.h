@@ -12,6 +12,9 @@ struct ew_plan_cost {
     double attention_ops;
 };
 
+/* The same for a single op. */
+struct ew_plan_cost ew_plan_op_cost(const struct ew_op *op, struct ew_kv_types kv, uint32_t n_tokens, uint32_t depth);
+
 /* One call with n_tokens in flight after `depth` positions; the head runs for one token. kv: types of the cache, which
  * the heads divide into. */
 struct ew_plan_cost ew_plan_sum_cost(const struct ew_plan *plan, struct ew_kv_types kv, uint32_t n_tokens,

@@ -53,6 +53,8 @@ static void add_matrix(struct sum *s, const struct ew_gguf_tensor *t, uint32_t n
     enum ew_act_kind kind = ew_matmul_act_kind(s->kernels, &w);
     size_t *act = &s->m->act_bytes[kind];
     *act = max_size(*act, ew_matmul_act_bytes(s->kernels, kind, w.n_in, n_rows));
+    size_t *own = &s->m->own_act_bytes[kind];
+    *own = max_size(*own, ew_matmul_act_bytes(s->kernels, kind, w.n_in, 1));
 }
 
 static void add_vector(struct sum *s, const struct ew_gguf_tensor *t) {
@@ -158,6 +160,7 @@ enum ew_status ew_plan_sum_memory(const struct ew_plan *plan, const struct ew_ke
     for (size_t i = 0; i < plan->n_ops; i++) add_op(&s, &plan->ops[i]);
     size_t offsets[EW_BUF_COUNT];
     m.buffers_bytes = ew_plan_place_buffers(plan, offsets) * request->n_batch * sizeof(float);
+    m.own_row_bytes = align(plan->width[EW_BUF_NORMED] * sizeof(float));
     m.matmul_scratch_bytes = ew_matmul_scratch_bytes(kernels, request->n_batch);
     *out = m;
     return EW_OK;

@@ -30,11 +30,13 @@ struct ew_plan_memory {
     size_t routing_bytes; /* which experts the tokens in flight have chosen */
     size_t buffers_bytes; /* activations of n_batch tokens */
     size_t logits_bytes;
-    size_t act_bytes[EW_ACT_KINDS]; /* prepared activations, per kind in use */
-    size_t attention_scratch_bytes; /* per thread */
-    size_t attention_parts_bytes;   /* what the chunks of a full context leave of a single token, before they are one */
-    size_t matmul_scratch_bytes;    /* per thread */
-    size_t row_bytes;               /* per thread: one embedding row as stored and as floats */
+    size_t act_bytes[EW_ACT_KINDS];     /* prepared activations, per kind in use */
+    size_t own_act_bytes[EW_ACT_KINDS]; /* per thread: the same for a single token */
+    size_t own_row_bytes;               /* per thread: a single token's norm */
+    size_t attention_scratch_bytes;     /* per thread */
+    size_t attention_parts_bytes; /* what the chunks of a full context leave of a single token, before they are one */
+    size_t matmul_scratch_bytes;  /* per thread */
+    size_t row_bytes;             /* per thread: one embedding row as stored and as floats */
 };
 
 /* Whether a matrix goes into the packed layout under a request. */

@@ -3,11 +3,18 @@
 #include "report/conditions_json.h"
 
 #include "report/run_json.h"
+#include "study/study_axis.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 
 enum { MOST_WINDOWS = 4096 };
+
+/* What another engine does by default is not known. */
+static json_t *spin_json(const struct ew_config_record *r) {
+    if (r->spin_us != 0) return json_integer(r->spin_us > 0 ? r->spin_us : 0);
+    return r->engine ? json_null() : json_integer(EW_STUDY_SPIN_US);
+}
 
 /* Knobs that a configuration may have; names as the page shows them, what was not set as what it meant. */
 json_t *ew_knobs_json(const struct ew_config_record *r) {
@@ -16,13 +23,13 @@ json_t *ew_knobs_json(const struct ew_config_record *r) {
         json_decref(burst);
         burst = json_sprintf("sustained %lld s", (long long)(r->sustained_ms / 1000));
     }
-    return json_pack("{s:o, s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s}", "batch",
+    return json_pack("{s:o, s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:o}", "batch",
                      r->batch ? json_integer(r->batch) : json_null(), "cores", r->cores ? r->cores : "all", "run",
                      burst, "load_state", r->load ? r->load : "as it came", "backend", r->backend ? r->backend : "cpu",
                      "kv_type", r->kv_type ? r->kv_type : "f16", "governor", r->governor ? r->governor : "as found",
                      "max_mhz", r->frequency_cap_hz ? json_real((double)r->frequency_cap_hz * 1e-6) : json_null(),
                      "power_mode", r->power_mode ? r->power_mode : "as found", "epp", r->epp ? r->epp : "as found",
-                     "speculate", r->speculate ? r->speculate : "off");
+                     "speculate", r->speculate ? r->speculate : "off", "spin_us", spin_json(r));
 }
 
 /* Speed over time of the first run of each configuration that went on. */

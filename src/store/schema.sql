@@ -69,7 +69,8 @@ CREATE TABLE config (
     frequency_cap_hz INTEGER NOT NULL DEFAULT 0,
     power_mode       TEXT,
     epp              TEXT,
-    speculate        TEXT
+    speculate        TEXT,
+    spin_us          INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- One start of `edgewise study`.

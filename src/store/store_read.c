@@ -164,6 +164,7 @@ static void config_row(struct reader *r, sqlite3_stmt *s, void *element) {
     o->power_mode = column_text(r, s, 21);
     o->epp = column_text(r, s, 22);
     o->speculate = column_text(r, s, 23);
+    o->spin_us = sqlite3_column_int64(s, 24);
 }
 
 static void invocation_row(struct reader *r, sqlite3_stmt *s, void *element) {
@@ -390,7 +391,7 @@ static void read_all(struct reader *r, int64_t id, struct ew_stored_study *out) 
                              "SELECT id, key, model_id, prefill_threads, decode_threads, prompt_tokens,"
                              " generate_tokens, depth, context, layout, cpu_mask, sample_text, engine, batch, cores,"
                              " sustained_ms, load, backend, kv_type, governor, frequency_cap_hz, power_mode, epp,"
-                             " speculate"
+                             " speculate, spin_us"
                              " FROM config"
                              " WHERE id IN (SELECT config_id FROM trial WHERE study_id = ?1) ORDER BY id",
                              id, sizeof *out->configs, config_row, &out->n_configs);

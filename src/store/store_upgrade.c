@@ -52,13 +52,14 @@ static const char upgrade_2_to_3[] = "ALTER TABLE trial ADD COLUMN gpu_peak_byte
                                      "PRAGMA user_version = 3;";
 
 static const char upgrade_3_to_4[] = "ALTER TABLE config ADD COLUMN speculate TEXT;"
+                                     "ALTER TABLE config ADD COLUMN spin_us INTEGER NOT NULL DEFAULT 0;"
                                      "ALTER TABLE trial ADD COLUMN drafted INTEGER;"
                                      "ALTER TABLE trial ADD COLUMN accepted INTEGER;"
                                      "ALTER TABLE trial ADD COLUMN draft_passes INTEGER;"
                                      "PRAGMA user_version = 4;";
 
 /* What version 4 added, and version 3 before it, to the columns that a table of a file has. */
-#define CONFIG_OF_4 ", NULL AS speculate FROM main.config;"
+#define CONFIG_OF_4 ", NULL AS speculate, 0 AS spin_us FROM main.config;"
 #define TRIAL_OF_4 ", NULL AS drafted, NULL AS accepted, NULL AS draft_passes FROM main.trial;"
 #define TRIAL_OF_3                                                                                                     \
     ", NULL AS gpu_peak_bytes, NULL AS memory_json, NULL AS others_share, NULL AS stolen_share" TRIAL_OF_4

@@ -45,13 +45,13 @@ enum ew_status ew_store_put_config(struct ew_store *store, const struct ew_confi
         store, err,
         "INSERT INTO config (key, model_id, prefill_threads, decode_threads, prompt_tokens, generate_tokens, depth,"
         " context, layout, cpu_mask, sample_text, engine, batch, cores, sustained_ms, load, backend, kv_type, governor,"
-        " frequency_cap_hz, power_mode, epp, speculate)"
-        " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23)"
+        " frequency_cap_hz, power_mode, epp, speculate, spin_us)"
+        " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24)"
         " ON CONFLICT (key) DO NOTHING",
-        "tiiiiiiitiititittttittt", r->key, r->model_id, r->prefill_threads, r->decode_threads, r->prompt_tokens,
+        "tiiiiiiitiititittttittti", r->key, r->model_id, r->prefill_threads, r->decode_threads, r->prompt_tokens,
         r->generate_tokens, r->depth, r->context, r->layout, r->cpu_mask, (int64_t)r->sample_text, r->engine, r->batch,
         r->cores, r->sustained_ms, r->load, r->backend, r->kv_type, r->governor, r->frequency_cap_hz, r->power_mode,
-        r->epp, r->speculate);
+        r->epp, r->speculate, r->spin_us);
     if (status != EW_OK) return status;
     return ew_store_sql_int(store, id, err, "SELECT id FROM config WHERE key = ?1", "t", r->key);
 }

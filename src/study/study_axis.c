@@ -18,7 +18,7 @@ static const char *const drafts[] = {"off", "auto", "1",  "2",  "3",  "4",  "5",
 /* What this build has. */
 static const char *const backends[] = {"cpu", NULL};
 
-enum { MAX_TOKENS = 1 << 20, MAX_THREADS = 4096, DAY_MS = 86400000 };
+enum { MAX_TOKENS = 1 << 20, MAX_THREADS = 4096, DAY_MS = 86400000, SECOND_US = 1000000 };
 
 const struct ew_axis_info ew_study_axis_table[EW_AXES] = {
     [EW_AXIS_THREADS] = {"threads", EW_KIND_THREADS, 1, MAX_THREADS, NULL, EW_STUDY_ALL, false},
@@ -35,6 +35,7 @@ const struct ew_axis_info ew_study_axis_table[EW_AXES] = {
     [EW_AXIS_BACKEND] = {"backend", EW_KIND_CHOICE, 0, 0, backends, 0, false},
     [EW_AXIS_KV] = {"kv", EW_KIND_CHOICE, 0, 0, kv_types, 0, false},
     [EW_AXIS_SPECULATE] = {"speculate", EW_KIND_CHOICE, 0, 0, drafts, 0, false},
+    [EW_AXIS_SPIN] = {"spin", EW_KIND_COUNT, 0, SECOND_US, NULL, EW_STUDY_SPIN_US, false},
     [EW_AXIS_GOVERNOR] = {"governor", EW_KIND_WORD, 0, 0, NULL, EW_STUDY_AS_IS, true},
     [EW_AXIS_FREQUENCY_CAP] = {"frequency_cap", EW_KIND_HERTZ, 0, 0, NULL, EW_STUDY_AS_IS, true},
     [EW_AXIS_POWER_MODE] = {"power_mode", EW_KIND_WORD, 0, 0, NULL, EW_STUDY_AS_IS, true},

@@ -22,6 +22,7 @@ enum ew_study_axis {
     EW_AXIS_BACKEND,
     EW_AXIS_KV,
     EW_AXIS_SPECULATE,
+    EW_AXIS_SPIN,          /* microseconds */
     EW_AXIS_GOVERNOR,      /* a word */
     EW_AXIS_FREQUENCY_CAP, /* hertz */
     EW_AXIS_POWER_MODE,    /* a word */
@@ -34,6 +35,9 @@ enum ew_study_axis {
 
 /* Values that are no number: all cores of the machine; whatever the machine is set to. */
 enum { EW_STUDY_ALL = -1, EW_STUDY_AS_IS = -2 };
+
+/* How long waiting threads of this engine spin where nobody says so (include/edgewise/session.h). */
+enum { EW_STUDY_SPIN_US = 200 };
 
 enum ew_study_load { EW_LOAD_WARM, EW_LOAD_COLD };
 

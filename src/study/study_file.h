@@ -51,7 +51,7 @@ struct ew_study_file {
             struct ew_study_values threads; /* n = 0: the two below count */
             struct ew_study_values prefill_threads, decode_threads;
             struct ew_study_values prompt_tokens, generate_tokens, depth;
-            struct ew_study_values layout, batch, cores, sustained, load, backend, kv, speculate;
+            struct ew_study_values layout, batch, cores, sustained, load, backend, kv, speculate, spin;
             struct ew_study_values governor, frequency_cap, power_mode, epp;
         };
     };

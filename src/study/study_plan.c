@@ -90,6 +90,7 @@ static void config_key(const struct ew_config_record *c, const char *model_key, 
     n = append(text, sizeof text, n, "backend", c->backend);
     n = append(text, sizeof text, n, "kv", c->kv_type);
     n = append(text, sizeof text, n, "speculate", c->speculate);
+    n = append_number(text, sizeof text, n, "spin_us", c->spin_us);
     n = append(text, sizeof text, n, "governor", c->governor);
     n = append_number(text, sizeof text, n, "frequency_cap_hz", c->frequency_cap_hz);
     n = append(text, sizeof text, n, "power_mode", c->power_mode);
@@ -109,6 +110,8 @@ static const char *choice(enum ew_study_axis axis, int64_t value) {
     /* The first one is what every build does and older stores did: it is not said. */
     return value > 0 ? ew_study_axis_table[axis].choice[value] : NULL;
 }
+
+static int64_t spin_of(int64_t us) { return us == 0 ? -1 : us == EW_STUDY_SPIN_US ? 0 : us; }
 
 static int64_t resolve_threads(const struct builder *b, int64_t value, const struct ew_core_set *cores) {
     if (value != EW_STUDY_ALL) return value;
@@ -139,6 +142,7 @@ static struct ew_config_record make_config(const struct builder *b, const struct
         .backend = choice(EW_AXIS_BACKEND, value[EW_AXIS_BACKEND]),
         .kv_type = choice(EW_AXIS_KV, value[EW_AXIS_KV]),
         .speculate = choice(EW_AXIS_SPECULATE, value[EW_AXIS_SPECULATE]),
+        .spin_us = spin_of(value[EW_AXIS_SPIN]),
         .governor = ew_study_file_word(s, value[EW_AXIS_GOVERNOR]),
         .frequency_cap_hz = cap > 0 ? cap : 0,
         .power_mode = ew_study_file_word(s, value[EW_AXIS_POWER_MODE]),

@@ -75,6 +75,7 @@ struct ew_config_record {
     const char *governor;  /* settings of the machine; NULL and 0 = as it was found */
     int64_t frequency_cap_hz;
     const char *power_mode, *epp;
+    int64_t spin_us; /* how long waiting threads spin; 0 = the engine's default, -1 = not at all */
 };
 
 /* One start of `edgewise study`: a study that was killed and resumed has several. */

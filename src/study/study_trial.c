@@ -157,6 +157,7 @@ static struct ew_trial_spec make_spec(const struct ew_study_runner *r, const str
         .idle_gap_ms = r->meters.energy ? (uint32_t)(study->gap_s * 1000) : 0,
         .batch = (uint32_t)c->batch,
         .sustained_ms = (uint32_t)c->sustained_ms,
+        .spin_us = c->spin_us < 0 ? EW_SPIN_NONE : (uint32_t)c->spin_us,
     };
     ew_layout_by_name(c->layout, &spec.layout);
     if (c->speculate) ew_draft_parse(c->speculate, &spec.n_draft);

@@ -130,6 +130,7 @@ static enum ew_status load(struct child *c) {
     params.kv_v = s->kv_v;
     params.n_draft = s->n_draft;
     params.cpu_mask = s->cpu_mask;
+    params.spin_us = s->spin_us;
     status = emit_ledger(c, &params);
     if (status == EW_OK) status = ew_session_open(c->model, &params, &c->session, c->err);
     struct ew_sampler_params greedy = ew_sampler_default_params();

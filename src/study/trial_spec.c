@@ -35,6 +35,8 @@ enum ew_status ew_trial_spec_write(const struct ew_trial_spec *spec, char **out,
         spec->sample_prompt, "sample_tokens", (json_int_t)spec->sample_tokens, "batch", (json_int_t)spec->batch,
         "sustained_ms", (json_int_t)spec->sustained_ms, "speculate", speculate);
     if (!root) return ew_error_set(err, EW_ERR_ARGUMENT, "%s: the path or prompt is not UTF-8", spec->model);
+    if (spec->spin_us)
+        json_object_set_new(root, "spin_us", json_integer(spec->spin_us == EW_SPIN_NONE ? 0 : spec->spin_us));
     char *text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     if (!text) return ew_error_set(err, EW_ERR_MEMORY, "trial: out of memory");
@@ -67,7 +69,7 @@ struct number_field {
 };
 
 static enum ew_status get_numbers(const json_t *root, struct ew_trial_spec *s, struct ew_error *err) {
-    enum { MAX_TOKENS = 1 << 24, MAX_THREADS = 4096 };
+    enum { MAX_TOKENS = 1 << 24, MAX_THREADS = 4096, MAX_SPIN_US = 1000000 };
     const struct number_field fields[] = {
         {"context", 0, 2 * MAX_TOKENS, 0, &s->context},
         {"depth", 0, MAX_TOKENS, 0, &s->depth},
@@ -88,8 +90,12 @@ static enum ew_status get_numbers(const json_t *root, struct ew_trial_spec *s, s
         if (status != EW_OK) return status;
         *fields[i].to = (uint32_t)number;
     }
-    int64_t mask = 0, seed = 0;
+    int64_t mask = 0, seed = 0, spin = 0;
     enum ew_status status = get_number(root, "cpu_mask", INT64_MIN + 1, INT64_MAX, 0, &mask, err);
+    if (status == EW_OK && json_object_get(root, "spin_us")) {
+        status = get_number(root, "spin_us", 0, MAX_SPIN_US, 0, &spin, err);
+        s->spin_us = spin == 0 ? EW_SPIN_NONE : (uint32_t)spin;
+    }
     if (status == EW_OK) status = get_number(root, "seed", INT64_MIN + 1, INT64_MAX, 0, &seed, err);
     s->cpu_mask = (uint64_t)mask;
     s->seed = (uint64_t)seed;

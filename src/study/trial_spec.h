@@ -17,6 +17,7 @@ struct ew_trial_spec {
     uint32_t warmup_limit_ms, idle_gap_ms;
     uint32_t batch;            /* most tokens in flight while reading the prompt; 0 = the engine's default */
     uint32_t n_draft;          /* as in ew_session_params: how many tokens to speculate on at once */
+    uint32_t spin_us;          /* as in struct ew_session_params */
     uint32_t sustained_ms;     /* after the measured phases, go on for this long; 0 = no sustained phase */
     const char *sample_prompt; /* NULL = no sample text */
     uint32_t sample_tokens;

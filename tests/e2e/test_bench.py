@@ -90,7 +90,41 @@ class Bench(ScratchCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("crashed: Segmentation fault (signal 11), in phase prefill", result.stdout)
 
+    def test_profile_adds_up(self):
+        result = self.bench(BOX, "-p", "16", "-n", "6", "-t", "2", "--profile", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        prefill, decode = (json.loads(line) for line in result.stdout.splitlines())
+        self.assertEqual([(p["phase"], p["tokens_per_call"], p["calls"], p["threads"]) for p in (prefill, decode)],
+                         [("prefill", 16, 1, 2), ("decode", 1, 5, 2)])
+        for phase in (prefill, decode):
+            steps = {s["step"]: s for s in phase["steps"]}
+            self.assertEqual(steps["attn_q + attn_k + attn_v"]["ops"], 6)  # layers, as models/README.md has them
+            self.assertEqual(steps["head"]["ops"], 1)
+            spent = sum(s["work_s"] + s["waiting_s"] for s in phase["steps"])
+            self.assertTrue(0.5 * phase["call_s"] < spent < 1.001 * phase["call_s"], (spent, phase["call_s"]))
+        # 6 layers: gate and up of 768 x 256 halves each
+        self.assertEqual(steps["ffn_gate + ffn_up"]["bytes"], 6 * 2 * 768 * 256 * 2)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_profile_for_people(self):
+        result = self.bench(BOX, "-p", "16", "-n", "6", "-t", "1", "--profile")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for word in ("prefill of 16 tokens after 0 · 1 thread", "decode of 5 tokens after 17 · 1 thread", "waiting", "of reading",
+                     "ffn_down", "between calls", "over the whole token"):
+            self.assertIn(word, result.stdout)
+
+    def test_cores_and_spinning(self):
+        core = min(os.sched_getaffinity(0))
+        result = self.bench(BOX, *QUICK, "-r", "1", "-t", "1", "--cores", str(core), "--spin", "0,50", "--store", "c.db")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(f"cores    {core}\n", result.stdout)
+        with sqlite3.connect(self.path("c.db")) as db:
+            self.assertEqual(sorted(db.execute("SELECT cores, spin_us FROM config")), [(str(core), -1), (str(core), 50)])
+
     def test_what_is_refused(self):
+        self.assert_refused(self.bench("--cores", "3-1"), "--cores: `3-1` is not a set of cores", status=(2,))
+        self.assert_refused(self.bench("--spin", "-1"), "--spin: `-1` is not a value it takes", status=(2,))
+        self.assert_refused(self.bench("--profile", "--store", "x.db"), "--profile runs in this process", status=(2,))
         self.assert_refused(self.bench("no.gguf"), "no.gguf: cannot open: No such file", status=(1,))
         self.assert_refused(self.bench("lama:q4_0"), "`lama` is not a known shape", status=(2,))
         self.assert_refused(self.bench("llama-3.2-1b:q1"), "`q1` cannot be written", status=(2,))

@@ -53,7 +53,18 @@ class Run(ScratchCase):
         self.assertEqual(piped.stdout, " there lived a king who had")
         self.assertEqual(filed.stdout, piped.stdout)
 
+    def test_cores_and_spinning_change_no_word(self):
+        core = min(os.sched_getaffinity(0))
+        for args in (("--cores", str(core)), ("--spin", "0", "-t", "2"), ("--cores", "all", "--spin", "1000", "-t", "3")):
+            result = run("run", BOX, "-p", "Once upon a time", "-n", "6", *args, cwd=self.folder)
+            self.assertEqual((result.returncode, result.stdout), (0, " there lived a king who had"), result.stderr)
+        answer = json.loads(run("run", BOX, "-p", "a", "-n", "2", "--cores", str(core), "--json", cwd=self.folder).stdout)
+        self.assertEqual((answer["threads_prefill"], answer["threads_decode"]), (1, 1))
+
     def test_wrong_use_is_refused(self):
+        self.assert_refused(run("run", "--cores", "0-", cwd=self.folder), "--cores: `0-` is not a set of cores", status=(2,))
+        self.assert_refused(run("run", BOX, "-p", "a", "--cores", "1023", cwd=self.folder), "1023: core 1023", status=(2,))
+        self.assert_refused(run("run", "--spin", "soon", cwd=self.folder), "--spin: `soon`", status=(2,))
         self.assert_refused(run("run", "--temp", "hot", cwd=self.folder), "--temp: `hot` is not a number", status=(2,))
         self.assert_refused(run("run", "-n", "0", cwd=self.folder), "whole number from 1", status=(2,))
         self.assert_refused(run("run", "--weights", "frozen", cwd=self.folder), "mapped, packed, auto", status=(2,))

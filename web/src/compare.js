@@ -11,7 +11,7 @@ import { compareRuns, effectWord } from './verdict.js';
 // key of a measure -> key of a run
 const RUN_KEYS = { decode: 'decode_tokens_per_s', prefill: 'prefill_tokens_per_s', ttft: 'ttft_s', load: 'load_s', itl: 'inter_token_p90_s', memory: 'peak_memory_bytes', joulesPrefill: 'prefill_energy_j_per_token', joules: 'decode_energy_j_per_token', joulesNet: 'decode_energy_net_j_per_token', st: 's_t' };
 const SETTINGS = [['model', 'model'], ['type', 'type'], ['threads_prefill', 'prefill threads'], ['threads_decode', 'decode threads'], ['prompt_tokens', 'prompt tokens'], ['generate_tokens', 'answer tokens'], ['depth_tokens', 'depth'],
-  ['context_tokens', 'context'], ['layout', 'layout'], ['batch', 'batch'], ['kv_type', 'KV type'], ['speculate', 'speculation'], ['backend', 'backend'], ['governor', 'governor'], ['power_mode', 'power mode'], ['max_mhz', 'frequency cap'], ['epp', 'energy preference'], ['load_state', 'page cache'], ['cores', 'cores'], ['run', 'burst or sustained'], ['kernels', 'kernels']];
+  ['context_tokens', 'context'], ['layout', 'layout'], ['batch', 'batch'], ['kv_type', 'KV type'], ['speculate', 'speculation'], ['backend', 'backend'], ['governor', 'governor'], ['power_mode', 'power mode'], ['max_mhz', 'frequency cap'], ['epp', 'energy preference'], ['load_state', 'page cache'], ['cores', 'cores'], ['spin_us', 'spin'], ['run', 'burst or sustained'], ['kernels', 'kernels']];
 const MARK = { better: '▲', worse: '▼', 'no difference': '=', 'not known': '?' };
 
 export const percentText = (share) => String(Math.round(1e4 * share) / 100);

@@ -12,7 +12,7 @@ const KNOBS = [
   { key: 'threads_decode', name: 'Decode threads', of: 'decode' }, { key: 'threads_prefill', name: 'Prefill threads', of: 'prefill' },
   { key: 'depth_tokens', name: 'Context depth (tokens)', of: 'decode' }, { key: 'prompt_tokens', name: 'Prompt (tokens)', of: 'prefill' }, { key: 'generate_tokens', name: 'Answer (tokens)', of: 'decode' },
   { key: 'batch', name: 'Batch (tokens)', of: 'prefill' }, { key: 'max_mhz', name: 'Frequency cap (MHz)', of: 'decode' }, { key: 'power_mode', name: 'Power mode', of: 'decode' },
-  { key: 'governor', name: 'Governor', of: 'decode' }, { key: 'epp', name: 'Energy preference', of: 'decode' }, { key: 'cores', name: 'Cores', of: 'decode' }, { key: 'kv_type', name: 'KV type', of: 'decode' }, { key: 'speculate', name: 'Speculation', of: 'decode' },
+  { key: 'governor', name: 'Governor', of: 'decode' }, { key: 'epp', name: 'Energy preference', of: 'decode' }, { key: 'cores', name: 'Cores', of: 'decode' }, { key: 'spin_us', name: 'Spin (µs)', of: 'decode' }, { key: 'kv_type', name: 'KV type', of: 'decode' }, { key: 'speculate', name: 'Speculation', of: 'decode' },
   { key: 'layout', name: 'Weights layout', of: 'decode' }, { key: 'backend', name: 'Backend', of: 'decode' }, { key: 'run', name: 'Burst or sustained', of: 'decode' }, { key: 'load_state', name: 'Page cache', of: 'load' },
 ];
 const MOST_MODELS = 12;

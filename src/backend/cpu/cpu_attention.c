@@ -5,16 +5,18 @@
 #include "quant/formats.h"
 #include <string.h>
 
-void ew_cpu_run_rope(struct ew_cpu_worker *w, const struct ew_op *op) {
-    ew_cpu_enter(w, EW_CPU_BY_TOKEN);
+void ew_cpu_run_rope(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
+    const struct ew_op *op = bound->op;
+    const struct ew_cpu_share share = ew_cpu_enter_parts(w, bound->n_parts);
+    const uint32_t group = op->n_head / op->n_head_kv;
     const struct ew_rope *rope = &w->b->plan->ropes[op->src - EW_BUF_ROPE];
     const struct ew_vector_kernels *v = &w->b->kernels.vector;
     void (*rotate)(size_t, const float *, float *) = rope->pairs == EW_ROPE_HALVES ? v->rope_halves : v->rope_adjacent;
-    for (uint32_t t = w->token_begin; t < w->token_end; t++) {
+    for (uint32_t t = share.token_begin; t < share.token_end; t++) {
         const float *turn = ew_cpu_row(w, op->src, t);
-        for (uint32_t h = 0; h < op->n_head; h++)
+        for (uint32_t h = share.part_begin * group; h < share.part_end * group; h++)
             rotate(rope->n_rot, turn, ew_cpu_row(w, EW_BUF_Q, t) + (size_t)h * op->head_dim);
-        for (uint32_t h = 0; h < op->n_head_kv; h++)
+        for (uint32_t h = share.part_begin; h < share.part_end; h++)
             rotate(rope->n_rot, turn, ew_cpu_row(w, EW_BUF_K, t) + (size_t)h * op->head_dim);
     }
 }
@@ -30,13 +32,13 @@ static void store_row(const struct ew_cpu_worker *w, enum ew_type type, uint32_t
 }
 
 void ew_cpu_run_cache(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
-    ew_cpu_enter(w, EW_CPU_BY_TOKEN);
     const struct ew_op *op = bound->op;
+    const struct ew_cpu_share share = ew_cpu_enter_parts(w, bound->n_parts);
     const struct ew_kv_types kv = w->b->params.request.kv;
     const size_t positions = ew_plan_kv_positions(w->b->params.request.n_ctx);
     const size_t k_row = ew_type_row_bytes(kv.k, op->head_dim), v_row = ew_type_row_bytes(kv.v, op->head_dim);
-    for (uint32_t t = w->token_begin; t < w->token_end; t++) {
-        for (uint32_t h = 0; h < op->n_head_kv; h++) {
+    for (uint32_t t = share.token_begin; t < share.token_end; t++) {
+        for (uint32_t h = share.part_begin; h < share.part_end; h++) {
             size_t at = h * positions + w->pos0 + t, from = (size_t)h * op->head_dim;
             store_row(w, kv.k, op->head_dim, ew_cpu_row(w, EW_BUF_K, t) + from, bound->k_cache + at * k_row);
             store_row(w, kv.v, op->head_dim, ew_cpu_row(w, EW_BUF_V, t) + from, bound->v_cache + at * v_row);

@@ -36,11 +36,17 @@ void *ew_cpu_arena_take(struct ew_cpu_arena *a, size_t size) {
 /* Sums of the two arenas, from the ledger's terms: the one place where terms become allocations. */
 static size_t weights_size(const struct ew_plan_memory *m) { return m->weights_packed_bytes + m->vectors_bytes; }
 
-static size_t scratch_size(const struct ew_plan_memory *m) {
+static size_t kernel_scratch_size(const struct ew_plan_memory *m) {
     size_t n = m->matmul_scratch_bytes;
     if (m->attention_scratch_bytes > n) n = m->attention_scratch_bytes;
     if (m->row_bytes > n) n = m->row_bytes;
     return ew_cpu_align(n);
+}
+
+static size_t scratch_size(const struct ew_plan_memory *m) {
+    size_t n = kernel_scratch_size(m) + m->own_row_bytes;
+    for (int k = 0; k < EW_ACT_KINDS; k++) n += m->own_act_bytes[k];
+    return n;
 }
 
 static size_t session_size(const struct ew_plan_memory *m, uint32_t threads) {
@@ -132,6 +138,7 @@ static void place_session(struct ew_backend *b) {
     for (int k = 0; k < EW_ACT_KINDS; k++)
         b->act[k] = m->act_bytes[k] ? ew_cpu_arena_take(&b->session, ew_cpu_align(m->act_bytes[k])) : NULL;
     b->scratch_stride = scratch_size(m);
+    b->own_offset = kernel_scratch_size(m);
     b->scratch = ew_cpu_arena_take(&b->session, b->scratch_stride * b->params.request.max_threads);
     memset(b->session.base, 0, b->session.size); /* first touch now: no page faults while measuring */
 }
@@ -170,6 +177,7 @@ static void cpu_close(struct ew_backend **backend) {
     if (b->file >= 0) close(b->file);
     free(b->ops);
     free(b->next_chunk);
+    free(b->times);
     free(b);
     *backend = NULL;
 }
@@ -210,6 +218,7 @@ static enum ew_status cpu_open(const struct ew_plan *plan, const struct ew_gguf 
         return status;
     }
     place_session(b);
+    ew_cpu_join_ops(b);
     note_kernels(b);
     *out = b;
     return EW_OK;
@@ -224,5 +233,7 @@ const struct ew_backend_interface ew_backend_cpu = {
     .run = ew_cpu_run,
     .exact_tokens = cpu_exact_tokens,
     .kernels = cpu_kernels,
+    .time_ops = ew_cpu_time_ops,
+    .op_times = ew_cpu_op_times,
     .predict = cpu_predict,
 };

@@ -20,8 +20,19 @@ struct ew_cpu_op {
     size_t expert_bytes[EW_OP_MAX_WEIGHTS];
     const float *vector; /* NORM, HEAD: norm weights; CONV: taps */
     const float *bias[EW_OP_MAX_WEIGHTS];
-    uint8_t *k_cache, *v_cache; /* CACHE, ATTENTION: [n_head_kv][positions][head_dim] of their types */
-    float *state;               /* CONV: [taps - 1][width], the oldest position first */
+    uint8_t *k_cache, *v_cache;    /* CACHE, ATTENTION: [n_head_kv][positions][head_dim] of their types */
+    float *state;                  /* CONV: [taps - 1][width], the oldest position first */
+    uint32_t n_parts;              /* NORM, ROPE, CACHE: of a single token, parts that threads can share; at least 1 */
+    const struct ew_op *gate;      /* MATMUL: the GATE that follows and is done with its rows; or NULL */
+    bool done_before;              /* GATE: with the MATMUL before it */
+    bool overwrites_input;         /* MATMUL: what the norms right before it read; others may be reading still */
+    const struct ew_cpu_op *feeds; /* NORM: the MATMUL behind it, whose input it prepares row by row; or NULL */
+    bool fed;                      /* MATMUL: by the NORM before it, unless there is a single token */
+};
+
+/* What one thread took for an op, over all calls since timing began. */
+struct ew_cpu_op_time {
+    int64_t busy_ns, wait_ns;
 };
 
 /* Which experts the tokens of a call have chosen: choices are numbered token by token, slots expert by expert, so that
@@ -51,9 +62,11 @@ struct ew_backend {
     void *act[EW_ACT_KINDS];
     struct ew_cpu_routing routing;
     float *attention_parts; /* of a single token: [n_head_kv][chunks][query heads][ew_attention_part_floats] */
-    uint8_t *scratch;       /* per thread, scratch_stride apart */
-    size_t scratch_stride;
-    int file; /* descriptor for embedding rows; -1 when the file is memory */
+    uint8_t *scratch;       /* per thread, scratch_stride apart: work space of kernels, then what is a thread's own */
+    size_t scratch_stride, own_offset;
+    struct ew_cpu_op_time *times; /* [request.max_threads][plan->n_ops]; NULL: not timed */
+    uint32_t timed_threads;       /* of the latest timed call */
+    int file;                     /* descriptor for embedding rows; -1 when the file is memory */
     char kernel_names[512];
 };
 
@@ -64,6 +77,13 @@ static inline float *ew_cpu_buffer(const struct ew_backend *b, enum ew_buffer id
 
 /* cpu_weights.c: binds every op's weights; packs matrices with all threads and gives their file pages back. */
 enum ew_status ew_cpu_bind_weights(struct ew_backend *b, struct ew_error *err);
+
+/* cpu_join.c: what ops can do together or without waiting; after ew_cpu_bind_weights. */
+void ew_cpu_join_ops(struct ew_backend *b);
+
+/* cpu_timing.c: what struct ew_backend_interface says of time_ops and op_times. */
+enum ew_status ew_cpu_time_ops(struct ew_backend *b, struct ew_error *err);
+void ew_cpu_op_times(const struct ew_backend *b, struct ew_backend_time *out);
 
 /* cpu_ops.c: runs one call on the pool. */
 enum ew_status ew_cpu_run(struct ew_backend *b, const struct ew_backend_call *call, struct ew_error *err);

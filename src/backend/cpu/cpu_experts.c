@@ -41,9 +41,9 @@ void ew_cpu_run_route(struct ew_cpu_worker *w, const struct ew_op *op) {
     const struct ew_cpu_routing *r = &w->b->routing;
     for (uint32_t t = w->token_begin; t < w->token_end; t++)
         choose(ew_cpu_row(w, op->src, t), op, r->expert + t * op->n_used, r->weight + t * op->n_used);
-    ew_pool_barrier(w->me);
+    ew_cpu_wait(w);
     if (w->me->index == 0) sort_choices(r, op, w->n_tokens);
-    ew_pool_barrier(w->me);
+    ew_cpu_wait(w);
 }
 
 /* Memory of an expert's prepared input: slots before it fill what precedes. */

@@ -60,28 +60,59 @@ static void norm_row(const struct ew_cpu_worker *w, const struct ew_cpu_op *boun
         w->b->kernels.vector.rms_norm(n, x, weight, op->eps, y);
 }
 
+/* Which pieces of which tokens this thread norms: all of a single token's into its own NORMED. */
+static struct ew_cpu_share enter_norm(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
+    if (w->n_tokens > 1 || bound->op->dst[0] != EW_BUF_NORMED) return ew_cpu_enter_parts(w, bound->n_parts);
+    ew_cpu_enter(w, EW_CPU_BY_EACH);
+    return (struct ew_cpu_share){0, 1, 0, bound->n_parts};
+}
+
+/* While the row is in the cache. */
+static void prepare_token(struct ew_cpu_worker *w, const struct ew_cpu_op *products, uint32_t t) {
+    const struct ew_op *op = products->op;
+    ew_cpu_prepare_act(w, products->matrix, op->n_weights, ew_cpu_row(w, op->src, 0), w->b->plan->width[op->src],
+                       w->n_tokens, t, t + 1);
+}
+
 /* Pieces share one vector of weights, or have one each. */
 static void run_norm(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
-    ew_cpu_enter(w, EW_CPU_BY_TOKEN);
     const struct ew_op *op = bound->op;
+    const struct ew_cpu_share share = enter_norm(w, bound);
+    const uint32_t pieces = op->n_rows / bound->n_parts;
     const size_t step = op->weights[0]->ne[1] > 1 ? op->width : 0;
-    for (uint32_t t = w->token_begin; t < w->token_end; t++)
-        for (uint32_t i = 0; i < op->n_rows; i++) {
+    for (uint32_t t = share.token_begin; t < share.token_end; t++) {
+        for (uint32_t i = share.part_begin * pieces; i < share.part_end * pieces; i++) {
             size_t at = (size_t)i * op->width;
             norm_row(w, bound, op->width, ew_cpu_row(w, op->src, t) + at, ew_cpu_row(w, op->dst[0], t) + at, i * step);
         }
+        if (bound->feeds && w->n_tokens > 1) prepare_token(w, bound->feeds, t);
+    }
+}
+
+/* Afterwards rows may be taken. */
+static void prepare_products(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
+    const struct ew_op *op = bound->op;
+    if (w->n_tokens == 1) {
+        ew_cpu_enter(w, EW_CPU_BY_EACH);
+        ew_cpu_prepare_own(w, bound->matrix, op->n_weights, ew_cpu_row(w, op->src, 0));
+        if (bound->overwrites_input) ew_cpu_wait(w);
+        w->last = EW_CPU_BY_ROW;
+        return;
+    }
+    ew_cpu_enter(w, EW_CPU_BY_TOKEN);
+    for (uint32_t t = w->token_begin; t < w->token_end && !bound->fed; t++) prepare_token(w, bound, t);
+    ew_cpu_enter(w, EW_CPU_BY_ROW);
 }
 
 static void run_matmul(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, atomic_uint *next) {
     const struct ew_op *op = bound->op;
-    ew_cpu_enter(w, EW_CPU_BY_TOKEN);
-    ew_cpu_prepare_act(w, bound->matrix, op->n_weights, ew_cpu_row(w, op->src, 0), w->b->plan->width[op->src],
-                       w->n_tokens, w->token_begin, w->token_end);
-    ew_cpu_enter(w, EW_CPU_BY_ROW);
+    prepare_products(w, bound);
     struct ew_cpu_products p = {.matrices = bound->matrix,
                                 .bias = bound->bias,
                                 .n = op->n_weights,
                                 .n_tokens = w->n_tokens,
+                                .act = w->n_tokens == 1 ? w->own_act : NULL,
+                                .gate = bound->gate,
                                 .accumulate = op->accumulate,
                                 .scale = 1};
     for (uint32_t i = 0; i < op->n_weights; i++) {
@@ -91,30 +122,18 @@ static void run_matmul(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, a
     ew_cpu_run_products(w, &p, next);
 }
 
-static void gate_row(const struct ew_vector_kernels *v, const struct ew_op *op, float *gate, const float *up) {
-    bool gated = op->src == EW_BUF_UP;
-    switch (op->activation) {
-    case EW_ACTIVATION_SILU: v->silu_mul(op->width, gate, up, gate); break;
-    case EW_ACTIVATION_GELU:
-        if (gated)
-            v->gelu_mul(op->width, gate, up, gate);
-        else
-            v->gelu(op->width, gate, gate);
-        break;
-    case EW_ACTIVATION_GELU_ERF: v->gelu_erf(op->width, gate, gate); break;
-    }
-}
-
 /* A row per token, or per slot of the chosen experts: those lie side by side. */
-static void run_gate(struct ew_cpu_worker *w, const struct ew_op *op) {
+static void run_gate(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
+    const struct ew_op *op = bound->op;
+    if (bound->done_before) return;
     ew_cpu_enter(w, EW_CPU_BY_TOKEN);
     const uint32_t rows = op->n_used ? op->n_used : 1, *width = w->b->plan->width;
     const size_t gate_stride = op->n_used ? op->width : width[EW_BUF_GATE];
     const size_t up_stride = op->n_used ? op->width : width[op->src];
     float *gate = ew_cpu_row(w, EW_BUF_GATE, 0);
-    const float *up = ew_cpu_row(w, op->src, 0);
+    const float *up = op->src == EW_BUF_UP ? ew_cpu_row(w, op->src, 0) : NULL;
     for (size_t i = (size_t)w->token_begin * rows; i < (size_t)w->token_end * rows; i++)
-        gate_row(&w->b->kernels.vector, op, gate + i * gate_stride, up + i * up_stride);
+        ew_cpu_gate(w, op, op->width, gate + i * gate_stride, up ? up + i * up_stride : NULL);
 }
 
 static void run_add(struct ew_cpu_worker *w, const struct ew_op *op) {
@@ -167,16 +186,27 @@ static void run_op(struct ew_cpu_worker *w, size_t i) {
     case EW_OP_EMBED: run_embed(w, op); break;
     case EW_OP_NORM: run_norm(w, bound); break;
     case EW_OP_MATMUL: run_matmul(w, bound, next); break;
-    case EW_OP_ROPE: ew_cpu_run_rope(w, op); break;
+    case EW_OP_ROPE: ew_cpu_run_rope(w, bound); break;
     case EW_OP_CACHE: ew_cpu_run_cache(w, bound); break;
     case EW_OP_ATTENTION: ew_cpu_run_attention(w, bound, next); break;
-    case EW_OP_GATE: run_gate(w, op); break;
+    case EW_OP_GATE: run_gate(w, bound); break;
     case EW_OP_ADD: run_add(w, op); break;
     case EW_OP_CONV: ew_cpu_run_conv(w, bound); break;
     case EW_OP_ROUTE: ew_cpu_run_route(w, op); break;
     case EW_OP_EXPERTS: ew_cpu_run_experts(w, bound, next); break;
     case EW_OP_MIX: ew_cpu_run_mix(w, op); break;
     case EW_OP_HEAD: run_head(w, bound, next); break;
+    }
+}
+
+/* A thread's own memory lies behind its work space. */
+static void find_own(struct ew_cpu_worker *w) {
+    uint8_t *own = w->scratch + w->b->own_offset;
+    w->own_normed = (float *)(void *)own;
+    own += w->b->memory.own_row_bytes;
+    for (int k = 0; k < EW_ACT_KINDS; k++) {
+        w->own_act[k] = own;
+        own += w->b->memory.own_act_bytes[k];
     }
 }
 
@@ -194,14 +224,20 @@ static void run_call(const struct ew_pool_member *me, void *context) {
         .token_end = (uint32_t)((uint64_t)n * (me->index + 1) / me->count),
         .scratch = b->scratch + me->index * b->scratch_stride,
         .last = EW_CPU_BY_TOKEN,
+        .times = b->times ? b->times + me->index * b->plan->n_ops : NULL,
     };
-    for (size_t i = 0; i < b->plan->n_ops; i++) run_op(&w, i);
+    find_own(&w);
+    if (w.times)
+        ew_cpu_run_timed(&w, run_op);
+    else
+        for (size_t i = 0; i < b->plan->n_ops; i++) run_op(&w, i);
 }
 
 enum ew_status ew_cpu_run(struct ew_backend *b, const struct ew_backend_call *call, struct ew_error *err) {
     struct ew_cpu_call_state state = {.backend = b, .call = call};
     for (size_t i = 0; i < b->plan->n_ops; i++) atomic_store_explicit(&b->next_chunk[i], 0, memory_order_relaxed);
     uint32_t threads = call->n_tokens > 1 && !call->exact ? b->params.threads_prefill : b->params.threads_decode;
+    b->timed_threads = threads;
     ew_thread_pool_run(b->pool, threads, run_call, &state);
     if (atomic_load(&state.failed))
         return ew_error_set(err, EW_ERR_IO, "%s: cannot read an embedding row; was the file cut short?",

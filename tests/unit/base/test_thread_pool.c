@@ -103,6 +103,39 @@ static void barrier_orders_steps_of_sleepers(void **state) {
     run_relay(3, 1); /* one microsecond: nearly every wait goes to sleep */
 }
 
+static void barrier_orders_steps_without_spinning(void **state) {
+    (void)state;
+    run_relay(3, EW_POOL_NO_SPIN);
+}
+
+static int64_t cpu_ns(void) {
+    struct timespec t;
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+    return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+/* A worker that may spin for half a second burns it while nobody runs; one that may not burns nearly nothing. */
+static int64_t cpu_ns_of_waiting(uint32_t spin_us) {
+    struct ew_thread_pool *pool = open_pool(2, NULL, spin_us);
+    struct counts c = {0};
+    ew_thread_pool_run(pool, 2, count_call, &c);
+    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL); /* it has reached its gate */
+    int64_t begin_ns = cpu_ns();
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    int64_t used_ns = cpu_ns() - begin_ns;
+    ew_thread_pool_close(&pool);
+    return used_ns;
+}
+
+static void spinning_is_settable(void **state) {
+    (void)state;
+    cpu_set_t allowed;
+    assert_int_equal(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    assert_true(cpu_ns_of_waiting(EW_POOL_NO_SPIN) < 5000000);
+    assert_true(cpu_ns_of_waiting(1) < 5000000);
+    if (CPU_COUNT(&allowed) >= 2) assert_true(cpu_ns_of_waiting(500000) > 10000000); /* of 100 ms, neighbours allow */
+}
+
 static void more_threads_than_cores_end_soon(void **state) {
     (void)state;
     int64_t begin_ns = ew_clock_now_ns();
@@ -189,6 +222,8 @@ int main(void) {
         cmocka_unit_test(thousands_of_runs_of_changing_width),
         cmocka_unit_test(barrier_orders_steps),
         cmocka_unit_test(barrier_orders_steps_of_sleepers),
+        cmocka_unit_test(barrier_orders_steps_without_spinning),
+        cmocka_unit_test(spinning_is_settable),
         cmocka_unit_test(more_threads_than_cores_end_soon),
         cmocka_unit_test(workers_wake_after_sleeping),
         cmocka_unit_test(members_are_pinned_and_the_caller_restored),

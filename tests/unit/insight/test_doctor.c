@@ -503,6 +503,9 @@ static void threads(void **state) {
     expect_of(&m, "threads.decode", EW_DOCTOR_WARNING, "with 7 threads is faster than with 8: 52.0 → 57.0 tok/s",
               "--decode-threads 7");
     expect_of(&m, "threads.prefill", EW_DOCTOR_OK, NULL, "");
+    m.model.default_decode_threads = 7; /* then nothing is to be changed */
+    expect_of(&m, "threads.decode", EW_DOCTOR_OK, "decode with 7 threads", "");
+    m.model.default_decode_threads = 0;
     fewer->decode_low = 52.9; /* one of its runs was slower than one of the default's */
     expect_of(&m, "threads.decode", EW_DOCTOR_OK, NULL, "");
     *fewer = (struct ew_doctor_speed){7, 3, 600, 590, 610, 54, 53.5, 55}; /* 4 % */

@@ -69,6 +69,7 @@ static void expect_old_study(struct ew_store *store) {
     assert_int_equal(s->configs[0].prefill_threads, 4);
     assert_int_equal(s->configs[0].batch, 0);
     assert_null(s->configs[0].cores);
+    assert_int_equal(s->configs[0].spin_us, 0);
     assert_null(s->configs[0].governor);
     assert_null(s->configs[0].speculate);
     assert_int_equal(s->trials[0].drafts.drafted, EW_MISSING);

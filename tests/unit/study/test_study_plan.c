@@ -183,6 +183,20 @@ static void single_configurations_and_exclusions(void **state) {
     ew_study_file_close(&w.study);
 }
 
+static void spinning_is_a_knob(void **state) {
+    (void)state;
+    struct world w;
+    open_world(&w, "sweep: {threads: 2, spin: [200, 0, 50]}\nmeasure: {repeats: 1}\n");
+    w.models.n = 1;
+    struct ew_study_plan plan = make(&w, 1);
+    assert_int_equal(plan.n_configs, 3);
+    assert_int_equal(plan.configs[0].record.spin_us, 0); /* what the engine does anyway */
+    assert_int_equal(plan.configs[1].record.spin_us, -1);
+    assert_int_equal(plan.configs[2].record.spin_us, 50);
+    ew_study_plan_close(&plan);
+    ew_study_file_close(&w.study);
+}
+
 /* Knobs that came later must not change the keys of what was measured before them. The text is version 1's. */
 static void default_knobs_keep_their_keys(void **state) {
     (void)state;
@@ -295,6 +309,7 @@ int main(void) {
         cmocka_unit_test(too_many_threads_are_refused),
         cmocka_unit_test(sets_of_cores),
         cmocka_unit_test(single_configurations_and_exclusions),
+        cmocka_unit_test(spinning_is_a_knob),
         cmocka_unit_test(default_knobs_keep_their_keys),
         cmocka_unit_test(what_cannot_be_set_is_left_out),
         cmocka_unit_test(repeats_end_when_precise_or_hopeless),

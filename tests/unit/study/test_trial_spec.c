@@ -27,6 +27,7 @@ static void there_and_back(void **state) {
                                        .seed = 9007199254740993u,
                                        .warmup_limit_ms = 5,
                                        .idle_gap_ms = 6,
+                                       .spin_us = EW_SPIN_NONE,
                                        .sample_prompt = "line\nline",
                                        .sample_tokens = 7};
     char *text = NULL;
@@ -40,6 +41,7 @@ static void there_and_back(void **state) {
     assert_true(got.context == 700 && got.depth == 100 && got.prompt_tokens == 500 && got.generate_tokens == 64);
     assert_true(got.threads_prefill == 4 && got.threads_decode == 3 && got.layout == EW_WEIGHTS_PACKED);
     assert_true(got.kv_k == EW_KV_Q8_0 && got.kv_v == EW_KV_F32 && got.n_draft == 15);
+    assert_true(got.spin_us == EW_SPIN_NONE && strstr(text, "\"spin_us\":0"));
     assert_true(got.cpu_mask == spec.cpu_mask && got.seed == spec.seed && got.sample_tokens == 7);
     ew_trial_spec_free(&owner);
     assert_null(owner);
@@ -55,6 +57,7 @@ static void defaults_and_unknown_members(void **state) {
     assert_int_equal(got.context, 10);
     assert_null(got.sample_prompt);
     assert_int_equal(got.layout, EW_WEIGHTS_AUTO);
+    assert_int_equal(got.spin_us, 0);
     assert_true(got.kv_k == EW_KV_F16 && got.kv_v == EW_KV_F16 && got.n_draft == 0);
     ew_trial_spec_free(&owner);
 }
