@@ -49,8 +49,9 @@ struct ew_weights_choice {
     const char *where;     /* "mapped", "packed" or "side_file": a static string */
     uint64_t packed_bytes; /* matrices in the kernels' layout */
     uint64_t mapped_bytes; /* matrices used as the model file has them */
-    char why[400];         /* one line for people */
-    char note[400];        /* what stood in the way of a side file, one line; "" = nothing */
+    char side_file[512];   /* its path; "" where none is used */
+    char why[512];         /* one line for people */
+    char note[512];        /* what stood in the way of a side file, one line; "" = nothing */
 };
 
 /* Types of the cache by name: "f16", "q8_0", "f32", or keys and values apart, "q8_0/f16". */

@@ -16,6 +16,14 @@ char *ew_cache_folder(void) {
     return n < 0 ? NULL : path;
 }
 
+char *ew_packed_folder(const char *cache) {
+    char *own = cache ? NULL : ew_cache_folder(), *path = NULL;
+    if (!cache && !own) return NULL;
+    int n = asprintf(&path, "%s/packed", cache ? cache : own);
+    free(own);
+    return n < 0 ? NULL : path;
+}
+
 enum ew_status ew_make_folders(const char *path, struct ew_error *err) {
     char folder[PATH_MAX];
     if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)

@@ -8,6 +8,10 @@
  * memory. */
 char *ew_cache_folder(void);
 
+/* Where packed weights are kept: cache/packed; cache NULL: in the folder above. The caller's: free(). NULL = out of
+ * memory. */
+char *ew_packed_folder(const char *cache);
+
 /* Makes a folder and those above it, where they are missing. Errors: PERMISSION, IO, ARGUMENT (a path too long). */
 enum ew_status ew_make_folders(const char *path, struct ew_error *err);
 

@@ -5,6 +5,7 @@
 #include "cli/context_options.h"
 #include "cli/context_shift.h"
 #include "cli/meter_options.h"
+#include "cli/weights_options.h"
 
 struct ew_run_options {
     struct ew_cli_common common;
@@ -19,7 +20,8 @@ struct ew_run_options {
     bool drop_oldest;     /* when the context is full, instead of stopping */
     const char *energy;   /* a meter's name, "auto" or "none" */
     struct ew_context_options context;
-    struct ew_shift_options shift;    /* of a completion */
+    struct ew_shift_options shift; /* of a completion */
+    struct ew_weights_options weights;
     struct ew_session_params session; /* the context apart */
     struct ew_sampler_params sampler;
 };

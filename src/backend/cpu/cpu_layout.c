@@ -39,9 +39,10 @@ static uint64_t name_types(const struct ew_plan *plan, const struct ew_kernels *
 /* where is set; path: of the side file, or NULL. */
 static void say_why(const struct ew_plan *plan, const struct ew_kernels *kernels, enum ew_weights_layout layout,
                     const char *path, struct ew_weights_choice *c) {
-    char packed[160], mapped[160];
+    char packed[120], mapped[120];
     c->packed_bytes = name_types(plan, kernels, layout, true, packed, sizeof packed);
     c->mapped_bytes = name_types(plan, kernels, layout, false, mapped, sizeof mapped);
+    if (path) snprintf(c->side_file, sizeof c->side_file, "%s", path);
     c->why[0] = 0;
     if (layout == EW_WEIGHTS_MAPPED)
         snprintf(c->why, sizeof c->why, "used as the model file has them, as asked for");
@@ -49,7 +50,7 @@ static void say_why(const struct ew_plan *plan, const struct ew_kernels *kernels
         snprintf(c->why, sizeof c->why, "this processor's kernels read %s from the model file as fast as packed",
                  mapped);
     else if (path)
-        snprintf(c->why, sizeof c->why, "%s packed before, mapped from %s", packed, path);
+        snprintf(c->why, sizeof c->why, "%s packed before, mapped from %.300s", packed, path);
     else if (layout == EW_WEIGHTS_PACKED)
         snprintf(c->why, sizeof c->why, "%s packed while loading, as asked for", packed);
     else
@@ -83,7 +84,8 @@ static enum ew_status foresee(const struct ew_plan *plan, const struct ew_gguf *
 
 /* Notes why a side file that is there is not used. */
 static void note_refusal(struct ew_weights_choice *c, enum ew_status status, const struct ew_error *why) {
-    if (status != EW_OK && status != EW_ERR_NOT_FOUND) snprintf(c->note, sizeof c->note, "%.390s", why->message);
+    if (status != EW_OK && status != EW_ERR_NOT_FOUND)
+        snprintf(c->note, sizeof c->note, "%.440s; packed in memory instead", why->message);
 }
 
 enum ew_status ew_cpu_foresee_layout(const struct ew_plan *plan, const struct ew_gguf *gguf,
