@@ -29,7 +29,7 @@ static const struct argp_option options[] = {
     {"runs", 'r', "N", 0, "Runs of each configuration (5)", 1},
     {"threads", 't', "LIST", 0, "Numbers of threads, such as 1,2,all (all)", 1},
     {"depth", KEY_DEPTH, "LIST", 0, "Tokens in the context before the prompt (0)", 1},
-    {"weights", KEY_WEIGHTS, "LIST", 0, "mapped, packed, auto: where matrices live (auto)", 1},
+    {"weights", KEY_WEIGHTS, "LIST", 0, "mapped, packed, side_file, auto: where matrices live (auto)", 1},
     {"kv", KEY_KV, "LIST", 0, "Types of the KV cache: f16, q8_0, f32, q8_0/f16 (keys first) (f16)", 1},
     {"energy", KEY_ENERGY, "METER", 0, "Energy meter by name, auto or none (auto)", 2},
     {"idle", KEY_IDLE, "TIME", 0, "How long idle power is measured before and after, where there is a meter (5 s)", 2},
