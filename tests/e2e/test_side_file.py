@@ -87,11 +87,9 @@ class SideFile(ScratchCase):
         self.assertIn("is of another state of", self.answer()[1])
 
     def test_a_study_uses_one_under_its_own_name_alone(self):
-        self.answer("--weights", "side_file", "--cache", "models")
         self.write("s.yaml", f"study: s\ncache: models\nmodels: [{{file: {self.MODEL}, sample_text: false}}]\n"
                              "sweep: {layout: [auto, side_file]}\n"
                              "measure: {prompt_tokens: 8, generate_tokens: 4, repeats: 1, warmup: 0, energy: none}\n")
-        shutil.rmtree(self.path("models/packed"))
         result = self.study("s.yaml")
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         rows = {layout: (mapped, packed) for layout, mapped, packed in self.query(
