@@ -166,6 +166,7 @@ enum ew_status ew_packing_run(const struct ew_packing *packing, const struct ew_
     if (!job.buffers) return ew_error_set(err, EW_ERR_MEMORY, "weights: no memory to pack them");
     if (model >= 0) posix_fadvise(model, 0, 0, POSIX_FADV_SEQUENTIAL);
     ew_thread_pool_run(pool, n_threads, pack_pieces, &job);
+    if (model >= 0) posix_fadvise(model, 0, 0, POSIX_FADV_NORMAL); /* single rows follow */
     free(job.buffers);
     return outcome(&job, err);
 }

@@ -31,11 +31,11 @@ static void touch_piece(const struct touch_job *job, uint8_t *begin, uint8_t *en
     uint8_t *first = (uint8_t *)((uintptr_t)begin & ~(job->page - 1));
     size_t size = (size_t)(end - first);
     if (job->write) {
-        if (madvise(first, size, MADV_POPULATE_WRITE) != 0) touch_pages(begin, end, job->page, true);
+        if (madvise(first, size, MADV_POPULATE_WRITE) != 0) touch_pages(first, end, job->page, true);
         return;
     }
     madvise(first, size, MADV_WILLNEED); /* a disk is asked for the whole piece at once */
-    if (madvise(first, size, MADV_POPULATE_READ) != 0) touch_pages(begin, end, job->page, false);
+    if (madvise(first, size, MADV_POPULATE_READ) != 0) touch_pages(first, end, job->page, false);
 }
 
 static void touch_pieces(const struct ew_pool_member *me, void *context) {
