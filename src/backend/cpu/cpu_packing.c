@@ -76,8 +76,6 @@ void ew_packing_piece_bytes(const struct ew_packed_matrix *m, size_t piece, size
 
 /* ---- packing ---- */
 
-enum { FILE_ENDED = -1 }; /* among numbers of errno */
-
 struct pack_job {
     const struct ew_packing *packing;
     const struct ew_kernels *kernels;
@@ -86,14 +84,14 @@ struct pack_job {
     uint8_t *buffers; /* two per thread: rows as read, and packed where they go to a file */
     size_t buffer_bytes;
     atomic_size_t next;
-    atomic_int read_error, write_error; /* 0, an errno, or FILE_ENDED */
+    atomic_int read_error, write_error; /* 0, an errno, or EW_FILE_ENDED */
 };
 
-static int read_all(int file, uint8_t *to, size_t n, uint64_t at) {
+int ew_packing_read(int file, uint8_t *to, size_t n, uint64_t at) {
     while (n > 0) {
         ssize_t got = pread(file, to, n, (off_t)at);
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return got < 0 ? errno : FILE_ENDED;
+        if (got <= 0) return got < 0 ? errno : EW_FILE_ENDED;
         to += got;
         at += (uint64_t)got;
         n -= (size_t)got;
@@ -120,7 +118,7 @@ static void pack_piece(struct pack_job *job, const struct ew_packed_matrix *m, s
     rows.n_out = m->rows.n_out - row < m->piece_rows ? m->rows.n_out - row : m->piece_rows;
     rows.data = (const uint8_t *)m->rows.data + row * m->row_bytes;
     if (job->model >= 0) {
-        int e = read_all(job->model, buffer, rows.n_out * m->row_bytes, m->tensor->offset + row * m->row_bytes);
+        int e = ew_packing_read(job->model, buffer, rows.n_out * m->row_bytes, m->tensor->offset + row * m->row_bytes);
         if (e) atomic_store(&job->read_error, e);
         rows.data = buffer;
     }
@@ -146,10 +144,14 @@ static void pack_pieces(const struct ew_pool_member *me, void *context) {
     }
 }
 
+enum ew_status ew_packing_read_failed(int e, struct ew_error *err) {
+    if (e == EW_FILE_ENDED) return ew_error_set(err, EW_ERR_FORMAT, "weights: the model file has become shorter");
+    return ew_error_errno(err, EW_ERR_IO, e, "weights: cannot read the model file");
+}
+
 static enum ew_status outcome(const struct pack_job *job, struct ew_error *err) {
     int e = atomic_load(&job->read_error);
-    if (e == FILE_ENDED) return ew_error_set(err, EW_ERR_FORMAT, "weights: the model file has become shorter");
-    if (e) return ew_error_errno(err, EW_ERR_IO, e, "weights: cannot read the model file");
+    if (e) return ew_packing_read_failed(e, err);
     e = atomic_load(&job->write_error);
     return e ? ew_error_errno(err, EW_ERR_IO, e, "cannot write") : EW_OK;
 }

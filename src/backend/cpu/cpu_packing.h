@@ -47,6 +47,12 @@ enum ew_status ew_packing_run(const struct ew_packing *packing, const struct ew_
                               struct ew_thread_pool *pool, uint32_t n_threads, const struct ew_packing_target *target,
                               struct ew_error *err);
 
+/* Reads n bytes of a file from `at` on. Returns 0, an errno, or EW_FILE_ENDED where the file is shorter; which of them,
+ * of the model file, ew_packing_read_failed says. */
+enum { EW_FILE_ENDED = -1 };
+int ew_packing_read(int file, uint8_t *to, size_t n, uint64_t at);
+enum ew_status ew_packing_read_failed(int error, struct ew_error *err);
+
 /* Pieces of a matrix, and the packed bytes [*begin, *end) of one of them. */
 size_t ew_packing_pieces(const struct ew_packed_matrix *matrix);
 void ew_packing_piece_bytes(const struct ew_packed_matrix *matrix, size_t piece, size_t *begin, size_t *end);

@@ -37,7 +37,14 @@ static enum ew_status bind_vector(struct ew_backend *b, const struct ew_gguf_ten
     size_t n = ew_plan_vector_floats(t);
     float *v = ew_cpu_arena_take(&b->weights, ew_cpu_align(n * sizeof *v));
     *out = v;
-    return ew_dequantize_row((enum ew_type)t->type, t->data, n, v, err);
+    if (b->file < 0) return ew_dequantize_row((enum ew_type)t->type, t->data, n, v, err);
+    uint8_t *stored = malloc(t->size_bytes); /* not through the mapping: whole neighbourhoods would become resident */
+    if (!stored) return ew_error_set(err, EW_ERR_MEMORY, "backend cpu: out of memory");
+    int e = ew_packing_read(b->file, stored, t->size_bytes, t->offset);
+    enum ew_status status =
+        e ? ew_packing_read_failed(e, err) : ew_dequantize_row((enum ew_type)t->type, stored, n, v, err);
+    free(stored);
+    return status;
 }
 
 static enum ew_status bind_op(struct binding *bind, const struct ew_op *op, struct ew_cpu_op *bound,
