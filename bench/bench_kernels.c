@@ -211,7 +211,7 @@ static void run_case(struct bench *b, enum ew_type type, enum ew_layout layout, 
         if (!ew_matmul_find_entry(b->kernels.matmul, type, layout)) return;
         const char *name = ew_matmul_kernel_name(&b->kernels, &packed, s.n_tokens);
         if (b->opt.filter && !strstr(name, b->opt.filter)) return;
-        ew_matmul_pack_rows(&b->weight, 0, s.n_out, b->packed);
+        ew_matmul_pack_rows(&b->kernels, &b->weight, 0, s.n_out, b->packed);
         b->weight = packed;
     }
     const char *name = ew_matmul_kernel_name(&b->kernels, &b->weight, s.n_tokens);

@@ -11,9 +11,10 @@ extern "C" {
 #endif
 
 enum ew_weights_layout {
-    EW_WEIGHTS_AUTO = 0, /* packed where that is faster, mapped otherwise */
+    EW_WEIGHTS_AUTO = 0, /* packed where that is faster, from a side file where one fits; mapped otherwise */
     EW_WEIGHTS_MAPPED,   /* use the file's bytes in place */
-    EW_WEIGHTS_PACKED    /* re-order into the kernels' layout; the mapped pages are given back, no second copy */
+    EW_WEIGHTS_PACKED,   /* re-order into the kernels' layout while loading; no second copy */
+    EW_WEIGHTS_SIDE_FILE /* as auto, but where no side file fits, one is written for this session and later ones */
 };
 
 /* How keys and values are kept. Q8_0 takes 8.5 bits instead of 16 and needs heads of a multiple of 32 values. */
@@ -25,8 +26,9 @@ struct ew_session_params {
     uint32_t threads_prefill; /* 0 = all usable cores */
     uint32_t threads_decode;  /* 0 = those of all usable cores that are at least half as fast as the fastest */
     enum ew_weights_layout layout;
-    uint64_t cpu_mask; /* CPU features that kernels may use, see --cpu-mask; 0 = all, bit 62 alone = plain C */
-    uint32_t spin_us;  /* how long a waiting thread spins before it sleeps; 0 = default (200), or EW_SPIN_NONE */
+    const char *side_folder; /* where side files are; NULL: none is looked for. Read in ew_session_open alone */
+    uint64_t cpu_mask;       /* CPU features that kernels may use, see --cpu-mask; 0 = all, bit 62 alone = plain C */
+    uint32_t spin_us;        /* how long a waiting thread spins before it sleeps; 0 = default (200), or EW_SPIN_NONE */
     enum ew_kv_type kv_k, kv_v;
     uint32_t n_draft; /* most tokens to speculate on at once (edgewise/speculation.h): 1 … 15, always as many where the
                          context repeats itself; EW_DRAFT_AUTO: as many as pay, none where that loses; 0 = none */
@@ -37,7 +39,7 @@ struct ew_session_params {
 
 /* Memory in bytes, predicted before anything is allocated. Every field is part of total. */
 struct ew_memory_ledger {
-    uint64_t weights_mapped; /* file pages that a run touches */
+    uint64_t weights_mapped; /* file pages that a run touches: of the model file, and of a side file */
     uint64_t weights_packed; /* anonymous copies in the kernels' layout (their file pages are given back) */
     uint64_t kv_cache;
     uint64_t activations; /* plan buffers and logits */
@@ -45,6 +47,16 @@ struct ew_memory_ledger {
     uint64_t tokenizer;
     uint64_t runtime; /* program, libraries, thread stacks: an estimate */
     uint64_t total;
+};
+
+/* Where the matrices of a session are, and why. */
+struct ew_weights_choice {
+    const char *where;     /* "mapped", "packed" or "side_file": a static string */
+    uint64_t packed_bytes; /* matrices in the kernels' layout */
+    uint64_t mapped_bytes; /* matrices used as the model file has them */
+    char side_file[512];   /* its path; "" where none is used */
+    char why[512];         /* one line for people */
+    char note[512];        /* what stood in the way of a side file, one line; "" = nothing */
 };
 
 /* Types of the cache by name: "f16", "q8_0", "f32", or keys and values apart, "q8_0/f16". */
@@ -60,6 +72,15 @@ struct ew_session_params ew_session_default_params(void);
 /* What a session with these parameters will take. Allocates nothing that outlives the call. */
 enum ew_status ew_session_predict_memory(const struct ew_model *model, const struct ew_session_params *params,
                                          struct ew_memory_ledger *out, struct ew_error *err);
+
+/* What a session with these parameters would do with its matrices. Writes nothing. */
+enum ew_status ew_session_choose_weights(const struct ew_model *model, const struct ew_session_params *params,
+                                         struct ew_weights_choice *out, struct ew_error *err);
+
+/* Compares the weights of the side file that such a session would use with their checksums; all threads, all bytes.
+ * Errors: NOT_FOUND (none is there, or none is wanted), FORMAT (damaged), UNSUPPORTED (it does not fit). */
+enum ew_status ew_session_verify_side_file(const struct ew_model *model, const struct ew_session_params *params,
+                                           struct ew_error *err);
 
 /* How long a context this machine has memory for now. */
 struct ew_context_choice {
@@ -114,6 +135,9 @@ enum ew_status ew_session_shift(struct ew_session *session, const int32_t *ids, 
 
 /* Names of the kernels in use, e.g. "gemm_q4_0_avx512vnni gemv_q4_0_avx512vnni"; lives as long as the session. */
 const char *ew_session_kernels(const struct ew_session *session);
+
+/* Where the session's matrices are; lives as long as the session. */
+const struct ew_weights_choice *ew_session_weights(const struct ew_session *session);
 
 /* What the session was opened with, defaults resolved. */
 struct ew_session_params ew_session_params_of(const struct ew_session *session);

@@ -9,6 +9,7 @@ struct ew_backend_params {
     uint32_t threads_prefill, threads_decode; /* 1 … request.max_threads */
     uint64_t cpu_features;                    /* bits that kernels may use */
     uint32_t spin_us;
+    const char *side_folder; /* of side files; NULL: none is looked for */
     const int *cores; /* [request.max_threads] cores in order of preference, or NULL: the system places threads */
 };
 
@@ -47,8 +48,18 @@ struct ew_backend_interface {
     /* Names of the kernels in use, separated by spaces; lives as long as the backend. */
     const char *(*kernels)(const struct ew_backend *backend);
     /* The terms of the memory ledger that this backend adds; exactly what open would take. */
-    enum ew_status (*predict)(const struct ew_plan *plan, const struct ew_backend_params *params,
-                              struct ew_memory_ledger *out, struct ew_error *err);
+    enum ew_status (*predict)(const struct ew_plan *plan, const struct ew_gguf *gguf,
+                              const struct ew_backend_params *params, struct ew_memory_ledger *out,
+                              struct ew_error *err);
+    /* Where the matrices are; lives as long as the backend. */
+    const struct ew_weights_choice *(*weights)(const struct ew_backend *backend);
+    /* Where open would put them. */
+    enum ew_status (*choose_weights)(const struct ew_plan *plan, const struct ew_gguf *gguf,
+                                     const struct ew_backend_params *params, struct ew_weights_choice *out,
+                                     struct ew_error *err);
+    /* Compares the side file that open would use with its checksums. */
+    enum ew_status (*verify_side_file)(const struct ew_plan *plan, const struct ew_gguf *gguf,
+                                       const struct ew_backend_params *params, struct ew_error *err);
 };
 
 extern const struct ew_backend_interface ew_backend_cpu;

@@ -48,7 +48,7 @@ static const struct argp_option options[] = {
     {"threads", 't', "LIST", 0, "Numbers of threads, such as 1,2,all (all)", 1},
     {"cores", KEY_CORES, "SET", 0, "Cores to run on: big, little, or a list such as 0-3,6 (all)", 1},
     {"depth", KEY_DEPTH, "LIST", 0, "Tokens in the context before the prompt (0)", 1},
-    {"weights", KEY_WEIGHTS, "LIST", 0, "mapped, packed, auto: where matrices live (auto)", 1},
+    {"weights", KEY_WEIGHTS, "LIST", 0, "mapped, packed, side_file, auto: where matrices live (auto)", 1},
     {"kv", KEY_KV, "LIST", 0, "Types of the KV cache: f16, q8_0, f32, q8_0/f16 (keys first) (f16)", 1},
     {"speculate", KEY_SPECULATE, "LIST", 0, "Drafts by prompt lookup: off, auto, 1 to 15 tokens at once (off)", 1},
     {"spin", KEY_SPIN, "LIST", 0, "Microseconds that a waiting thread spins; 0 = it sleeps at once (200)", 1},

@@ -1,6 +1,7 @@
 /* edgewise info: what is in a model file and what memory it would need, without loading it. The one command that looks
  * into a file's own metadata and tensors; nothing here trusts a string of the file to be printable. */
 #include "cli/context_options.h"
+#include "cli/weights_options.h"
 #include "gguf/file_type.h"
 #include "gguf/gguf_read.h"
 
@@ -15,7 +16,8 @@ struct options {
     struct ew_cli_common common;
     const char *path;
     struct ew_context_options context;
-    bool raw, tensors;
+    struct ew_weights_options weights;
+    bool raw, tensors, verify;
 };
 
 static const char doc[] =
@@ -23,8 +25,11 @@ static const char doc[] =
     "\vExample:\n  edgewise info model.gguf --context 8192\n\n"
     "--raw lists every key and tensor as the file has them, of a damaged file as far as it can be read.";
 
+enum { KEY_VERIFY = 2001 };
+
 static const struct argp_option arguments[] = {
     {"tensors", 't', 0, 0, "List all tensors", 0},
+    {"verify", KEY_VERIFY, 0, 0, "Compare the weights of the side file with their checksums, and no more", 0},
     {"raw", 'r', 0, 0, "List what the file holds, also where it is damaged", 0},
     {0},
 };
@@ -35,9 +40,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->common;
         state->child_inputs[1] = &o->context;
+        state->child_inputs[2] = &o->weights;
         return 0;
     case 't': o->tensors = true; return 0;
     case 'r': o->raw = true; return 0;
+    case KEY_VERIFY: o->verify = true; return 0;
     case ARGP_KEY_ARG:
         if (o->path) argp_error(state, "one file at a time, please: `%s` is a second one", arg);
         o->path = arg;
@@ -49,7 +56,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static const struct argp_child children[] = {{&ew_cli_common_argp, 0, 0, 0}, {&ew_context_options_argp, 0, 0, 0}, {0}};
+static const struct argp_child children[] = {
+    {&ew_cli_common_argp, 0, 0, 0}, {&ew_context_options_argp, 0, 0, 0}, {&ew_weights_options_argp, 0, 0, 0}, {0}};
 static const struct argp info_argp = {arguments, parse, "FILE", doc, children, 0, 0};
 
 static double mib(uint64_t bytes) { return (double)bytes / 1048576.0; }
@@ -279,20 +287,23 @@ struct prediction {
     struct ew_memory_ledger ledger;
     struct ew_session_params params;
     struct ew_context_choice choice; /* n_ctx 0: the context was given */
-    char *plan;                      /* as text, owned; NULL when the model does not open */
+    struct ew_weights_choice weights;
+    char *plan; /* as text, owned; NULL when the model does not open */
 };
 
-static struct prediction predict(const struct options *o) {
+static struct prediction predict(struct options *o) {
     struct prediction p = {0};
     struct ew_model *model = NULL;
     if (ew_model_open(o->path, &model, &p.err) != EW_OK) return p;
     struct ew_session_params params = ew_session_default_params();
     struct ew_model_info info = ew_model_info(model);
     params.cpu_mask = o->common.cpu_mask;
-    ew_context_options_apply(&o->context, model, o->common.root, &params, &p.choice, &p.err);
+    if (ew_weights_options_apply(&o->weights, &params, &p.err) == EW_OK)
+        ew_context_options_apply(&o->context, model, o->common.root, &params, &p.choice, &p.err);
     if (params.n_ctx == 0) params.n_ctx = info.n_ctx_train < 4096 ? info.n_ctx_train : 4096;
     p.params = params;
     if (p.err.status == EW_OK) ew_session_predict_memory(model, &params, &p.ledger, &p.err);
+    if (p.err.status == EW_OK) ew_session_choose_weights(model, &params, &p.weights, &p.err);
     p.plan = ew_model_explain(model);
     ew_model_close(&model);
     return p;
@@ -302,7 +313,7 @@ static const struct {
     const char *key, *label;
     size_t offset;
 } ledger_rows[] = {
-    {"weights_mapped", "weights, mapped from the file", offsetof(struct ew_memory_ledger, weights_mapped)},
+    {"weights_mapped", "weights, mapped from files", offsetof(struct ew_memory_ledger, weights_mapped)},
     {"weights_packed", "weights, packed copies", offsetof(struct ew_memory_ledger, weights_packed)},
     {"kv_cache", "keys and values of the context", offsetof(struct ew_memory_ledger, kv_cache)},
     {"activations", "activations and logits", offsetof(struct ew_memory_ledger, activations)},
@@ -328,6 +339,9 @@ static void print_memory(const struct prediction *p) {
     for (size_t i = 0; i < N_LEDGER_ROWS; i++)
         if (ledger_value(&p->ledger, i) > 0)
             printf("%-34s %10.1f\n", ledger_rows[i].label, mib(ledger_value(&p->ledger, i)));
+    printf("weights %s: %s\n", strcmp(p->weights.where, "side_file") == 0 ? "from a side file" : p->weights.where,
+           p->weights.why);
+    if (p->weights.note[0]) printf("note: %s\n", p->weights.note);
     if (p->choice.n_ctx > 0) {
         char text[160];
         ew_context_choice_text(&p->choice, text, sizeof text);
@@ -341,8 +355,9 @@ static void print_memory(const struct prediction *p) {
 static json_t *memory_json(const struct prediction *p) {
     if (p->err.status != EW_OK)
         return json_pack("{s:s, s:s}", "error", ew_status_name(p->err.status), "message", p->err.message);
-    json_t *memory = json_pack("{s:I, s:s}", "context", (json_int_t)p->params.n_ctx, "kv",
-                               ew_kv_name(p->params.kv_k, p->params.kv_v));
+    json_t *memory = json_pack("{s:I, s:s, s:{s:s, s:s, s:s, s:s}}", "context", (json_int_t)p->params.n_ctx, "kv",
+                               ew_kv_name(p->params.kv_k, p->params.kv_v), "weights", "where", p->weights.where, "why",
+                               p->weights.why, "side_file", p->weights.side_file, "note", p->weights.note);
     if (p->choice.n_ctx > 0)
         json_object_update_new(memory, json_pack("{s:b, s:I, s:I}", "limited_by_memory", p->choice.by_memory,
                                                  "free_bytes", (json_int_t)p->choice.free_bytes, "spared_bytes",
@@ -357,7 +372,7 @@ static json_t *memory_json(const struct prediction *p) {
 
 /* ---- the three ways to show a file ---- */
 
-static void show_json(const struct options *o, const struct ew_gguf *gguf) {
+static void show_json(struct options *o, const struct ew_gguf *gguf) {
     struct summary s = summarise(gguf);
     json_t *types = json_array(), *metadata = json_object();
     for (uint32_t type = 0; type < EW_TYPE_ID_END; type++)
@@ -389,7 +404,7 @@ static void show_json(const struct options *o, const struct ew_gguf *gguf) {
     json_decref(root);
 }
 
-static void show_text(const struct options *o, const struct ew_gguf *gguf) {
+static void show_text(struct options *o, const struct ew_gguf *gguf) {
     struct summary s = summarise(gguf);
     print_summary(gguf, &s);
     print_types(s.types, s.total);
@@ -418,17 +433,38 @@ static int show_raw(const char *path) {
     return fault.status == EW_OK ? EW_EXIT_OK : ew_cli_fail(&fault);
 }
 
+/* auto as it stands, or what --weights names. */
+static int verify(struct options *o) {
+    struct ew_model *model = NULL;
+    struct ew_error err = {0};
+    struct ew_session_params params = {.cpu_mask = o->common.cpu_mask};
+    enum ew_status status = ew_weights_options_apply(&o->weights, &params, &err);
+    if (status == EW_OK) status = ew_model_open(o->path, &model, &err);
+    if (status == EW_OK) status = ew_session_verify_side_file(model, &params, &err);
+    ew_model_close(&model);
+    if (status != EW_OK) return ew_cli_fail(&err);
+    puts("side file: its weights are as they were written");
+    return EW_EXIT_OK;
+}
+
 int ew_cmd_info(int argc, char **argv) {
     struct options o = {0};
     struct ew_error err = {0};
     struct ew_gguf *gguf = NULL;
     ew_cli_parse(&info_argp, argc, argv, &o.common, &o);
     if (o.raw) return show_raw(o.path);
-    if (ew_gguf_open(o.path, &gguf, &err) != EW_OK) return ew_cli_fail(&err);
-    if (o.common.json)
-        show_json(&o, gguf);
-    else
-        show_text(&o, gguf);
-    ew_gguf_close(&gguf);
-    return EW_EXIT_OK;
+    int exit_status = EW_EXIT_OK;
+    if (o.verify) {
+        exit_status = verify(&o);
+    } else if (ew_gguf_open(o.path, &gguf, &err) != EW_OK) {
+        exit_status = ew_cli_fail(&err);
+    } else {
+        if (o.common.json)
+            show_json(&o, gguf);
+        else
+            show_text(&o, gguf);
+        ew_gguf_close(&gguf);
+    }
+    ew_weights_options_close(&o.weights);
+    return exit_status;
 }

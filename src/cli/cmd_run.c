@@ -29,7 +29,6 @@ enum {
     KEY_REPEAT_LAST,
     KEY_SEED,
     KEY_SPECULATE,
-    KEY_WEIGHTS,
     KEY_IGNORE_END,
     KEY_NO_BOS,
     KEY_CHAT,
@@ -49,7 +48,6 @@ static const struct argp_option options[] = {
     {"threads", 't', "N", 0, "Threads for prefill and decode (all cores)", 2},
     {"prefill-threads", KEY_THREADS_PREFILL, "N", 0, "Threads for prefill", 2},
     {"decode-threads", KEY_THREADS_DECODE, "N", 0, "Threads for decode", 2},
-    {"weights", KEY_WEIGHTS, "LAYOUT", 0, "mapped, packed or auto: where matrices live", 2},
     {"temp", 'T', "X", 0, "Temperature; 0 = always the most likely token (0)", 3},
     {"top-k", KEY_TOP_K, "N", 0, "Sample among the N most likely (0 = off)", 3},
     {"top-p", KEY_TOP_P, "X", 0, "Sample within this probability mass (1 = off)", 3},
@@ -71,17 +69,6 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static void parse_weights(struct argp_state *state, struct ew_run_options *o, const char *arg) {
-    if (strcmp(arg, "auto") == 0)
-        o->session.layout = EW_WEIGHTS_AUTO;
-    else if (strcmp(arg, "mapped") == 0)
-        o->session.layout = EW_WEIGHTS_MAPPED;
-    else if (strcmp(arg, "packed") == 0)
-        o->session.layout = EW_WEIGHTS_PACKED;
-    else
-        argp_error(state, "--weights: `%s` is not one of mapped, packed, auto", arg);
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state) {
     struct ew_run_options *o = state->input;
     switch (key) {
@@ -91,6 +78,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         state->child_inputs[2] = &o->context;
         state->child_inputs[3] = &o->shift;
         state->child_inputs[4] = &o->cores;
+        state->child_inputs[5] = &o->weights;
         return 0;
     case 'p': o->prompt = arg; return 0;
     case 'f': o->file = arg; return 0;
@@ -102,7 +90,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->session.threads_prefill = ew_cli_u32(state, "--prefill-threads", arg, 1, 1024);
         return 0;
     case KEY_THREADS_DECODE: o->session.threads_decode = ew_cli_u32(state, "--decode-threads", arg, 1, 1024); return 0;
-    case KEY_WEIGHTS: parse_weights(state, o, arg); return 0;
     case 'T': o->sampler.temperature = (float)ew_cli_f64(state, "--temp", arg, 0, 100); return 0;
     case KEY_TOP_K: o->sampler.top_k = ew_cli_u32(state, "--top-k", arg, 0, 1 << 24); return 0;
     case KEY_TOP_P: o->sampler.top_p = (float)ew_cli_f64(state, "--top-p", arg, 1e-6, 1); return 0;
@@ -300,6 +287,7 @@ static void print_line(const struct run *r) {
             ew_clock_seconds(r->first_token_ns), r->n_prompt, ew_run_per_second(r->n_prompt, r->prefill_ns),
             ew_clock_seconds(r->load_ns), ew_run_peak_mib());
     fputs(ew_run_drafts_text(s.drafted, s.accepted, drafts), stderr);
+    if (ew_session_weights(r->session)->side_file[0]) fputs(" · weights from a side file", stderr);
     if (r->held.n_shifts > 0) fprintf(stderr, " · context shifted %u times", r->held.n_shifts);
     if (strcmp(r->stopped, "context") == 0)
         fprintf(stderr, " · stopped: the context of %u tokens is full", ew_session_params_of(r->session).n_ctx);
@@ -329,15 +317,15 @@ static void print_json(const struct run *r) {
     struct ew_session_params p = ew_session_params_of(r->session);
     json_t *text = json_stringn(r->text ? r->text : "", r->n_text);
     json_t *o = json_pack(
-        "{s:s, s:s, s:b, s:o, s:o*, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:s, s:i, s:s, s:s, s:i}", "model",
-        info.name, "file_type", info.file_type, "synthetic", info.synthetic, "prompt_tokens",
+        "{s:s, s:s, s:b, s:o, s:o*, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:s, s:i, s:s, s:s, s:i, s:s}",
+        "model", info.name, "file_type", info.file_type, "synthetic", info.synthetic, "prompt_tokens",
         json_ids(r->prompt_ids, r->n_prompt), "text", text, "tokens", json_ids(r->out_ids, r->n_out), "load_s",
         ew_clock_seconds(r->load_ns), "prefill_s", ew_clock_seconds(r->prefill_ns), "ttft_s",
         ew_clock_seconds(r->first_token_ns), "prefill_tokens_per_s", ew_run_per_second(r->n_prompt, r->prefill_ns),
         "decode_tokens_per_s", r->n_out > 1 ? ew_run_per_second(r->n_out - 1, r->decode_ns) : 0.0, "peak_rss_mib",
         ew_run_peak_mib(), "threads_prefill", (int)p.threads_prefill, "threads_decode", (int)p.threads_decode,
         "kernels", ew_session_kernels(r->session), "context", (int)p.n_ctx, "kv", ew_kv_name(p.kv_k, p.kv_v), "stopped",
-        r->stopped, "context_shifts", (int)r->held.n_shifts);
+        r->stopped, "context_shifts", (int)r->held.n_shifts, "weights", ew_session_weights(r->session)->where);
     add_speculation(o, r->session);
     json_dumpf(o, stdout, JSON_COMPACT);
     putchar('\n');
@@ -412,10 +400,13 @@ static int chat(const struct ew_run_options *o, const char *path) {
 }
 
 int ew_cmd_run(int argc, char **argv) {
-    const struct argp_child children[] = {
-        {&ew_cli_common_argp, 0, NULL, 0},      {&ew_meter_options_argp, 0, "Meters of a chat:", 8},
-        {&ew_context_options_argp, 0, NULL, 0}, {&ew_shift_options_argp, 0, NULL, 0},
-        {&ew_core_options_argp, 0, NULL, 0},    {0}};
+    const struct argp_child children[] = {{&ew_cli_common_argp, 0, NULL, 0},
+                                          {&ew_meter_options_argp, 0, "Meters of a chat:", 8},
+                                          {&ew_context_options_argp, 0, NULL, 0},
+                                          {&ew_shift_options_argp, 0, NULL, 0},
+                                          {&ew_core_options_argp, 0, NULL, 0},
+                                          {&ew_weights_options_argp, 0, NULL, 0},
+                                          {0}};
     const struct argp argp = {
         .options = options,
         .parser = parse,
@@ -436,8 +427,10 @@ int ew_cmd_run(int argc, char **argv) {
     ew_cli_parse(&argp, argc, argv, &o.common, &o);
     o.session.cpu_mask = o.common.cpu_mask;
     o.session.spin_us = o.cores.spin_us;
-    if (ew_cores_take(o.cores.cores, &err) != EW_OK) return ew_cli_fail(&err);
-    if (!o.model && ew_model_box_path(box, sizeof box, &err) != EW_OK) {
+    if (ew_cores_take(o.cores.cores, &err) != EW_OK ||
+        ew_weights_options_apply(&o.weights, &o.session, &err) != EW_OK) {
+        exit_status = ew_cli_fail(&err);
+    } else if (!o.model && ew_model_box_path(box, sizeof box, &err) != EW_OK) {
         exit_status = ew_cli_fail(&err);
     } else if (o.chat) {
         exit_status = chat(&o, o.model ? o.model : box);
@@ -445,6 +438,7 @@ int ew_cmd_run(int argc, char **argv) {
         if (!o.n_generate) o.n_generate = DEFAULT_TOKENS;
         if (complete(&o, o.model ? o.model : box, &err) != EW_OK) exit_status = ew_cli_fail(&err);
     }
+    ew_weights_options_close(&o.weights);
     ew_meter_options_close(&o.meters);
     return exit_status;
 }

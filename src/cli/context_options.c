@@ -69,7 +69,10 @@ enum ew_status ew_context_options_open(const struct ew_context_options *o, struc
     struct ew_context_choice choice;
     enum ew_status status = ew_context_options_apply(o, model, root, &p, &choice, err);
     if (status == EW_OK) status = ew_session_open(model, &p, out, err);
-    if (status != EW_OK || choice.n_ctx == 0) return status;
+    if (status != EW_OK) return status;
+    const char *note = ew_session_weights(*out)->note;
+    if (*note) fprintf(stderr, "edgewise: note: %s\n", note);
+    if (choice.n_ctx == 0) return EW_OK;
     char text[160];
     ew_context_choice_text(&choice, text, sizeof text);
     fprintf(stderr, "%s\n", text);

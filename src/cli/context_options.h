@@ -25,7 +25,7 @@ enum ew_status ew_context_options_apply(const struct ew_context_options *o, cons
                                         const char *root, struct ew_session_params *params,
                                         struct ew_context_choice *choice, struct ew_error *err);
 
-/* The same, says the choice on standard error, and opens the session. */
+/* The same, opens the session, and says on standard error what was chosen and why a side file is not used. */
 enum ew_status ew_context_options_open(const struct ew_context_options *o, struct ew_model *model, const char *root,
                                        const struct ew_session_params *params, struct ew_session **out,
                                        struct ew_error *err);

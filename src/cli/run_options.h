@@ -6,6 +6,7 @@
 #include "cli/context_shift.h"
 #include "cli/core_options.h"
 #include "cli/meter_options.h"
+#include "cli/weights_options.h"
 
 struct ew_run_options {
     struct ew_cli_common common;
@@ -21,7 +22,8 @@ struct ew_run_options {
     const char *energy;   /* a meter's name, "auto" or "none" */
     struct ew_context_options context;
     struct ew_core_options cores;
-    struct ew_shift_options shift;    /* of a completion */
+    struct ew_shift_options shift; /* of a completion */
+    struct ew_weights_options weights;
     struct ew_session_params session; /* the context apart */
     struct ew_sampler_params sampler;
 };

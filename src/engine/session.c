@@ -53,8 +53,10 @@ static enum ew_status resolve(const struct ew_model *model, const struct ew_sess
     if (p.threads_prefill > EW_MAX_THREADS || p.threads_decode > EW_MAX_THREADS)
         return ew_error_set(err, EW_ERR_ARGUMENT, "threads: %u/%u is more than %d", p.threads_prefill, p.threads_decode,
                             EW_MAX_THREADS);
-    if (p.layout > EW_WEIGHTS_PACKED)
+    if (p.layout > EW_WEIGHTS_SIDE_FILE)
         return ew_error_set(err, EW_ERR_ARGUMENT, "layout: %d is not known", (int)p.layout);
+    if (p.layout == EW_WEIGHTS_SIDE_FILE && !p.side_folder)
+        return ew_error_set(err, EW_ERR_ARGUMENT, "layout: a side file needs side_folder");
     if (p.kv_k > EW_KV_F32 || p.kv_v > EW_KV_F32)
         return ew_error_set(err, EW_ERR_ARGUMENT, "KV types: %d/%d are not known", (int)p.kv_k, (int)p.kv_v);
     if (p.n_draft > EW_DRAFT_MOST && p.n_draft != EW_DRAFT_AUTO)
@@ -78,6 +80,7 @@ static struct ew_backend_params backend_params(const struct ew_session_params *p
         .threads_decode = p->threads_decode,
         .cpu_features = p->cpu_mask & ~EW_CPU_MASK_NONE,
         .spin_us = p->spin_us == EW_SPIN_NONE ? EW_POOL_NO_SPIN : p->spin_us,
+        .side_folder = p->side_folder,
     };
 }
 
@@ -106,15 +109,22 @@ static uint64_t decoding_bytes(const struct ew_model *model, const struct ew_ses
     return rows + (most > 0 ? ew_draft_pass_bytes(p->n_ctx) : 0);
 }
 
+/* What a backend would be asked for; names no cores. resolved: out, the parameters without gaps. */
+static enum ew_status prepare(const struct ew_model *model, const struct ew_session_params *given,
+                              struct ew_session_params *resolved, struct ew_backend_params *out, struct ew_error *err) {
+    struct ew_thread_choice threads;
+    enum ew_status status = resolve(model, given, &threads, resolved, err);
+    if (status == EW_OK) *out = backend_params(resolved);
+    return status;
+}
+
 enum ew_status ew_session_predict_memory(const struct ew_model *model, const struct ew_session_params *params,
                                          struct ew_memory_ledger *out, struct ew_error *err) {
     struct ew_session_params p = {0};
-    struct ew_thread_choice threads;
-    enum ew_status status = resolve(model, params, &threads, &p, err);
-    if (status != EW_OK) return status;
-    struct ew_backend_params b = backend_params(&p);
+    struct ew_backend_params b;
     struct ew_memory_ledger l = {0};
-    status = ew_backend_cpu.predict(&model->plan, &b, &l, err);
+    enum ew_status status = prepare(model, params, &p, &b, err);
+    if (status == EW_OK) status = ew_backend_cpu.predict(&model->plan, model->gguf, &b, &l, err);
     if (status != EW_OK) return status;
     l.activations += decoding_bytes(model, &p, speculation_of(model, &b, p.n_draft).most);
     l.tokenizer = ew_model_overhead_bytes(model);
@@ -135,6 +145,22 @@ static enum ew_status open_decoding(struct ew_session *s, const struct ew_backen
     return ew_draft_pass_open(s->params.n_ctx, s->speculation.most, n_draft != EW_DRAFT_AUTO, &s->drafts, err);
 }
 
+enum ew_status ew_session_choose_weights(const struct ew_model *model, const struct ew_session_params *params,
+                                         struct ew_weights_choice *out, struct ew_error *err) {
+    struct ew_session_params p = {0};
+    struct ew_backend_params b;
+    enum ew_status status = prepare(model, params, &p, &b, err);
+    return status == EW_OK ? ew_backend_cpu.choose_weights(&model->plan, model->gguf, &b, out, err) : status;
+}
+
+enum ew_status ew_session_verify_side_file(const struct ew_model *model, const struct ew_session_params *params,
+                                           struct ew_error *err) {
+    struct ew_session_params p = {0};
+    struct ew_backend_params b;
+    enum ew_status status = prepare(model, params, &p, &b, err);
+    return status == EW_OK ? ew_backend_cpu.verify_side_file(&model->plan, model->gguf, &b, err) : status;
+}
+
 enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_params *params, struct ew_session **out,
                                struct ew_error *err) {
     struct ew_session_params p = {0};
@@ -145,6 +171,7 @@ enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_p
     if (!s) return ew_error_set(err, EW_ERR_MEMORY, "session: out of memory");
     s->model = model;
     s->params = p;
+    s->params.side_folder = NULL; /* the caller's */
     s->interface = &ew_backend_cpu;
     struct ew_backend_params b = backend_params(&p);
     if (threads.n_cores >= b.request.max_threads) b.cores = threads.cores;
@@ -294,6 +321,10 @@ enum ew_status ew_session_shift(struct ew_session *s, const int32_t *ids, uint32
 }
 
 const char *ew_session_kernels(const struct ew_session *s) { return s->interface->kernels(s->backend); }
+
+const struct ew_weights_choice *ew_session_weights(const struct ew_session *s) {
+    return s->interface->weights(s->backend);
+}
 
 struct ew_session_params ew_session_params_of(const struct ew_session *s) {
     return s->params;

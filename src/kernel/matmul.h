@@ -40,10 +40,14 @@ bool ew_matmul_can_pack(const struct ew_kernels *k, uint32_t type);
 /* Bytes of a weight in R16 layout. Not larger than the file's layout by more than the padding to 16 rows, except
  * where docs/formats.md says so. */
 size_t ew_matmul_packed_bytes(uint32_t type, uint32_t n_in, uint32_t n_out);
+/* A number that changes when the order of a type's R16 bytes does: what was packed with another one is not for these
+ * kernels. */
+uint32_t ew_matmul_packed_order(uint32_t type);
 /* Packs rows [row_begin, row_end) of a ROWS weight into packed (the whole weight's R16 memory, 64-byte aligned).
  * row_begin is a multiple of 16; row_end too unless it is n_out (padding rows become zero). Thread-safe on disjoint
- * rows. */
-void ew_matmul_pack_rows(const struct ew_weight *w, uint32_t row_begin, uint32_t row_end, void *packed);
+ * rows. Every table writes the same bytes. */
+void ew_matmul_pack_rows(const struct ew_kernels *k, const struct ew_weight *w, uint32_t row_begin, uint32_t row_end,
+                         void *packed);
 
 /* ---- activations ---- */
 

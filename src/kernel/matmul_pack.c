@@ -1,5 +1,6 @@
-/* Owns the R16 weight layout: which fields of a block it interleaves, its size, and packing from the file's layout.
- * Kernels that read it are in ref/, x86/ and arm/. Described in docs/formats.md. */
+/* Owns the R16 weight layout: which fields of a block it interleaves, its size, and the plain C of packing, which
+ * x86/pack_body.h and arm/pack_neon.c do faster. Kernels that read it are in ref/, x86/ and arm/. Described in
+ * docs/formats.md. */
 #include "gguf/tensor_type.h"
 #include "kernel/matmul_table.h"
 
@@ -40,35 +41,51 @@ size_t ew_matmul_packed_bytes(uint32_t type, uint32_t n_in, uint32_t n_out) {
     return ew_type_row_bytes(type, n_in) * (((size_t)n_out + 15) / 16 * 16);
 }
 
-/* One block of 16 rows; a NULL row becomes zeros. */
-static uint8_t *pack_block(const struct ew_pack_field *f, const uint8_t *const rows[16], size_t at, uint8_t *out) {
-    for (; f->count; f++) {
-        for (size_t u = 0; u < f->count; u++) {
-            size_t from = at + f->offset + u * f->unit;
-            for (int r = 0; r < 16; r++, out += f->unit) {
-                if (!rows[r])
-                    memset(out, 0, f->unit);
-                else if (f->unit == 4)
-                    memcpy(out, rows[r] + from, 4);
-                else
-                    memcpy(out, rows[r] + from, 2);
+uint32_t ew_matmul_packed_order(uint32_t type) {
+    uint32_t hash = 0x811c9dc5u; /* FNV-1a */
+    for (const struct ew_pack_field *f = ew_matmul_pack_fields(type); f->count; f++) {
+        const uint8_t bytes[] = {f->offset, f->unit, f->count};
+        for (size_t i = 0; i < sizeof bytes; i++) hash = (hash ^ bytes[i]) * 0x01000193u;
+    }
+    return hash;
+}
+
+/* n_rows of 16 rows; those that are missing become zeros. */
+static void pack_rows(const struct ew_pack_field *fields, size_t block_bytes, const uint8_t *rows, uint32_t n_rows,
+                      size_t row_bytes, uint8_t *out) {
+    for (size_t at = 0; at < row_bytes; at += block_bytes) {
+        for (const struct ew_pack_field *f = fields; f->count; f++) {
+            for (size_t from = at + f->offset; from < at + f->offset + f->count * f->unit; from += f->unit) {
+                for (uint32_t r = 0; r < 16; r++, out += f->unit) {
+                    if (r < n_rows)
+                        memcpy(out, rows + r * row_bytes + from, f->unit);
+                    else
+                        memset(out, 0, f->unit);
+                }
             }
         }
     }
-    return out;
 }
 
-void ew_matmul_pack_rows(const struct ew_weight *w, uint32_t row_begin, uint32_t row_end, void *packed) {
+void ew_pack_strip_ref(const struct ew_pack_field *fields, size_t block_bytes, const uint8_t *rows, size_t row_bytes,
+                       uint8_t *out) {
+    pack_rows(fields, block_bytes, rows, 16, row_bytes, out);
+}
+
+void ew_matmul_pack_rows(const struct ew_kernels *k, const struct ew_weight *w, uint32_t row_begin, uint32_t row_end,
+                         void *packed) {
+    const struct ew_matmul_kernels *m = k->matmul;
     const struct ew_pack_field *fields = ew_matmul_pack_fields(w->type);
-    const struct ew_type_traits *traits = ew_type_traits(w->type);
-    size_t row_bytes = ew_type_row_bytes(w->type, w->n_in);
+    size_t block_bytes = ew_type_traits(w->type)->block_bytes, row_bytes = ew_type_row_bytes(w->type, w->n_in);
     assert(fields && w->layout == EW_LAYOUT_ROWS && row_begin % 16 == 0);
-    uint8_t *out = (uint8_t *)packed + row_begin * row_bytes;
+    while (!m->pack_strip) m = m->base;
     for (uint32_t row = row_begin; row < row_end; row += 16) {
-        const uint8_t *rows[16];
-        for (uint32_t r = 0; r < 16; r++)
-            rows[r] = row + r < w->n_out ? (const uint8_t *)w->data + (row + r) * row_bytes : NULL;
-        for (size_t at = 0; at < row_bytes; at += traits->block_bytes) out = pack_block(fields, rows, at, out);
+        const uint8_t *rows = (const uint8_t *)w->data + row * row_bytes;
+        uint8_t *out = (uint8_t *)packed + row * row_bytes;
+        if (w->n_out - row >= 16)
+            m->pack_strip(fields, block_bytes, rows, row_bytes, out);
+        else
+            pack_rows(fields, block_bytes, rows, w->n_out - row, row_bytes, out);
     }
 }
 

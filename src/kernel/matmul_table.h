@@ -99,12 +99,26 @@ struct ew_matmul_entry {
 typedef void ew_act_prepare_fn(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
                                uint32_t token_end, void *act);
 
+/* R16: block by block, the 16 rows' units of a field side by side, fields in this order. See docs/formats.md. */
+struct ew_pack_field {
+    uint8_t offset; /* bytes into the file's block */
+    uint8_t unit;   /* bytes: 2 or 4 */
+    uint8_t count;  /* units per block; 0 ends the list */
+};
+
+/* Packs 16 whole rows of row_bytes each, one behind the other, into out (32-byte aligned). All variants write the same
+ * bytes, and none reads beyond the rows. */
+typedef void ew_pack_strip_fn(const struct ew_pack_field *fields, size_t block_bytes, const uint8_t *rows,
+                              size_t row_bytes, uint8_t *out);
+ew_pack_strip_fn ew_pack_strip_ref, ew_pack_strip_avx2, ew_pack_strip_avx512, ew_pack_strip_neon;
+
 enum { EW_MATMUL_TYPES = EW_TYPE_ID_END, EW_LAYOUTS = EW_LAYOUT_R16 + 1 };
 
 struct ew_matmul_kernels {
     const char *isa;
     const struct ew_matmul_kernels *base; /* NULL for the reference */
     ew_act_prepare_fn *act_prepare[EW_ACT_KINDS];
+    ew_pack_strip_fn *pack_strip;                              /* NULL: that of the base */
     struct ew_matmul_entry entry[EW_LAYOUTS][EW_MATMUL_TYPES]; /* tile NULL: not offered */
 };
 
@@ -115,12 +129,6 @@ EW_MATMUL_VARIANTS(EW_MATMUL_DECLARE)
 const struct ew_matmul_entry *ew_matmul_find_entry(const struct ew_matmul_kernels *m, uint32_t type,
                                                    enum ew_layout layout);
 
-/* R16: block by block, the 16 rows' units of a field side by side, fields in this order. See docs/formats.md. */
-struct ew_pack_field {
-    uint8_t offset; /* bytes into the file's block */
-    uint8_t unit;   /* bytes: 2 or 4 */
-    uint8_t count;  /* units per block; 0 ends the list */
-};
 /* The fields of a type's block; NULL when it has no R16 layout. */
 const struct ew_pack_field *ew_matmul_pack_fields(uint32_t type);
 /* Copies block `index` of a row as the file has it, out of either layout. */

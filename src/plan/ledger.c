@@ -45,7 +45,8 @@ static void add_matrix(struct sum *s, const struct ew_gguf_tensor *t, uint32_t n
     struct ew_weight w = {.type = t->type, .n_in = (uint32_t)t->ne[0], .n_out = (uint32_t)(t->ne[1] * t->ne[2])};
     if (ew_plan_packs(s->kernels, s->request->layout, t)) {
         w.layout = EW_LAYOUT_R16;
-        s->m->weights_packed_bytes += align(ew_matmul_packed_bytes(w.type, w.n_in, w.n_out));
+        size_t bytes = align(ew_matmul_packed_bytes(w.type, w.n_in, w.n_out));
+        *(s->request->side_file ? &s->m->weights_side_bytes : &s->m->weights_packed_bytes) += bytes;
     } else {
         w.layout = EW_LAYOUT_ROWS;
         s->m->weights_mapped_bytes += t->size_bytes;

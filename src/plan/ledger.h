@@ -18,12 +18,14 @@ struct ew_plan_request {
     uint32_t n_batch;     /* most tokens in flight */
     uint32_t max_threads; /* the larger of the prefill and decode counts */
     enum ew_weights_layout layout;
+    bool side_file; /* packed matrices are mapped from one */
     struct ew_kv_types kv;
 };
 
 struct ew_plan_memory {
     size_t weights_mapped_bytes; /* matrices used in place */
     size_t weights_packed_bytes; /* matrices in R16 layout, each rounded up to 64 bytes */
+    size_t weights_side_bytes;   /* the same where they are mapped from a side file */
     size_t vectors_bytes;        /* copies of norm weights and biases, each rounded up to 64 bytes */
     size_t kv_bytes;
     size_t state_bytes;   /* what convolutions remember, each rounded up to 64 bytes */

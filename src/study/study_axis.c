@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* In the order of enum ew_weights_layout and enum ew_study_load. */
-static const char *const layouts[] = {"auto", "mapped", "packed", NULL};
+static const char *const layouts[] = {"auto", "mapped", "packed", "side_file", NULL};
 static const char *const loads[] = {"warm", "cold", NULL};
 /* Names of ew_kv_by_name, which the trial reads them with; keys and values differ where one of them is known to
  * suffer. */

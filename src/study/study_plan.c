@@ -13,7 +13,7 @@
 
 enum { MAX_TRIALS = 20000 };
 
-_Static_assert(EW_WEIGHTS_AUTO == 0 && EW_WEIGHTS_MAPPED == 1 && EW_WEIGHTS_PACKED == 2,
+_Static_assert(EW_WEIGHTS_AUTO == 0 && EW_WEIGHTS_MAPPED == 1 && EW_WEIGHTS_PACKED == 2 && EW_WEIGHTS_SIDE_FILE == 3,
                "values of the layout knob are enum ew_weights_layout");
 
 static enum ew_status check_threads(const struct ew_study_file *study, const char *key,

@@ -60,7 +60,7 @@ struct ew_config_record {
     int64_t prompt_tokens, generate_tokens;
     int64_t depth;      /* tokens in the context before the prompt */
     int64_t context;    /* tokens the KV cache holds */
-    const char *layout; /* "auto", "mapped", "packed" */
+    const char *layout; /* "auto", "mapped", "packed", "side_file" */
     int64_t cpu_mask;   /* 0 = all */
     bool sample_text;
     const char *engine; /* command of another engine, or NULL */

@@ -231,6 +231,10 @@ static void recover_device(struct ew_study_runner *r) {
         ew_study_say(r, "settings that an earlier study left were put back");
 }
 
+static void say_packing(void *context, const char *path) {
+    ew_study_say(context, "weights of %s are packed into a side file, where there is none", path);
+}
+
 static enum ew_status run_all(struct ew_study_runner *r, struct ew_study_outcome *out) {
     const struct ew_study_request *q = r->request;
     enum ew_status status = ew_study_meters_open(q->meters, q->study->energy, &r->meters, r->err);
@@ -238,6 +242,7 @@ static enum ew_status run_all(struct ew_study_runner *r, struct ew_study_outcome
     r->meters_open = true;
     status = put_invocation(r);
     struct ew_slots_estimate left = ew_study_slots_estimate(&r->slots);
+    if (status == EW_OK) status = ew_study_side_files_make(&r->plan, q->models, say_packing, r, &r->side_files, r->err);
     if (status == EW_OK && q->watcher.begun) q->watcher.begun(q->watcher.context, left.done, left.total, &r->meters);
     if (status == EW_OK) status = rest(r, "before");
     if (status == EW_OK) status = run_trials(r, out);
@@ -283,6 +288,7 @@ enum ew_status ew_study_run(const struct ew_study_request *request, struct ew_st
     if (r.slots.slots) count(&r, out);
     if (r.meters_open) ew_study_meters_close(&r.meters);
     ew_study_slots_close(&r.slots);
+    ew_study_side_files_close(&r.side_files);
     ew_study_plan_close(&r.plan);
     return status;
 }

@@ -4,6 +4,7 @@
 #define EW_STUDY_STUDY_RUNNER_H
 
 #include "study/study_run.h"
+#include "study/study_side_files.h"
 #include "study/study_slots.h"
 
 struct ew_study_runner {
@@ -12,6 +13,7 @@ struct ew_study_runner {
     struct ew_study_plan plan;
     struct ew_study_slots slots;
     struct ew_study_meters meters;
+    struct ew_study_side_files side_files;
     bool meters_open;
     int64_t study_id, machine_id, invocation_id, seed;
     int64_t started_ns;                     /* the monotonic clock */

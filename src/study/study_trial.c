@@ -161,6 +161,7 @@ static struct ew_trial_spec make_spec(const struct ew_study_runner *r, const str
     };
     ew_layout_by_name(c->layout, &spec.layout);
     if (c->speculate) ew_draft_parse(c->speculate, &spec.n_draft);
+    if (spec.layout == EW_WEIGHTS_SIDE_FILE) spec.side_folder = r->side_files.folder;
     if (c->kv_type) ew_kv_by_name(c->kv_type, &spec.kv_k, &spec.kv_v);
     if (c->sample_text && t->repeat == 0) { /* greedy text is the same every time: once is enough */
         spec.sample_prompt = study->sample_prompt;
@@ -252,7 +253,11 @@ enum ew_status ew_study_run_trial(struct ew_study_runner *r, size_t index) {
     ew_study_note_progress(r, index);
     enum ew_status set = set_device(r, &config->record, &why);
     enum ew_status status = cool(r, &p);
-    if (status == EW_OK) status = load_cache(r, &config->record, q->models->models[config->model].record.path, &p);
+    const char *side_file = r->side_files.paths && strcmp(config->record.layout, "side_file") == 0
+                                ? r->side_files.paths[config->model]
+                                : NULL;
+    const char *weights = side_file ? side_file : q->models->models[config->model].record.path;
+    if (status == EW_OK) status = load_cache(r, &config->record, weights, &p);
     if (status != EW_OK) return status;
     status = q->sink->begin_trial(q->sink->context, t->key, r->invocation_id, ew_study_unix_now_ns(), r->err);
     if (status != EW_OK) return status;

@@ -126,6 +126,7 @@ static enum ew_status load(struct child *c) {
     params.threads_prefill = s->threads_prefill;
     params.threads_decode = s->threads_decode;
     params.layout = s->layout;
+    if (s->layout == EW_WEIGHTS_SIDE_FILE) params.side_folder = s->side_folder;
     params.kv_k = s->kv_k;
     params.kv_v = s->kv_v;
     params.n_draft = s->n_draft;
@@ -133,6 +134,8 @@ static enum ew_status load(struct child *c) {
     params.spin_us = s->spin_us;
     status = emit_ledger(c, &params);
     if (status == EW_OK) status = ew_session_open(c->model, &params, &c->session, c->err);
+    if (status == EW_OK && ew_session_weights(c->session)->note[0]) /* nothing else is measured under that name */
+        status = ew_error_set(c->err, EW_ERR_IO, "layout side_file: %s", ew_session_weights(c->session)->note);
     struct ew_sampler_params greedy = ew_sampler_default_params();
     greedy.seed = s->seed;
     if (status == EW_OK) status = ew_sampler_open(&greedy, c->n_vocab, &c->sampler, c->err);

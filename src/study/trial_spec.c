@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const layouts[] = {
-    [EW_WEIGHTS_AUTO] = "auto", [EW_WEIGHTS_MAPPED] = "mapped", [EW_WEIGHTS_PACKED] = "packed"};
+static const char *const layouts[] = {[EW_WEIGHTS_AUTO] = "auto",
+                                      [EW_WEIGHTS_MAPPED] = "mapped",
+                                      [EW_WEIGHTS_PACKED] = "packed",
+                                      [EW_WEIGHTS_SIDE_FILE] = "side_file"};
 
 const char *ew_layout_name(enum ew_weights_layout layout) { return layouts[layout]; }
 
@@ -25,15 +27,16 @@ enum ew_status ew_trial_spec_write(const struct ew_trial_spec *spec, char **out,
     char speculate[16];
     ew_draft_print(spec->n_draft, speculate, sizeof speculate);
     json_t *root = json_pack(
-        "{s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:s?, s:I, s:I, s:I, s:s}", "protocol",
-        EW_TRIAL_PROTOCOL, "model", spec->model, "context", (json_int_t)spec->context, "depth", (json_int_t)spec->depth,
-        "prompt_tokens", (json_int_t)spec->prompt_tokens, "generate_tokens", (json_int_t)spec->generate_tokens,
-        "threads_prefill", (json_int_t)spec->threads_prefill, "threads_decode", (json_int_t)spec->threads_decode,
-        "layout", ew_layout_name(spec->layout), "kv", ew_kv_name(spec->kv_k, spec->kv_v), "cpu_mask",
-        (json_int_t)spec->cpu_mask, "seed", (json_int_t)spec->seed, "warmup_limit_ms",
-        (json_int_t)spec->warmup_limit_ms, "idle_gap_ms", (json_int_t)spec->idle_gap_ms, "sample_prompt",
-        spec->sample_prompt, "sample_tokens", (json_int_t)spec->sample_tokens, "batch", (json_int_t)spec->batch,
-        "sustained_ms", (json_int_t)spec->sustained_ms, "speculate", speculate);
+        "{s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:s?, s:I, s:I, s:I, s:s, s:s*}",
+        "protocol", EW_TRIAL_PROTOCOL, "model", spec->model, "context", (json_int_t)spec->context, "depth",
+        (json_int_t)spec->depth, "prompt_tokens", (json_int_t)spec->prompt_tokens, "generate_tokens",
+        (json_int_t)spec->generate_tokens, "threads_prefill", (json_int_t)spec->threads_prefill, "threads_decode",
+        (json_int_t)spec->threads_decode, "layout", ew_layout_name(spec->layout), "kv",
+        ew_kv_name(spec->kv_k, spec->kv_v), "cpu_mask", (json_int_t)spec->cpu_mask, "seed", (json_int_t)spec->seed,
+        "warmup_limit_ms", (json_int_t)spec->warmup_limit_ms, "idle_gap_ms", (json_int_t)spec->idle_gap_ms,
+        "sample_prompt", spec->sample_prompt, "sample_tokens", (json_int_t)spec->sample_tokens, "batch",
+        (json_int_t)spec->batch, "sustained_ms", (json_int_t)spec->sustained_ms, "speculate", speculate, "side_folder",
+        spec->side_folder);
     if (!root) return ew_error_set(err, EW_ERR_ARGUMENT, "%s: the path or prompt is not UTF-8", spec->model);
     if (spec->spin_us)
         json_object_set_new(root, "spin_us", json_integer(spec->spin_us == EW_SPIN_NONE ? 0 : spec->spin_us));
@@ -108,7 +111,10 @@ static enum ew_status get_texts(const json_t *root, struct ew_trial_spec *s, str
     s->sample_prompt = json_string_value(json_object_get(root, "sample_prompt"));
     const char *layout = json_string_value(json_object_get(root, "layout"));
     if (layout && !ew_layout_by_name(layout, &s->layout))
-        return ew_error_set(err, EW_ERR_FORMAT, "spec: layout: `%s` is not auto, mapped or packed", layout);
+        return ew_error_set(err, EW_ERR_FORMAT, "spec: layout: `%s` is not auto, mapped, packed or side_file", layout);
+    s->side_folder = json_string_value(json_object_get(root, "side_folder"));
+    if (s->layout == EW_WEIGHTS_SIDE_FILE && !s->side_folder)
+        return ew_error_set(err, EW_ERR_FORMAT, "spec: side_folder: is missing; layout side_file needs it");
     const char *kv = json_string_value(json_object_get(root, "kv"));
     if (kv && !ew_kv_by_name(kv, &s->kv_k, &s->kv_v))
         return ew_error_set(err, EW_ERR_FORMAT, "spec: kv: `%s` is not f16, q8_0, f32 or two of them", kv);

@@ -11,6 +11,7 @@ struct ew_trial_spec {
     uint32_t context, depth, prompt_tokens, generate_tokens;
     uint32_t threads_prefill, threads_decode;
     enum ew_weights_layout layout;
+    const char *side_folder; /* with layout side_file alone: a trial uses none that it was not told to */
     enum ew_kv_type kv_k, kv_v;
     uint64_t cpu_mask;
     uint64_t seed;

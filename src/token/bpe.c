@@ -47,10 +47,14 @@ static size_t write_letter(unsigned byte, uint8_t out[2]) {
 
 /* ---- merge table ---- */
 
-static uint32_t *find_merge_slot(const struct ew_bpe *bpe, uint32_t left, uint32_t right) {
+static uint32_t first_merge_slot(const struct ew_bpe *bpe, uint32_t left, uint32_t right) {
     const uint64_t hash = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)((hash ^ hash >> 29) * 0xbf58476d1ce4e5b9u >> (64 - bpe->slot_bits));
+}
+
+static uint32_t *find_merge_slot(const struct ew_bpe *bpe, uint32_t left, uint32_t right) {
     const uint32_t mask = ((uint32_t)1 << bpe->slot_bits) - 1;
-    uint32_t at = (uint32_t)((hash ^ hash >> 29) * 0xbf58476d1ce4e5b9u >> (64 - bpe->slot_bits));
+    uint32_t at = first_merge_slot(bpe, left, right);
     for (unsigned probe = 0; probe < MAX_PROBES; probe++, at = (at + 1) & mask) {
         const uint32_t slot = bpe->slots[at];
         if (slot == 0) return &bpe->slots[at];
@@ -66,16 +70,62 @@ static uint32_t find_text(const struct ew_vocab *vocab, uint64_t hash, const uin
     return id != EW_TOKEN_NONE && ew_vocab_is_text(vocab, id) ? id : EW_TOKEN_NONE;
 }
 
-/* One line "left right" of the list. false when the pair is left out: a token is unknown, or the pair came before. */
-static bool read_merge(const struct ew_bpe *bpe, const uint8_t *left, size_t n_left, const uint8_t *right,
-                       size_t n_right, struct ew_bpe_merge *merge) {
-    const uint64_t hash = ew_vocab_hash(EW_VOCAB_HASH_SEED, left, n_left);
-    merge->left = find_text(bpe->vocab, hash, left, n_left, NULL, 0);
-    if (merge->left == EW_TOKEN_NONE) return false;
-    merge->right = find_text(bpe->vocab, ew_vocab_hash(EW_VOCAB_HASH_SEED, right, n_right), right, n_right, NULL, 0);
-    if (merge->right == EW_TOKEN_NONE) return false;
-    merge->result = find_text(bpe->vocab, ew_vocab_hash(hash, right, n_right), left, n_left, right, n_right);
-    return merge->result != EW_TOKEN_NONE;
+/* A line "left right" of the list, and what it becomes. Some lines are worked on together, because each look-up waits
+ * for memory that can be asked for beforehand. */
+struct merge_line {
+    const uint8_t *left, *right;
+    size_t n_left, n_right;
+    uint64_t hash_left, hash_right, hash_joined;
+    struct ew_bpe_merge merge;
+    bool known; /* all three tokens are in the vocabulary */
+};
+enum { LINES_TOGETHER = 32 };
+
+/* false: the line is not two tokens with a space. */
+static bool cut_line(const struct ew_vocab *vocab, struct ew_gguf_string line, struct merge_line *out) {
+    const uint8_t *text = (const uint8_t *)line.data;
+    const uint8_t *space = line.size > 2 ? memchr(text + 1, ' ', line.size - 2) : NULL;
+    if (!space) return false;
+    *out = (struct merge_line){.left = text, .right = space + 1, .n_left = (size_t)(space - text)};
+    out->n_right = line.size - out->n_left - 1;
+    out->hash_left = ew_vocab_hash(EW_VOCAB_HASH_SEED, out->left, out->n_left);
+    out->hash_right = ew_vocab_hash(EW_VOCAB_HASH_SEED, out->right, out->n_right);
+    out->hash_joined = ew_vocab_hash(out->hash_left, out->right, out->n_right);
+    ew_vocab_ask_slot(vocab, out->hash_left);
+    ew_vocab_ask_slot(vocab, out->hash_right);
+    ew_vocab_ask_slot(vocab, out->hash_joined);
+    return true;
+}
+
+static void look_up(const struct ew_bpe *bpe, struct merge_line *l) {
+    struct ew_bpe_merge *m = &l->merge;
+    m->left = find_text(bpe->vocab, l->hash_left, l->left, l->n_left, NULL, 0);
+    m->right = find_text(bpe->vocab, l->hash_right, l->right, l->n_right, NULL, 0);
+    l->known = m->left != EW_TOKEN_NONE && m->right != EW_TOKEN_NONE;
+    if (!l->known) return;
+    m->result = find_text(bpe->vocab, l->hash_joined, l->left, l->n_left, l->right, l->n_right);
+    l->known = m->result != EW_TOKEN_NONE;
+    if (l->known) __builtin_prefetch(&bpe->slots[first_merge_slot(bpe, m->left, m->right)]);
+}
+
+/* Of pairs that come twice the first counts. false: no slot is near for the line at *at. */
+static bool add_lines(struct ew_bpe *bpe, struct merge_line *lines, size_t n, size_t *at) {
+    for (size_t i = 0; i < n; i++) {
+        ew_vocab_ask_text(bpe->vocab, lines[i].hash_left);
+        ew_vocab_ask_text(bpe->vocab, lines[i].hash_right);
+        ew_vocab_ask_text(bpe->vocab, lines[i].hash_joined);
+    }
+    for (size_t i = 0; i < n; i++) look_up(bpe, &lines[i]);
+    for (*at = 0; *at < n; ++*at) {
+        const struct ew_bpe_merge *m = &lines[*at].merge;
+        if (!lines[*at].known) continue;
+        uint32_t *slot = find_merge_slot(bpe, m->left, m->right);
+        if (!slot) return false;
+        if (*slot != 0) continue;
+        bpe->merges[bpe->n_merges] = *m;
+        *slot = ++bpe->n_merges;
+    }
+    return true;
 }
 
 enum ew_status ew_bpe_fill(struct ew_bpe *bpe, const struct ew_gguf_kv *merges, const char *path,
@@ -87,21 +137,20 @@ enum ew_status ew_bpe_fill(struct ew_bpe *bpe, const struct ew_gguf_kv *merges, 
     bpe->n_merges = 0;
     const uint8_t *cursor = merges->data;
     struct ew_gguf_string line;
-    for (uint64_t i = 0; i < merges->n && ew_gguf_next_string(merges, &cursor, &line); i++) {
-        const uint8_t *text = (const uint8_t *)line.data;
-        const uint8_t *space = line.size > 2 ? memchr(text + 1, ' ', line.size - 2) : NULL;
-        if (!space)
-            return ew_error_set(err, EW_ERR_FORMAT, "%s: tokenizer.ggml.merges[%llu]: is not two tokens with a space",
-                                path, (unsigned long long)i);
-        const size_t n_left = (size_t)(space - text);
-        struct ew_bpe_merge *merge = &bpe->merges[bpe->n_merges];
-        if (!read_merge(bpe, text, n_left, space + 1, line.size - n_left - 1, merge)) continue;
-        uint32_t *slot = find_merge_slot(bpe, merge->left, merge->right);
-        if (!slot)
+    struct merge_line lines[LINES_TOGETHER];
+    for (uint64_t done = 0; done < merges->n;) {
+        size_t n = 0, at;
+        for (; n < LINES_TOGETHER && done + n < merges->n && ew_gguf_next_string(merges, &cursor, &line); n++)
+            if (!cut_line(bpe->vocab, line, &lines[n]))
+                return ew_error_set(err, EW_ERR_FORMAT,
+                                    "%s: tokenizer.ggml.merges[%llu]: is not two tokens with a space", path,
+                                    (unsigned long long)(done + n));
+        if (!add_lines(bpe, lines, n, &at))
             return ew_error_set(err, EW_ERR_FORMAT,
                                 "%s: tokenizer.ggml.merges[%llu]: too many merges with equal hashes", path,
-                                (unsigned long long)i);
-        if (*slot == 0) *slot = ++bpe->n_merges;
+                                (unsigned long long)(done + at));
+        if (n == 0) break;
+        done += n;
     }
     return EW_OK;
 }

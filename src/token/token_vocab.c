@@ -56,6 +56,17 @@ uint32_t ew_vocab_find(const struct ew_vocab *vocab, const void *text, size_t n)
     return ew_vocab_find_joined(vocab, ew_vocab_hash(EW_VOCAB_HASH_SEED, text, n), text, n, NULL, 0);
 }
 
+static const uint32_t *first_slot(const struct ew_vocab *vocab, uint64_t hash) {
+    return &vocab->slots[finish_hash(hash) >> (64 - vocab->slot_bits)];
+}
+
+void ew_vocab_ask_slot(const struct ew_vocab *vocab, uint64_t hash) { __builtin_prefetch(first_slot(vocab, hash)); }
+
+void ew_vocab_ask_text(const struct ew_vocab *vocab, uint64_t hash) {
+    uint32_t id = *first_slot(vocab, hash) & (((uint32_t)1 << vocab->id_bits) - 1);
+    if (id > 0) __builtin_prefetch(&vocab->offsets[id - 1]);
+}
+
 static enum ew_status fill_attrs(struct ew_vocab *vocab, const struct ew_gguf_kv *types, const char *path,
                                  struct ew_error *err) {
     for (uint32_t id = 0; id < vocab->n; id++) {

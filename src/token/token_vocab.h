@@ -51,6 +51,11 @@ uint32_t ew_vocab_find_joined(const struct ew_vocab *vocab, uint64_t hash, const
                               const uint8_t *b, size_t n_b);
 uint32_t ew_vocab_find(const struct ew_vocab *vocab, const void *text, size_t n);
 
+/* For who will look up many texts: asks memory for the slot of a hash, and, a while later, for what that slot leads to.
+ */
+void ew_vocab_ask_slot(const struct ew_vocab *vocab, uint64_t hash);
+void ew_vocab_ask_text(const struct ew_vocab *vocab, uint64_t hash);
+
 static inline const uint8_t *ew_vocab_text(const struct ew_vocab *vocab, uint32_t id, size_t *n) {
     *n = vocab->offsets[id + 1] - vocab->offsets[id] - 8u;
     return vocab->text + vocab->offsets[id] + 8;

@@ -160,17 +160,52 @@ static void free_problem(struct problem *p) {
     ew_check_free(&p->x_memory);
 }
 
-static void *pack(const struct ew_weight *rows, struct ew_weight *packed) {
+static void *pack(const struct ew_kernels *k, const struct ew_weight *rows, struct ew_weight *packed) {
     size_t size = ew_matmul_packed_bytes(rows->type, rows->n_in, rows->n_out);
     void *memory = aligned_alloc(64, (size + 63) / 64 * 64);
     if (!memory) abort();
     uint32_t middle = rows->n_out / 32 * 16;
-    ew_matmul_pack_rows(rows, middle, rows->n_out, memory);
-    ew_matmul_pack_rows(rows, 0, middle, memory);
+    ew_matmul_pack_rows(k, rows, middle, rows->n_out, memory);
+    ew_matmul_pack_rows(k, rows, 0, middle, memory);
     *packed = *rows;
     packed->layout = EW_LAYOUT_R16;
     packed->data = memory;
     return memory;
+}
+
+/* ---- packing ---- */
+
+/* The order of bytes that docs/formats.md describes, written down once more: unit by unit, the 16 rows side by side. */
+static void check_packed_bytes(const struct ew_weight *rows, const uint8_t *packed, const char *what) {
+    size_t block_bytes = ew_type_traits(rows->type)->block_bytes, row_bytes = ew_type_row_bytes(rows->type, rows->n_in);
+    size_t n_strips = (rows->n_out + 15) / 16, wrong = 0;
+    for (size_t at = 0; at < n_strips * 16 * row_bytes; at += 16 * block_bytes) {
+        const uint8_t *set = packed + at;
+        for (const struct ew_pack_field *f = ew_matmul_pack_fields(rows->type); f->count;
+             set += 16u * f->unit * f->count, f++)
+            for (size_t i = 0; i < 16u * f->unit * f->count; i++) {
+                size_t unit = i / f->unit / 16, r = i / f->unit % 16;
+                size_t row = at / (16 * row_bytes) * 16 + r, block = at % (16 * row_bytes) / 16;
+                size_t from = row * row_bytes + block + f->offset + unit * f->unit + i % f->unit;
+                wrong += set[i] != (row < rows->n_out ? ((const uint8_t *)rows->data)[from] : 0);
+            }
+    }
+    ew_check_true(wrong == 0, what);
+}
+
+/* Rows end where an unreadable page begins; guard bytes follow what is packed. */
+static void check_packing(const struct ew_kernels *k, enum ew_type type, uint32_t n_in, uint32_t n_out) {
+    if (!ew_matmul_pack_fields(type)) return;
+    struct problem p = make_problem(type, (struct shape){n_in, n_out, 1}, false, n_in + n_out + (uint64_t)type);
+    struct ew_check_buffer packed = ew_check_alloc(ew_matmul_packed_bytes(type, n_in, n_out), 0);
+    char what[96];
+    snprintf(what, sizeof what, "packing %s %s n_in=%u n_out=%u", ew_type_traits(type)->name, k->matmul->isa, n_in,
+             n_out);
+    ew_matmul_pack_rows(k, &p.rows, 0, n_out, packed.data);
+    check_packed_bytes(&p.rows, packed.data, what);
+    ew_check_guards(&packed, what);
+    ew_check_free(&packed);
+    free_problem(&p);
 }
 
 /* ---- activations ---- */
@@ -346,7 +381,7 @@ static void check_few_tokens(const struct ew_kernels *k, enum ew_type type, uint
         check_exact_tokens(k, &p.rows, &p, i % 2);
         if (ew_matmul_can_pack(k, type)) {
             struct ew_weight packed;
-            void *memory = pack(&p.rows, &packed);
+            void *memory = pack(k, &p.rows, &packed);
             check_exact_tokens(k, &packed, &p, i % 2);
             free(memory);
         }
@@ -359,7 +394,7 @@ static void check_both_layouts(const struct ew_kernels *k, enum ew_type type, st
     check_product(k, &p.rows, &p, s.n_tokens % 2, exact);
     if (ew_matmul_can_pack(k, type)) {
         struct ew_weight packed;
-        void *memory = pack(&p.rows, &packed);
+        void *memory = pack(k, &p.rows, &packed);
         check_product(k, &packed, &p, s.n_tokens % 2, exact);
         free(memory);
     }
@@ -371,6 +406,7 @@ static void check_type(const struct ew_kernels *k, enum ew_type type) {
     uint32_t unit = ew_type_traits(type)->block_elems == 256 ? 256 : 32;
     uint32_t lengths[] = {unit, 512 - unit, 512, 512 + unit, 1024 + 2 * unit};
     uint32_t rows[] = {1, 15, 16, 17, 33, 64, 100};
+    for (uint32_t i = 0; i < 7; i++) check_packing(k, type, lengths[i % 5] ? lengths[i % 5] : unit, rows[i]);
     for (uint32_t t = 1; t <= 24; t++) {
         check_both_layouts(k, type, (struct shape){lengths[t % 5] ? lengths[t % 5] : unit, rows[t % 7], t}, false);
         check_both_layouts(k, type, (struct shape){lengths[t % 3] ? lengths[t % 3] : unit, rows[(t + 3) % 7], t}, true);

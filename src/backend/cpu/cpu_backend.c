@@ -56,14 +56,20 @@ static size_t session_size(const struct ew_plan_memory *m, uint32_t threads) {
     return size;
 }
 
-static enum ew_status cpu_predict(const struct ew_plan *plan, const struct ew_backend_params *params,
-                                  struct ew_memory_ledger *out, struct ew_error *err) {
+static enum ew_status cpu_predict(const struct ew_plan *plan, const struct ew_gguf *gguf,
+                                  const struct ew_backend_params *params, struct ew_memory_ledger *out,
+                                  struct ew_error *err) {
     struct ew_kernels kernels;
     struct ew_plan_memory m;
+    struct ew_weights_choice choice;
+    struct ew_plan_request request = params->request;
     ew_kernels_init(&kernels, params->cpu_features);
-    enum ew_status status = ew_plan_sum_memory(plan, &kernels, &params->request, &m, err);
+    enum ew_status status = ew_cpu_foresee_layout(plan, gguf, params, &choice, err);
     if (status != EW_OK) return status;
-    out->weights_mapped = m.weights_mapped_bytes;
+    request.side_file = strcmp(choice.where, "side_file") == 0;
+    status = ew_plan_sum_memory(plan, &kernels, &request, &m, err);
+    if (status != EW_OK) return status;
+    out->weights_mapped = m.weights_mapped_bytes + m.weights_side_bytes;
     out->weights_packed = weights_size(&m);
     out->kv_cache = m.kv_bytes + m.state_bytes;
     out->scratch = scratch_size(&m) * params->request.max_threads;
@@ -140,7 +146,8 @@ static void place_session(struct ew_backend *b) {
     b->scratch_stride = scratch_size(m);
     b->own_offset = kernel_scratch_size(m);
     b->scratch = ew_cpu_arena_take(&b->session, b->scratch_stride * b->params.request.max_threads);
-    memset(b->session.base, 0, b->session.size); /* first touch now: no page faults while measuring */
+    const struct ew_cpu_span all = {b->session.base, b->session.size};
+    ew_cpu_touch(b, &all, 1, true); /* no page faults while measuring */
 }
 
 /* Adds a kernel name once. */
@@ -174,6 +181,8 @@ static void cpu_close(struct ew_backend **backend) {
     ew_thread_pool_close(&b->pool);
     arena_close(&b->weights);
     arena_close(&b->session);
+    ew_side_file_close(&b->side);
+    ew_packing_free(&b->packing);
     if (b->file >= 0) close(b->file);
     free(b->ops);
     free(b->next_chunk);
@@ -204,10 +213,12 @@ static enum ew_status cpu_open(const struct ew_plan *plan, const struct ew_gguf 
     b->next_chunk = calloc(plan->n_ops, sizeof *b->next_chunk);
     enum ew_status status = EW_OK;
     if (!b->ops || !b->next_chunk) status = ew_error_set(err, EW_ERR_MEMORY, "backend cpu: out of memory");
-    if (status == EW_OK) status = ew_plan_sum_memory(plan, &b->kernels, &params->request, &b->memory, err);
+    if (status == EW_OK) status = ew_packing_list(plan, &b->kernels, params->request.layout, &b->packing, err);
     if (status == EW_OK) status = open_file(b, err);
     if (status == EW_OK)
         status = ew_thread_pool_open(params->request.max_threads, params->cores, params->spin_us, &b->pool, err);
+    if (status == EW_OK) status = ew_cpu_choose_layout(b, err);
+    if (status == EW_OK) status = ew_plan_sum_memory(plan, &b->kernels, &b->params.request, &b->memory, err);
     if (status == EW_OK) status = arena_open(&b->weights, weights_size(&b->memory), "weights", err);
     if (status == EW_OK)
         status = arena_open(&b->session, session_size(&b->memory, params->request.max_threads),
@@ -226,6 +237,8 @@ static enum ew_status cpu_open(const struct ew_plan *plan, const struct ew_gguf 
 
 static const char *cpu_kernels(const struct ew_backend *b) { return b->kernel_names; }
 
+static const struct ew_weights_choice *cpu_weights(const struct ew_backend *b) { return &b->weights_choice; }
+
 const struct ew_backend_interface ew_backend_cpu = {
     .name = "cpu",
     .open = cpu_open,
@@ -236,4 +249,7 @@ const struct ew_backend_interface ew_backend_cpu = {
     .time_ops = ew_cpu_time_ops,
     .op_times = ew_cpu_op_times,
     .predict = cpu_predict,
+    .weights = cpu_weights,
+    .choose_weights = ew_cpu_foresee_layout,
+    .verify_side_file = ew_cpu_verify_side_file,
 };

@@ -3,6 +3,7 @@
 #define EW_BACKEND_CPU_BACKEND_H
 
 #include "backend/backend.h"
+#include "backend/cpu/side_file.h"
 #include "base/thread_pool.h"
 #include <stdatomic.h>
 
@@ -52,6 +53,9 @@ struct ew_backend {
     struct ew_kernels kernels;
     struct ew_plan_memory memory;
     struct ew_thread_pool *pool;
+    struct ew_packing packing; /* which matrices are packed, and where */
+    struct ew_side_file side;  /* what they are mapped from; closed: they are packed into the arena of weights */
+    struct ew_weights_choice weights_choice;
     struct ew_cpu_arena weights; /* packed matrices and vectors */
     struct ew_cpu_arena session; /* KV, buffers, scratch */
     struct ew_cpu_op *ops;       /* [plan->n_ops] */
@@ -75,7 +79,17 @@ static inline float *ew_cpu_buffer(const struct ew_backend *b, enum ew_buffer id
     return b->buffers + b->buffer_offset[id] * n_tokens;
 }
 
-/* cpu_weights.c: binds every op's weights; packs matrices with all threads and gives their file pages back. */
+/* cpu_layout.c: whether packed matrices come from a side file, which is written where params ask for it, and the words
+ * for that. b has its packing, pool and file; sets params.request.side_file, side and weights_choice. */
+enum ew_status ew_cpu_choose_layout(struct ew_backend *b, struct ew_error *err);
+/* The same before anything is opened, and without writing. */
+enum ew_status ew_cpu_foresee_layout(const struct ew_plan *plan, const struct ew_gguf *gguf,
+                                     const struct ew_backend_params *params, struct ew_weights_choice *out,
+                                     struct ew_error *err);
+enum ew_status ew_cpu_verify_side_file(const struct ew_plan *plan, const struct ew_gguf *gguf,
+                                       const struct ew_backend_params *params, struct ew_error *err);
+
+/* cpu_weights.c: binds every op's weights, and packs with all threads what no side file has. */
 enum ew_status ew_cpu_bind_weights(struct ew_backend *b, struct ew_error *err);
 
 /* cpu_join.c: what ops can do together or without waiting; after ew_cpu_bind_weights. */
@@ -84,6 +98,13 @@ void ew_cpu_join_ops(struct ew_backend *b);
 /* cpu_timing.c: what struct ew_backend_interface says of time_ops and op_times. */
 enum ew_status ew_cpu_time_ops(struct ew_backend *b, struct ew_error *err);
 void ew_cpu_op_times(const struct ew_backend *b, struct ew_backend_time *out);
+
+/* cpu_touch.c: makes pages resident with all threads. write: for anonymous memory, which is zero before and after. */
+struct ew_cpu_span {
+    const uint8_t *data;
+    size_t size;
+};
+void ew_cpu_touch(struct ew_backend *b, const struct ew_cpu_span *spans, size_t n, bool write);
 
 /* cpu_ops.c: runs one call on the pool. */
 enum ew_status ew_cpu_run(struct ew_backend *b, const struct ew_backend_call *call, struct ew_error *err);

@@ -1,68 +1,35 @@
-/* Owns where weights live: matrices stay in the mapped file or are packed into the kernels' layout, in which case the
- * file's pages are given back piece by piece, so that two copies never exist at once. */
+/* Owns where weights live: matrices stay in the mapped file, or are packed into the kernels' layout, in memory or in a
+ * side file. Which of them: plan/ledger.c; whether there is a side file: cpu_layout.c; packing: cpu_packing.c. */
 #include "backend/cpu/cpu_backend.h"
 
 #include "base/error.h"
-#include <string.h>
+#include <assert.h>
+#include <stdlib.h>
 
-/* Source bytes that one thread packs at a time: the most that is held twice, per thread. */
-enum { PACK_PIECE_BYTES = 2 << 20 };
-
-struct pack_job {
-    const struct ew_gguf *gguf;
-    struct ew_weight source;
-    void *packed;
-    size_t row_bytes;
-    uint32_t piece_rows;
-    atomic_uint next;
+/* What binding walks through. */
+struct binding {
+    struct ew_backend *b;
+    const uint8_t *packed;     /* first byte of packed weights */
+    size_t n_packed;           /* matrices of the packing that are bound */
+    struct ew_cpu_span *spans; /* file pages that a run touches */
+    size_t n_spans;
 };
 
-static void pack_pieces(const struct ew_pool_member *me, void *context) {
-    (void)me;
-    struct pack_job *job = context;
-    const struct ew_file_map *map = ew_gguf_map(job->gguf);
-    const uint8_t *data = job->source.data;
-    for (;;) {
-        uint32_t row = atomic_fetch_add_explicit(&job->next, job->piece_rows, memory_order_relaxed);
-        if (row >= job->source.n_out) return;
-        uint32_t end = row + job->piece_rows < job->source.n_out ? row + job->piece_rows : job->source.n_out;
-        ew_matmul_pack_rows(&job->source, row, end, job->packed);
-        if (map->data)
-            ew_file_map_release(map, (size_t)(data - map->data) + row * job->row_bytes, (end - row) * job->row_bytes);
-    }
-}
-
-static void pack_matrix(struct ew_backend *b, const struct ew_gguf_tensor *t, struct ew_weight *w) {
-    size_t bytes = ew_cpu_align(ew_matmul_packed_bytes(w->type, w->n_in, w->n_out));
-    struct pack_job job = {.gguf = b->gguf, .source = *w, .packed = ew_cpu_arena_take(&b->weights, bytes)};
-    job.row_bytes = t->size_bytes / w->n_out;
-    size_t rows = PACK_PIECE_BYTES / job.row_bytes / 16 * 16;
-    job.piece_rows = rows < 16 ? 16 : (uint32_t)rows;
-    ew_thread_pool_run(b->pool, b->params.request.max_threads, pack_pieces, &job);
-    const struct ew_file_map *map = ew_gguf_map(b->gguf);
-    if (map->data) ew_file_map_release(map, (size_t)(t->data - map->data), t->size_bytes);
-    w->data = job.packed;
-    w->layout = EW_LAYOUT_R16;
-}
-
-/* Touches every page of a matrix that is used in place, so that loading, not the first token, waits for the disk. */
-static void touch_pages(const struct ew_gguf_tensor *t) {
-    volatile uint8_t sink = 0;
-    for (size_t i = 0; i < t->size_bytes; i += 4096) sink = (uint8_t)(sink + t->data[i]);
-    (void)sink;
-}
-
 /* Experts are packed as one tall matrix: the ledger packs only those whose rows come in whole groups of 16. */
-static void bind_matrix(struct ew_backend *b, const struct ew_gguf_tensor *t, struct ew_weight *w) {
+static void bind_matrix(struct binding *bind, const struct ew_gguf_tensor *t, struct ew_weight *w) {
+    const struct ew_packing *packing = &bind->b->packing;
     *w = (struct ew_weight){.data = t->data,
                             .type = t->type,
                             .layout = EW_LAYOUT_ROWS,
                             .n_in = (uint32_t)t->ne[0],
-                            .n_out = (uint32_t)(t->ne[1] * t->ne[2])};
-    if (ew_plan_packs(&b->kernels, b->params.request.layout, t))
-        pack_matrix(b, t, w);
-    else
-        touch_pages(t);
+                            .n_out = (uint32_t)t->ne[1]};
+    if (!ew_plan_packs(&bind->b->kernels, bind->b->params.request.layout, t)) {
+        bind->spans[bind->n_spans++] = (struct ew_cpu_span){t->data, t->size_bytes};
+        return;
+    }
+    assert(bind->n_packed < packing->n && packing->matrices[bind->n_packed].tensor == t);
+    w->data = bind->packed + packing->matrices[bind->n_packed++].offset;
+    w->layout = EW_LAYOUT_R16;
 }
 
 static enum ew_status bind_vector(struct ew_backend *b, const struct ew_gguf_tensor *t, const float **out,
@@ -70,33 +37,55 @@ static enum ew_status bind_vector(struct ew_backend *b, const struct ew_gguf_ten
     size_t n = ew_plan_vector_floats(t);
     float *v = ew_cpu_arena_take(&b->weights, ew_cpu_align(n * sizeof *v));
     *out = v;
-    return ew_dequantize_row((enum ew_type)t->type, t->data, n, v, err);
-}
-
-static enum ew_status bind_op(struct ew_backend *b, const struct ew_op *op, struct ew_cpu_op *bound,
-                              struct ew_error *err) {
-    enum ew_status status = EW_OK;
-    bool matrices = op->kind == EW_OP_MATMUL || op->kind == EW_OP_EXPERTS;
-    for (uint32_t w = 0; w < op->n_weights && matrices; w++) {
-        bind_matrix(b, op->weights[w], &bound->matrix[w]);
-        struct ew_weight *m = &bound->matrix[w];
-        m->n_out = (uint32_t)op->weights[w]->ne[1];
-        bound->expert_bytes[w] = m->layout == EW_LAYOUT_R16 ? ew_matmul_packed_bytes(m->type, m->n_in, m->n_out)
-                                                            : op->weights[w]->size_bytes / op->weights[w]->ne[2];
-    }
-    if (op->kind == EW_OP_NORM || op->kind == EW_OP_HEAD || op->kind == EW_OP_CONV)
-        status = bind_vector(b, op->weights[0], &bound->vector, err);
-    if (op->kind == EW_OP_HEAD) bind_matrix(b, op->weights[1], &bound->matrix[1]);
-    for (int i = 0; i < EW_OP_MAX_WEIGHTS && status == EW_OK; i++)
-        if (op->bias[i]) status = bind_vector(b, op->bias[i], &bound->bias[i], err);
+    if (b->file < 0) return ew_dequantize_row((enum ew_type)t->type, t->data, n, v, err);
+    uint8_t *stored = malloc(t->size_bytes); /* not through the mapping: whole neighbourhoods would become resident */
+    if (!stored) return ew_error_set(err, EW_ERR_MEMORY, "backend cpu: out of memory");
+    int e = ew_packing_read(b->file, stored, t->size_bytes, t->offset);
+    enum ew_status status =
+        e ? ew_packing_read_failed(e, err) : ew_dequantize_row((enum ew_type)t->type, stored, n, v, err);
+    free(stored);
     return status;
 }
 
-enum ew_status ew_cpu_bind_weights(struct ew_backend *b, struct ew_error *err) {
+static enum ew_status bind_op(struct binding *bind, const struct ew_op *op, struct ew_cpu_op *bound,
+                              struct ew_error *err) {
     enum ew_status status = EW_OK;
+    const struct ew_gguf_tensor *matrices[EW_OP_MAX_WEIGHTS];
+    uint32_t first = op->kind == EW_OP_HEAD ? 1 : 0, n = ew_packing_op_matrices(op, matrices);
+    for (uint32_t i = 0; i < n; i++) {
+        struct ew_weight *m = &bound->matrix[first + i];
+        bind_matrix(bind, matrices[i], m);
+        bound->expert_bytes[first + i] = m->layout == EW_LAYOUT_R16 ? ew_matmul_packed_bytes(m->type, m->n_in, m->n_out)
+                                                                    : matrices[i]->size_bytes / matrices[i]->ne[2];
+    }
+    if (op->kind == EW_OP_NORM || op->kind == EW_OP_HEAD || op->kind == EW_OP_CONV)
+        status = bind_vector(bind->b, op->weights[0], &bound->vector, err);
+    for (int i = 0; i < EW_OP_MAX_WEIGHTS && status == EW_OK; i++)
+        if (op->bias[i]) status = bind_vector(bind->b, op->bias[i], &bound->bias[i], err);
+    return status;
+}
+
+/* Packs into the arena, unless a side file has everything. */
+static enum ew_status place_packed(struct binding *bind, struct ew_error *err) {
+    struct ew_backend *b = bind->b;
+    bind->packed = b->side.weights;
+    if (b->side.weights) bind->spans[bind->n_spans++] = (struct ew_cpu_span){b->side.weights, b->packing.size};
+    if (b->side.weights || b->packing.n == 0) return EW_OK;
+    uint8_t *memory = ew_cpu_arena_take(&b->weights, b->packing.size);
+    bind->packed = memory;
+    const struct ew_packing_target target = {.memory = memory, .file = -1};
+    return ew_packing_run(&b->packing, &b->kernels, b->file, b->pool, b->params.request.max_threads, &target, err);
+}
+
+enum ew_status ew_cpu_bind_weights(struct ew_backend *b, struct ew_error *err) {
+    struct binding bind = {.b = b, .spans = calloc(b->plan->n_ops * EW_OP_MAX_WEIGHTS + 1, sizeof *bind.spans)};
+    if (!bind.spans) return ew_error_set(err, EW_ERR_MEMORY, "backend cpu: out of memory");
+    enum ew_status status = place_packed(&bind, err);
     for (size_t i = 0; i < b->plan->n_ops && status == EW_OK; i++) {
         b->ops[i].op = &b->plan->ops[i];
-        status = bind_op(b, &b->plan->ops[i], &b->ops[i], err);
+        status = bind_op(&bind, &b->plan->ops[i], &b->ops[i], err);
     }
+    if (status == EW_OK) ew_cpu_touch(b, bind.spans, bind.n_spans, false); /* loading waits for the disk, not a token */
+    free(bind.spans);
     return status;
 }

@@ -74,5 +74,6 @@ const struct ew_matmul_kernels ew_matmul_neon = {
     .isa = "neon",
     .base = &ew_matmul_ref,
     .act_prepare = {[EW_ACT_Q8] = ew_act_prepare_q8_neon, [EW_ACT_F32] = ew_act_prepare_f32_neon},
+    .pack_strip = ew_pack_strip_neon,
     .entry = MATMUL_BODY_ENTRIES,
 };

@@ -147,6 +147,7 @@ static void tile_f32_ref(const struct ew_tile_args *a) {
 const struct ew_matmul_kernels ew_matmul_ref = {
     .isa = "ref",
     .act_prepare = {[EW_ACT_Q8] = act_prepare_q8_ref, [EW_ACT_F32] = act_prepare_f32_ref},
+    .pack_strip = ew_pack_strip_ref,
     .entry = {[EW_LAYOUT_ROWS] = {[EW_TYPE_Q4_0] = ENTRY_Q8("q4_0"),       [EW_TYPE_Q4_1] = ENTRY_Q8("q4_1"),
                                   [EW_TYPE_Q5_0] = ENTRY_Q8("q5_0"),       [EW_TYPE_Q5_1] = ENTRY_Q8("q5_1"),
                                   [EW_TYPE_Q8_0] = ENTRY_Q8("q8_0"),       [EW_TYPE_Q2_K] = ENTRY_Q8("q2_k"),

@@ -50,5 +50,6 @@ const struct ew_matmul_kernels ew_matmul_avx2 = {
     .isa = "avx2",
     .base = &ew_matmul_ref,
     .act_prepare = {[EW_ACT_Q8] = act_prepare_q8},
+    .pack_strip = ew_pack_strip_avx2,
     .entry = ENTRIES(avx2, FLOAT_ENTRIES(avx2)),
 };

@@ -7,5 +7,6 @@
 const struct ew_matmul_kernels ew_matmul_avx512 = {
     .isa = "avx512",
     .base = &ew_matmul_avx2,
+    .pack_strip = ew_pack_strip_avx512,
     .entry = {[EW_LAYOUT_ROWS] = {FLOAT_ENTRIES(avx512)}},
 };
