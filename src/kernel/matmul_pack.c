@@ -1,5 +1,5 @@
 /* Owns the R16 weight layout: which fields of a block it interleaves, its size, and the plain C of packing, which
- * x86/pack_body.h and arm/pack_neon.c do faster. Kernels that read it are in ref/, x86/ and arm/. Described in
+ * pack_strip_body.h does in vectors. Kernels that read it are in ref/, x86/ and arm/. Described in
  * docs/formats.md. */
 #include "gguf/tensor_type.h"
 #include "kernel/matmul_table.h"

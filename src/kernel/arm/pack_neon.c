@@ -1,4 +1,4 @@
-/* Packing 16 rows into R16 by transposing 4 x 4 units in registers, for NEON. The order of bytes: docs/formats.md. */
+/* Packing into R16 for NEON: 4 x 4 units are transposed in registers; the walk over blocks is in pack_strip_body.h. */
 #include "kernel/matmul_table.h"
 
 #include <arm_neon.h>
@@ -12,7 +12,6 @@ static inline uint32x4_t join_high(uint32x4_t a, uint32x4_t b) {
     return vreinterpretq_u32_u64(vtrn2q_u64(vreinterpretq_u64_u32(a), vreinterpretq_u64_u32(b)));
 }
 
-/* The four 4-byte units at p of 16 rows; those in [first, first + n) go to out. */
 static inline void pack_four_units(const uint8_t *p, size_t stride, uint32_t first, uint32_t n, uint8_t *out) {
     for (uint32_t r = 0; r < 16; r += 4, p += 4 * stride) {
         uint32x4_t a = load_units(p), b = load_units(p + stride);
@@ -27,31 +26,13 @@ static inline void pack_four_units(const uint8_t *p, size_t stride, uint32_t fir
     }
 }
 
-/* Units that are no four are loaded with their neighbours, which lie in the same block on one side or the other. */
-static uint8_t *pack_units_of_4(const struct ew_pack_field *f, size_t block_bytes, const uint8_t *block, size_t stride,
-                                uint8_t *out) {
-    uint32_t u = 0, left = f->count % 4u;
-    for (; u + 4 <= f->count; u += 4, out += 4 * 64) pack_four_units(block + f->offset + 4 * u, stride, 0, 4, out);
-    if (left == 0) return out;
-    size_t at = f->offset + 4 * u;
-    if (at + 16 <= block_bytes)
-        pack_four_units(block + at, stride, 0, left, out);
-    else
-        pack_four_units(block + at - 4 * (4 - left), stride, 4 - left, left, out);
-    return out + left * 64;
+static inline void pack_unit_of_2(const uint8_t *p, size_t stride, uint8_t *out) {
+    for (uint32_t r = 0; r < 16; r++) memcpy(out + 2 * r, p + r * stride, 2);
 }
+
+#include "kernel/pack_strip_body.h"
 
 void ew_pack_strip_neon(const struct ew_pack_field *fields, size_t block_bytes, const uint8_t *rows, size_t row_bytes,
                         uint8_t *out) {
-    for (size_t at = 0; at < row_bytes; at += block_bytes) {
-        for (const struct ew_pack_field *f = fields; f->count; f++) {
-            if (f->unit == 4) {
-                out = pack_units_of_4(f, block_bytes, rows + at, row_bytes, out);
-                continue;
-            }
-            for (uint32_t u = 0; u < f->count; u++)
-                for (uint32_t r = 0; r < 16; r++, out += 2)
-                    memcpy(out, rows + r * row_bytes + at + f->offset + 2 * u, 2);
-        }
-    }
+    pack_strip(fields, block_bytes, rows, row_bytes, out);
 }

@@ -113,13 +113,16 @@ EW_INLINE void v_transpose_units(const uint8_t *p, size_t stride, vint out[4]) {
     out[3] = _mm256_unpackhi_epi64(ab1, cd1);
 }
 
-/* The half-precision number at p of LANES rows. */
-EW_INLINE vfloat v_f16_of_rows(const uint8_t *p, size_t stride) {
+/* The 2 bytes at p of 8 rows. */
+EW_INLINE __m128i load_u16x8(const uint8_t *p, size_t stride) {
     uint16_t u[8];
 #pragma GCC unroll 8
     for (int r = 0; r < 8; r++) memcpy(&u[r], p + r * stride, 2);
-    return _mm256_cvtph_ps(_mm_setr_epi16((short)u[0], (short)u[1], (short)u[2], (short)u[3], (short)u[4], (short)u[5],
-                                          (short)u[6], (short)u[7]));
+    return _mm_setr_epi16((short)u[0], (short)u[1], (short)u[2], (short)u[3], (short)u[4], (short)u[5], (short)u[6],
+                          (short)u[7]);
 }
+
+/* The half-precision number at p of LANES rows. */
+EW_INLINE vfloat v_f16_of_rows(const uint8_t *p, size_t stride) { return _mm256_cvtph_ps(load_u16x8(p, stride)); }
 
 #endif

@@ -109,7 +109,7 @@ static void mistakes_name_line_key_and_rule(void **state) {
     bad(HEAD "sweep: {depth: [0, 0]}\n", "depth: `0` comes twice");
     bad(HEAD "sweep: {depth: {a: 1}}\n", "depth: must be a value or a list");
     bad(HEAD "sweep: {generate_tokens: [1]}\n", "generate_tokens: `1` is not a whole number from 2");
-    bad(HEAD "sweep: {layout: fast}\n", "layout: `fast` is not auto, mapped or packed");
+    bad(HEAD "sweep: {layout: fast}\n", "layout: `fast` is not auto, mapped, packed or side_file");
     bad(HEAD "sweep: {prompt_tokens: 5}\nmeasure: {prompt_tokens: 6}\n",
         "s.yaml:5: prompt_tokens: is already in line 4");
     bad(HEAD "sweep: {threads: 1, decode_threads: 1}\n", "threads: sets prefill and decode alike");
