@@ -49,7 +49,7 @@ static void newer_schema_is_refused(void **state) {
     fixture_open(&f);
     ew_store_close(&f.store);
     run_sql(f.path, "PRAGMA user_version = 5");
-    expect_open(f.path, EW_STORE_READ, EW_ERR_UNSUPPORTED, "schema version 4");
+    expect_open(f.path, EW_STORE_READ, EW_ERR_UNSUPPORTED, "schema version 5");
     fixture_close(&f);
 }
 

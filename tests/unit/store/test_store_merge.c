@@ -194,7 +194,7 @@ static void wrong_files_are_named(void **state) {
     refuse(&out, "/no/such.db", EW_ERR_NOT_FOUND, "no such store");
     refuse(&out, out.path, EW_ERR_ARGUMENT, "is the file to merge into");
     execute(&a, "PRAGMA user_version = 5");
-    refuse(&out, a.path, EW_ERR_UNSUPPORTED, "schema version 4");
+    refuse(&out, a.path, EW_ERR_UNSUPPORTED, "schema version 5");
     execute(&a, "PRAGMA user_version = 1");
     refuse(&out, a.path, EW_ERR_UNSUPPORTED, "edgewise store upgrade");
     execute(&a, "PRAGMA user_version = 4; PRAGMA foreign_keys = OFF; UPDATE trial SET config_id = 99");

@@ -167,7 +167,7 @@ static void knobs_of_the_machine_and_the_protocol(void **state) {
              "  - {model: llama-3.2-1b, type: [q8_0], sustained: 10 min}\n"
              "configurations:\n"
              "  - {threads: 2, batch: 0, cores: all, sustained: 1 h, load: warm, governor: as_is,\n"
-             "     frequency_cap: as_is, power_mode: as_is}\n");
+             "     frequency_cap: as_is, power_mode: as_is, speculate: auto}\n");
     assert_int_equal(f->n_models, 2);
     assert_string_equal(f->models[1].else_synth, "llama-3.2-1b");
     assert_string_equal(f->models[1].type, "q8_0");
