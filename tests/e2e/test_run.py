@@ -139,7 +139,7 @@ class Run(ScratchCase):
                 self.assertEqual((answer["tokens"], answer["text"]), (plain["tokens"], plain["text"]))
                 self.assertLessEqual(answer["accepted"], answer["drafted"])
                 self.assertIsNone(answer["speculation_off"])
-            if prompt != "The sea":
+            if prompt != "The sea" and not sampling:
                 self.assertGreater(json.loads(run(*args, "--speculate", "3", cwd=self.folder).stdout)["accepted"], 0)
         line = run("run", "-p", cat * 3, "-n", "24", "--cpu-mask", "none", "--speculate", "3", cwd=self.folder).stderr
         self.assertRegex(line, r"· \d+ % of \d+ drafted tok accepted")
