@@ -34,7 +34,7 @@ static int by_size(const void *a, const void *b) {
 
 static void report(const char *what, uint32_t n_threads, double *us, size_t n) {
     qsort(us, n, sizeof *us, by_size);
-    printf("%-28s %2u threads  %9.3f us  (%.3f to %.3f)\n", what, n_threads, us[n / 2], us[n / 20], us[n - 1 - n / 20]);
+    printf("%-40s %2u threads  %9.3f us  (%.3f to %.3f)\n", what, n_threads, us[n / 2], us[n / 20], us[n - 1 - n / 20]);
 }
 
 static struct ew_thread_pool *open_pool(uint32_t n_threads, uint32_t spin_us) {

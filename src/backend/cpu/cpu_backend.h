@@ -25,10 +25,10 @@ struct ew_cpu_op {
     float *state;                  /* CONV: [taps - 1][width], the oldest position first */
     uint32_t n_parts;              /* NORM, ROPE, CACHE: of a single token, parts that threads can share; at least 1 */
     const struct ew_op *gate;      /* MATMUL: the GATE that follows and is done with its rows; or NULL */
-    bool done_before;              /* GATE: with the MATMUL before it */
+    bool done_before;              /* GATE: with the MATMUL before it, where ew_cpu_gates_rows says so */
     bool overwrites_input;         /* MATMUL: what the norms right before it read; others may be reading still */
-    const struct ew_cpu_op *feeds; /* NORM: the MATMUL behind it, whose input it prepares row by row; or NULL */
-    bool fed;                      /* MATMUL: by the NORM before it, unless there is a single token */
+    const struct ew_cpu_op *feeds; /* NORM, GATE: the MATMUL behind it, whose input it prepares row by row; or NULL */
+    bool fed;                      /* MATMUL: by the op before it, unless there is a single token */
 };
 
 /* What one thread took for an op, over all calls since timing began. */

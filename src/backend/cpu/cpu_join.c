@@ -38,11 +38,12 @@ static bool overwrites_input(const struct ew_backend *b, size_t i) {
     return false;
 }
 
-/* The MATMUL behind a NORM of whole rows that reads them. */
+/* The MATMUL behind a NORM of whole rows or a GATE that reads them. */
 static struct ew_cpu_op *fed_by(struct ew_backend *b, size_t i) {
     const struct ew_op *op = &b->plan->ops[i], *next = op + 1;
-    bool joins = op->kind == EW_OP_NORM && op->n_rows == 1 && i + 1 < b->plan->n_ops && next->kind == EW_OP_MATMUL;
-    return joins && next->src == op->dst[0] ? &b->ops[i + 1] : NULL;
+    bool whole = (op->kind == EW_OP_NORM && op->n_rows == 1) || (op->kind == EW_OP_GATE && op->n_used == 0);
+    if (!whole || i + 1 == b->plan->n_ops || next->kind != EW_OP_MATMUL) return NULL;
+    return next->src == op->dst[0] ? &b->ops[i + 1] : NULL;
 }
 
 void ew_cpu_join_ops(struct ew_backend *b) {

@@ -112,7 +112,7 @@ static void run_matmul(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, a
                                 .n = op->n_weights,
                                 .n_tokens = w->n_tokens,
                                 .act = w->n_tokens == 1 ? w->own_act : NULL,
-                                .gate = bound->gate,
+                                .gate = ew_cpu_gates_rows(w) ? bound->gate : NULL,
                                 .accumulate = op->accumulate,
                                 .scale = 1};
     for (uint32_t i = 0; i < op->n_weights; i++) {
@@ -125,15 +125,19 @@ static void run_matmul(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, a
 /* A row per token, or per slot of the chosen experts: those lie side by side. */
 static void run_gate(struct ew_cpu_worker *w, const struct ew_cpu_op *bound) {
     const struct ew_op *op = bound->op;
-    if (bound->done_before) return;
+    const bool done = bound->done_before && ew_cpu_gates_rows(w);
+    if (done && w->n_tokens == 1) return;
     ew_cpu_enter(w, EW_CPU_BY_TOKEN);
     const uint32_t rows = op->n_used ? op->n_used : 1, *width = w->b->plan->width;
     const size_t gate_stride = op->n_used ? op->width : width[EW_BUF_GATE];
     const size_t up_stride = op->n_used ? op->width : width[op->src];
     float *gate = ew_cpu_row(w, EW_BUF_GATE, 0);
     const float *up = op->src == EW_BUF_UP ? ew_cpu_row(w, op->src, 0) : NULL;
-    for (size_t i = (size_t)w->token_begin * rows; i < (size_t)w->token_end * rows; i++)
-        ew_cpu_gate(w, op, op->width, gate + i * gate_stride, up ? up + i * up_stride : NULL);
+    for (uint32_t t = w->token_begin; t < w->token_end; t++) {
+        for (size_t i = (size_t)t * rows; i < (size_t)(t + 1) * rows && !done; i++)
+            ew_cpu_gate(w, op, op->width, gate + i * gate_stride, up ? up + i * up_stride : NULL);
+        if (bound->feeds && w->n_tokens > 1) prepare_token(w, bound->feeds, t);
+    }
 }
 
 static void run_add(struct ew_cpu_worker *w, const struct ew_op *op) {
