@@ -173,7 +173,8 @@ def notes(gathered):
     interval = ("in brackets the whole range where there are fewer than five rounds, else the 95 % interval of the median" if few
                 else "in brackets the 95 % interval of the median")
     head = gathered.head
-    return (f"{head['threads']} threads, seed {head['seed']}, {head.get('machine', 'a machine without a name')}; medians, "
+    threads = f"{head['threads']} thread{'s' * (head['threads'] != 1)}"
+    return (f"{threads}, seed {head['seed']}, {head.get('machine', 'a machine without a name')}; medians, "
             f"{interval}; {limits_words(gathered)}.")
 
 
