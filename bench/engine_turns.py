@@ -144,7 +144,7 @@ class Turns:
             engine_run.read_into_cache(path)
         tool = self.options.limits_tool
         limits = ask_limits(tool, self.options.threads, "--seconds", str(LIMITS_SECONDS)) if tool else None
-        self.raw.add("turn", **key, limits=limits, work=work)
+        self.raw.add("turn", **key, limits=limits, work=work, load_1min=os.getloadavg()[0])
         for place, engine in enumerate(order_of(self.engines, self.options.seed, name, cell, index)):
             result = self.run_one(self.engines[engine], name, path, cell, index)
             self.raw.add("run", **key, engine=engine, command=self.engines[engine].command, place=place, **result)

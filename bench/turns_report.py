@@ -125,6 +125,12 @@ def limits_words(gathered):
     return f"limits beside the turns, median (lowest–highest): {', '.join(parts)}; {lines[0]['int8_with']}, {lines[0]['f32_with']}"
 
 
+def load_words(gathered):
+    """Our own runs count too: about the number of threads is what a machine shows that does nothing else."""
+    loads = [line["load_1min"] for turns in gathered.turns.values() for line in turns.values()]
+    return f"load average {min(loads):.1f}–{max(loads):.1f}" if loads else "no turn was taken"
+
+
 def ratio_words(gathered, model, cell, figure, peer):
     ours, theirs = gathered.pair(model, cell, figure, peer)
     if not ours:
@@ -173,8 +179,9 @@ def notes(gathered):
     interval = ("in brackets the whole range where there are fewer than five rounds, else the 95 % interval of the median" if few
                 else "in brackets the 95 % interval of the median")
     head = gathered.head
-    return (f"{head['threads']} threads, seed {head['seed']}, {head.get('machine', 'a machine without a name')}; medians, "
-            f"{interval}; {limits_words(gathered)}.")
+    threads = f"{head['threads']} thread{'s' * (head['threads'] != 1)}"
+    return (f"{threads}, seed {head['seed']}, {head.get('machine', 'a machine without a name')}; medians, "
+            f"{interval}; {load_words(gathered)}; {limits_words(gathered)}.")
 
 
 # ---- one engine against the machine ----

@@ -167,7 +167,8 @@ class Report(unittest.TestCase):
                   ("slow", "decode:128"): (5, 5, 5)}
         for cell in work:
             for index in range(3):
-                yield {"kind": "turn", "model": "m", "cell": cell, "round": index, "limits": self.LIMITS, "work": work[cell]}
+                yield {"kind": "turn", "model": "m", "cell": cell, "round": index, "limits": self.LIMITS, "work": work[cell],
+                       "load_1min": 1.5 + index}
         for (engine, cell), values in speeds.items():
             for index, value in enumerate(values):
                 key = {"model": "m", "cell": cell, "round": index}
@@ -185,6 +186,9 @@ class Report(unittest.TestCase):
         # 300 tokens/s of 1 Gop each, of 500; 9 tokens/s of 1 GB each, of 10.
         self.assertAlmostEqual(statistics.median(gathered.shares("m", PREFILL, "edgewise").values()), 0.6)
         self.assertAlmostEqual(statistics.median(gathered.shares("m", DECODE, "edgewise").values()), 0.9)
+        self.assertIn("2 threads, seed 1,", turns_report.notes(gathered))
+        self.assertIn("load average 1.5–3.5; limits beside the turns, median (lowest–highest): reading 10 (10–10) GB/s",
+                      turns_report.notes(gathered))
         speed = turns_report.engine_speed_table(gathered)
         self.assertIn("| m | prefill 512 | 300 (270–330) | 300 of 500 Gop/s | 60 % |", speed)
         self.assertIn("9.00 (8.00–10.00) | 9 of 10 GB/s | 90 % |", speed)
