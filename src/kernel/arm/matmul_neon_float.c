@@ -103,22 +103,26 @@ void ew_unpack_float_neon(const struct ew_weight *w, uint32_t row, uint32_t n_ro
 /* ---- products ---- */
 
 #define COLUMN_STEP(lane_)                                                                                             \
-    for (int r = 0; r < 4; r++) {                                                                                      \
-        float32x4_t w = vld1q_f32(panel + (size_t)(c + (lane_)) * ROWS + 4 * r);                                       \
-        for (int t = 0; t < TILE_TOKENS; t++) y[t][r] = vfmaq_laneq_f32(y[t][r], w, v[t], lane_);                      \
+    _Pragma("GCC unroll 4") for (int r = 0; r < 4; r++) {                                                              \
+        float32x4_t w = vld1q_f32(panel + (c + (lane_)) * ROWS + 4 * r);                                               \
+        _Pragma("GCC unroll 4") for (int t = 0; t < TILE_TOKENS; t++) sum[t][r] =                                      \
+            vfmaq_laneq_f32(sum[t][r], w, v[t], lane_);                                                                \
     }
 
-/* 16 rows x 4 tokens in registers. */
+/* 16 rows x 4 tokens in registers: unrolled by order, and summed apart from y, which gcc would keep in memory. */
 static inline void tile_f32_block(const float *panel, uint32_t n_cols, const float *const x[TILE_TOKENS],
                                   float32x4_t y[TILE_TOKENS][4]) {
-    for (uint32_t c = 0; c < n_cols; c += 4) {
+    float32x4_t sum[TILE_TOKENS][4] = {{vdupq_n_f32(0)}};
+    for (size_t c = 0; c < n_cols; c += 4) {
         float32x4_t v[TILE_TOKENS];
+#pragma GCC unroll 4
         for (int t = 0; t < TILE_TOKENS; t++) v[t] = vld1q_f32(x[t] + c);
         COLUMN_STEP(0)
         COLUMN_STEP(1)
         COLUMN_STEP(2)
         COLUMN_STEP(3)
     }
+    memcpy(y, sum, sizeof sum);
 }
 #undef COLUMN_STEP
 
@@ -129,7 +133,6 @@ void ew_tile_f32_neon(const struct ew_tile_args *a) {
         uint32_t n = a->n_tokens - token < TILE_TOKENS ? a->n_tokens - token : TILE_TOKENS;
         for (uint32_t t = 0; t < TILE_TOKENS; t++) x[t] = act[token + (t < n ? t : n - 1)].x;
         float32x4_t y[TILE_TOKENS][4];
-        memset(y, 0, sizeof y);
         tile_f32_block(a->panel, a->n_cols, x, y);
         for (uint32_t t = 0; t < n; t++) {
             const float *in = a->in ? a->in + (token + t) * a->in_stride : NULL;
