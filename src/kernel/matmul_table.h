@@ -27,12 +27,16 @@
 #endif
 
 /* Columns that one activation record covers, and that one panel holds at most. */
-enum { EW_ACT_Q8_COLS = 512, EW_ACT_F32_COLS = 256 };
+enum { EW_ACT_Q8_COLS = 512, EW_ACT_F32_COLS = 256, EW_ACT_Q16_COLS = 512 };
 /* Most rows of a panel, most bytes of a panel, most tokens that pass over one unpacked panel, and most rows that share
  * one pass over a block of activations. */
 enum { EW_PANEL_ROWS = 64, EW_PANEL_BYTES = 96 * 1024, EW_PANEL_TOKENS = 512, EW_GROUP_ROWS = 128 };
 /* Groups: activations share a scale per 32 columns; Q6_K weights per 16. */
-enum { EW_ACT_GROUP = 32, EW_ACT_Q8_GROUPS = EW_ACT_Q8_COLS / EW_ACT_GROUP };
+enum {
+    EW_ACT_GROUP = 32,
+    EW_ACT_Q8_GROUPS = EW_ACT_Q8_COLS / EW_ACT_GROUP,
+    EW_ACT_Q16_GROUPS = EW_ACT_Q16_COLS / EW_ACT_GROUP
+};
 
 /* Activations of one token over 512 columns: x[i] = d[i / 32] * q[i], q in -127 … 127, d = max|x| / 127 of the group.
  * The prepared input is [ceil(n_in / 512)][n_tokens] of these, so that a tile kernel walks over tokens in one stream.
@@ -44,6 +48,16 @@ struct ew_act_q8 {
     float ds[EW_ACT_Q8_GROUPS];          /* d * Σ q of the group */
     int32_t sum32[EW_ACT_Q8_GROUPS];     /* -128 * Σ q of the group */
     int32_t sum16[EW_ACT_Q8_GROUPS * 2]; /* -128 * Σ q of each half group */
+};
+
+/* Activations for products of float weights in 16-bit integers, [ceil(n_in / 512)][n_tokens] of these: x[i] =
+ * d[i / 32] * q[i], d = max|x| / 8191 of the group, but at least 2^-47 / 8191. Weights become w = s * q with |q| <=
+ * 8192 and s a power of two: the largest of a group gets 13 bits, at least s = 2^-59. So 32 products stay below 2^31,
+ * and the product of two scales is never denormal. A group with an infinity or a NaN has d, or s, NaN. */
+enum { EW_Q16_LARGEST = 8191, EW_Q16_BITS = 13, EW_Q16_LEAST_EXPONENT = -47 };
+struct ew_act_q16 {
+    int16_t q[EW_ACT_Q16_COLS];
+    float d[EW_ACT_Q16_GROUPS];
 };
 
 /* The same for float products: [ceil(n_in / 256)][n_tokens] of these. */
@@ -98,6 +112,8 @@ struct ew_matmul_kernels {
     const struct ew_matmul_kernels *base; /* NULL for the reference */
     ew_act_prepare_fn *act_prepare[EW_ACT_KINDS];
     struct ew_matmul_entry entry[EW_LAYOUTS][EW_MATMUL_TYPES]; /* tile NULL: not offered */
+    /* For more than EW_FEW_TOKENS tokens, weights in the file's layout: instead of entry, where this one has a tile. */
+    struct ew_matmul_entry many[EW_MATMUL_TYPES];
 };
 
 #define EW_MATMUL_DECLARE(isa_, features_) extern const struct ew_matmul_kernels ew_matmul_##isa_;

@@ -29,8 +29,10 @@ struct shape {
 
 struct problem {
     struct ew_weight rows;
-    float *w; /* decoded */
-    float *x; /* misaligned by 4 bytes */
+    enum ew_act_kind kind;
+    float *w;    /* decoded */
+    float *seen; /* what products are made of: w, or w in 16-bit integers */
+    float *x;    /* misaligned by 4 bytes */
     struct ew_check_buffer weight_memory, x_memory;
     size_t x_stride;
     struct shape s;
@@ -87,9 +89,16 @@ static void make_block(struct ew_check_rng *rng, enum ew_type type, void *block,
     }
 }
 
+/* Here and there a group of zeros, and one of numbers that are subnormal halves, or next to nothing. */
+static float scale_of_group(enum ew_type type, size_t g) {
+    if (g % 7 == 5) return 0;
+    return g % 7 == 3 ? type == EW_TYPE_F16 ? 0x1p-20f : 1e-30f : 1;
+}
+
 static void make_float_row(struct ew_check_rng *rng, enum ew_type type, size_t n, char *row, bool exact) {
     for (size_t i = 0; i < n; i++) {
-        float v = exact ? (float)ew_check_integer(rng, -64, 64) / 8 : ew_check_uniform(rng, -1, 1);
+        float v = exact ? (float)ew_check_integer(rng, -64, 64) / 8
+                        : ew_check_uniform(rng, -1, 1) * scale_of_group(type, i / 32);
         uint16_t h = type == EW_TYPE_F16 ? ew_f32_to_f16(v) : ew_f32_to_bf16(v);
         if (type == EW_TYPE_F32)
             memcpy(row + 4 * i, &v, 4);
@@ -98,8 +107,9 @@ static void make_float_row(struct ew_check_rng *rng, enum ew_type type, size_t n
     }
 }
 
-/* In exact problems each group of 32 has a value ±127 (so the scale is 1) and otherwise small integers. */
+/* In exact problems each group of 32 has the largest integer (so the scale is 1) and otherwise small ones. */
 static void make_x(struct ew_check_rng *rng, struct problem *p, bool exact) {
+    const float largest = p->kind == EW_ACT_Q16 ? 8191 : 127;
     for (uint32_t t = 0; t < p->s.n_tokens; t++) {
         float *x = p->x + t * p->x_stride;
         if (!exact) {
@@ -108,13 +118,27 @@ static void make_x(struct ew_check_rng *rng, struct problem *p, bool exact) {
         }
         ew_check_fill_integers(rng, x, p->s.n_in, -2, 2);
         for (uint32_t g = 0; g < p->s.n_in; g += 32)
-            x[g + (uint32_t)ew_check_integer(rng, 0, 31)] = (ew_check_random(rng) & 1) ? 127 : -127;
+            x[g + (uint32_t)ew_check_integer(rng, 0, 31)] = (ew_check_random(rng) & 1) ? largest : -largest;
     }
 }
 
-static struct problem make_problem(enum ew_type type, struct shape s, bool exact, uint64_t seed) {
-    struct ew_check_rng rng = {seed};
-    struct problem p = {.s = s, .x_stride = s.n_in + 5};
+/* Float weights in 16-bit integers, from the words of struct ew_act_q16: the least power of two that takes the largest
+ * of 32 below 2^13 is the step, or 2^-59. */
+static void round_to_words(const float *w, size_t n, float *seen) {
+    for (size_t g = 0; g < n; g += 32) {
+        double largest = 0;
+        int exponent;
+        for (size_t i = g; i < g + 32; i++) largest = fmax(largest, fabs((double)w[i]));
+        frexp(fmax(largest, 0x1p-47), &exponent);
+        double step = ldexp(1, exponent - 13);
+        for (size_t i = g; i < g + 32; i++) seen[i] = (float)(nearbyint((double)w[i] / step) * step);
+    }
+}
+
+static struct problem make_problem(const struct ew_kernels *k, enum ew_type type, struct shape s, bool exact) {
+    struct ew_check_rng rng = {s.n_in * 7919u + s.n_out * 31u + s.n_tokens + (uint64_t)type};
+    struct problem p = {.rows = {NULL, type, EW_LAYOUT_ROWS, s.n_in, s.n_out}, .s = s, .x_stride = s.n_in + 5};
+    p.kind = ew_matmul_act_kind(k, &p.rows, s.n_tokens);
     size_t row_bytes = ew_type_row_bytes(type, s.n_in);
     const struct ew_type_traits *traits = ew_type_traits(type);
     p.weight_memory = ew_check_alloc_at_end(s.n_out * row_bytes);
@@ -128,7 +152,9 @@ static struct problem make_problem(enum ew_type type, struct shape s, bool exact
             for (size_t b = 0; b < row_bytes; b += traits->block_bytes) make_block(&rng, type, row + b, exact);
         if (ew_dequantize_row(type, row, s.n_in, p.w + (size_t)r * s.n_in, NULL) != EW_OK) abort();
     }
-    p.rows = (struct ew_weight){data, type, EW_LAYOUT_ROWS, s.n_in, s.n_out};
+    p.rows.data = data;
+    p.seen = p.kind == EW_ACT_Q16 ? allocate(s.n_out * (size_t)s.n_in * sizeof *p.seen) : p.w;
+    if (p.kind == EW_ACT_Q16) round_to_words(p.w, s.n_out * (size_t)s.n_in, p.seen);
     p.x_memory = ew_check_alloc(s.n_tokens * p.x_stride * sizeof *p.x, 4);
     p.x = p.x_memory.data;
     make_x(&rng, &p, exact);
@@ -137,6 +163,7 @@ static struct problem make_problem(enum ew_type type, struct shape s, bool exact
 
 static void free_problem(struct problem *p) {
     ew_check_free(&p->weight_memory);
+    if (p->seen != p->w) free(p->seen);
     free(p->w);
     ew_check_free(&p->x_memory);
 }
@@ -163,6 +190,11 @@ static float prepared_value(const void *act, enum ew_act_kind kind, uint32_t n_t
         i %= EW_ACT_Q8_COLS;
         return rec->d[i / 32] * (float)rec->q[i];
     }
+    if (kind == EW_ACT_Q16) {
+        const struct ew_act_q16 *rec = (const struct ew_act_q16 *)act + (size_t)(i / EW_ACT_Q16_COLS) * n_tokens + t;
+        i %= EW_ACT_Q16_COLS;
+        return rec->d[i / 32] * (float)rec->q[i];
+    }
     const struct ew_act_f32 *rec = (const struct ew_act_f32 *)act + (size_t)(i / EW_ACT_F32_COLS) * n_tokens + t;
     return rec->x[i % EW_ACT_F32_COLS];
 }
@@ -182,28 +214,54 @@ static void check_group(const float *x, const struct ew_act_q8 *rec, uint32_t g,
     ew_check_near(rec->ds[g], (double)rec->d[g] * (sum[0] + sum[1]), fabs((double)rec->ds[g]) * 0x1p-23, what, g);
 }
 
+static void check_group_16(const float *x, const struct ew_act_q16 *rec, uint32_t g, const char *what) {
+    double amax = 0x1p-47;
+    for (uint32_t i = 0; i < 32; i++) amax = fmax(amax, fabs((double)x[i]));
+    ew_check_near(rec->d[g], amax / 8191, amax / 8191 * 0x1p-23, what, g);
+    for (uint32_t i = 0; i < 32; i++) {
+        int q = rec->q[g * 32 + i];
+        ew_check_true(q >= -8191 && q <= 8191, what);
+        ew_check_near(rec->d[g] * (float)q, (double)x[i], amax / 8191 * 0.502, what, g * 32 + i);
+    }
+}
+
+/* Random activations of one kind, prepared in two parts. */
+static struct ew_check_buffer prepare_activations(const struct ew_kernels *k, enum ew_act_kind kind, uint32_t n_in,
+                                                  uint32_t n_tokens, const float *values, size_t stride) {
+    struct ew_check_buffer act = ew_check_alloc(ew_matmul_act_bytes(k, kind, n_in, n_tokens), 0);
+    uint32_t middle = n_tokens / 2;
+    ew_matmul_act_prepare(k, kind, n_in, n_tokens, values, stride, middle, n_tokens, act.data);
+    ew_matmul_act_prepare(k, kind, n_in, n_tokens, values, stride, 0, middle, act.data);
+    ew_check_true(act.size % 64 == 0, "prepared activations are a multiple of 64 bytes");
+    return act;
+}
+
 static void check_activations(const struct ew_kernels *k, uint32_t n_in, uint32_t n_tokens) {
     struct ew_check_rng rng = {n_in * 131 + n_tokens};
     char what[96];
     snprintf(what, sizeof what, "activations %s n_in=%u tokens=%u", k->matmul->isa, n_in, n_tokens);
     size_t stride = n_in + 3;
     struct ew_check_buffer x = ew_check_alloc(stride * n_tokens * sizeof(float), 4);
-    struct ew_check_buffer act = ew_check_alloc(ew_matmul_act_bytes(k, EW_ACT_Q8, n_in, n_tokens), 0);
     float *values = x.data;
     for (uint32_t t = 0; t < n_tokens; t++) ew_check_fill_uniform(&rng, values + t * stride, n_in, -1, 1);
     memset(values, 0, 32 * sizeof *values);                                  /* a group of zeros */
     for (int i = 0; i < 32; i++) values[i + (n_in > 32 ? 32 : 0)] *= 1e-30f; /* and a tiny one */
-    uint32_t middle = n_tokens / 2;
-    ew_matmul_act_prepare(k, EW_ACT_Q8, n_in, n_tokens, values, stride, middle, n_tokens, act.data);
-    ew_matmul_act_prepare(k, EW_ACT_Q8, n_in, n_tokens, values, stride, 0, middle, act.data);
-    const struct ew_act_q8 *rec = act.data;
+    struct ew_check_buffer bytes = prepare_activations(k, EW_ACT_Q8, n_in, n_tokens, values, stride);
+    struct ew_check_buffer words = prepare_activations(k, EW_ACT_Q16, n_in, n_tokens, values, stride);
+    const struct ew_act_q8 *rec = bytes.data;
+    const struct ew_act_q16 *rec_16 = words.data;
     for (uint32_t t = 0; t < n_tokens; t++)
-        for (uint32_t i = 0; i < n_in; i += 32)
-            check_group(values + t * stride + i, &rec[(size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t],
-                        i % EW_ACT_Q8_COLS / 32, what);
-    ew_check_guards(&act, what);
+        for (uint32_t i = 0; i < n_in; i += 32) {
+            const float *group = values + t * stride + i;
+            check_group(group, &rec[(size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t], i % EW_ACT_Q8_COLS / 32, what);
+            check_group_16(group, &rec_16[(size_t)(i / EW_ACT_Q16_COLS) * n_tokens + t], i % EW_ACT_Q16_COLS / 32,
+                           what);
+        }
+    ew_check_guards(&bytes, what);
+    ew_check_guards(&words, what);
     ew_check_free(&x);
-    ew_check_free(&act);
+    ew_check_free(&bytes);
+    ew_check_free(&words);
 }
 
 /* ---- products ---- */
@@ -211,21 +269,20 @@ static void check_activations(const struct ew_kernels *k, uint32_t n_in, uint32_
 struct product {
     struct ew_check_buffer y, act, scratch;
     size_t y_stride;
-    enum ew_act_kind kind;
 };
 
 /* y starts as start(t, r) = (t + r) % 7 when accumulating; gaps between rows keep the pattern. */
 static struct product run_product(const struct ew_kernels *k, const struct ew_weight *w, const struct problem *p,
                                   bool accumulate) {
-    struct product out = {.y_stride = p->s.n_out + 3, .kind = ew_matmul_act_kind(k, w)};
+    struct product out = {.y_stride = p->s.n_out + 3};
     uint32_t n_tokens = p->s.n_tokens;
     out.y = ew_check_alloc(((n_tokens - 1) * out.y_stride + p->s.n_out) * sizeof(float), 12);
-    out.act = ew_check_alloc(ew_matmul_act_bytes(k, out.kind, p->s.n_in, n_tokens), 0);
+    out.act = ew_check_alloc(ew_matmul_act_bytes(k, p->kind, p->s.n_in, n_tokens), 0);
     out.scratch = ew_check_alloc(ew_matmul_scratch_bytes(k, n_tokens), 0);
     float *y = out.y.data;
     for (uint32_t t = 0; t < n_tokens && accumulate; t++)
         for (uint32_t r = 0; r < p->s.n_out; r++) y[t * out.y_stride + r] = (float)((t + r) % 7);
-    ew_matmul_act_prepare(k, out.kind, p->s.n_in, n_tokens, p->x, p->x_stride, 0, n_tokens, out.act.data);
+    ew_matmul_act_prepare(k, p->kind, p->s.n_in, n_tokens, p->x, p->x_stride, 0, n_tokens, out.act.data);
     uint32_t step = ew_matmul_row_step(k, w, n_tokens);
     uint32_t middle = p->s.n_out / 2 / step * step;
     ew_matmul_rows(k, w, out.act.data, n_tokens, middle, p->s.n_out, accumulate, y, out.y_stride, out.scratch.data);
@@ -233,10 +290,16 @@ static struct product run_product(const struct ew_kernels *k, const struct ew_we
     return out;
 }
 
+static void free_product(struct product *out) {
+    ew_check_free(&out->y);
+    ew_check_free(&out->act);
+    ew_check_free(&out->scratch);
+}
+
 /* Want and Σ|a·b| of one output. Formats with a minimum compute w as a difference of larger terms, so a weight counts
  * with twice the largest of its group. */
 static double exact_dot(const struct problem *p, const float *a, uint32_t r, double *magnitude) {
-    const float *w = p->w + (size_t)r * p->s.n_in;
+    const float *w = p->seen + (size_t)r * p->s.n_in;
     double sum = 0;
     *magnitude = 0;
     for (uint32_t g = 0; g < p->s.n_in; g += 32) {
@@ -251,6 +314,40 @@ static double exact_dot(const struct problem *p, const float *a, uint32_t r, dou
     return sum;
 }
 
+/* What rounding both sides to words may do to an output at most: half a step of each against all of the other. The step
+ * of weights is up to 2^-12 of the largest of a group, that of activations 1 / 8191. */
+static double words_bound(const float *w, const float *x, uint32_t n_in) {
+    double bound = 0;
+    for (uint32_t g = 0; g < n_in; g += 32) {
+        double largest_w = 0x1p-47, largest_x = 0x1p-47, total_w = 0, total_x = 0;
+        for (uint32_t i = g; i < g + 32; i++) {
+            largest_w = fmax(largest_w, fabs((double)w[i]));
+            largest_x = fmax(largest_x, fabs((double)x[i]));
+            total_w += fabs((double)w[i]);
+            total_x += fabs((double)x[i]);
+        }
+        double half_w = largest_w / 4096 / 2, half_x = largest_x / 8191 * 0.502;
+        bound += half_w * total_x + half_x * total_w + 32 * half_w * half_x;
+    }
+    return bound;
+}
+
+/* Outputs of words against the product of the very weights and activations. */
+static void check_words(const struct problem *p, const struct product *out, bool accumulate, const char *what) {
+    const float *y = out->y.data;
+    for (uint32_t t = 0; t < p->s.n_tokens; t++)
+        for (uint32_t r = 0; r < p->s.n_out; r++) {
+            const float *w = p->w + (size_t)r * p->s.n_in, *x = p->x + t * p->x_stride;
+            double want = accumulate ? (t + r) % 7 : 0, magnitude = 7;
+            for (uint32_t i = 0; i < p->s.n_in; i++) {
+                want += (double)w[i] * (double)x[i];
+                magnitude += fabs((double)w[i] * (double)x[i]);
+            }
+            double bound = words_bound(w, x, p->s.n_in) + BOUND_C * EPSILON * magnitude;
+            ew_check_near(y[t * out->y_stride + r], want, bound, what, t * (size_t)p->s.n_out + r);
+        }
+}
+
 static void check_product(const struct ew_kernels *k, const struct ew_weight *w, const struct problem *p,
                           bool accumulate, bool exact) {
     struct product out = run_product(k, w, p, accumulate);
@@ -261,7 +358,7 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
     const float *y = out.y.data;
     float *a = allocate(p->s.n_in * sizeof *a);
     for (uint32_t t = 0; t < p->s.n_tokens; t++) {
-        for (uint32_t i = 0; i < p->s.n_in; i++) a[i] = prepared_value(out.act.data, out.kind, p->s.n_tokens, t, i);
+        for (uint32_t i = 0; i < p->s.n_in; i++) a[i] = prepared_value(out.act.data, p->kind, p->s.n_tokens, t, i);
         for (uint32_t r = 0; r < p->s.n_out; r++) {
             double magnitude, want = exact_dot(p, a, r, &magnitude);
             if (accumulate) want += (t + r) % 7;
@@ -274,16 +371,15 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
             ew_check_true(pattern == 0xa5a5a5a5u, what);
         }
     }
+    if (p->kind == EW_ACT_Q16) check_words(p, &out, accumulate, what);
     ew_check_guards(&out.y, what);
     ew_check_guards(&out.scratch, what);
     free(a);
-    ew_check_free(&out.y);
-    ew_check_free(&out.act);
-    ew_check_free(&out.scratch);
+    free_product(&out);
 }
 
 static void check_both_layouts(const struct ew_kernels *k, enum ew_type type, struct shape s, bool exact) {
-    struct problem p = make_problem(type, s, exact, s.n_in * 7919u + s.n_out * 31u + s.n_tokens + (uint64_t)type);
+    struct problem p = make_problem(k, type, s, exact);
     check_product(k, &p.rows, &p, s.n_tokens % 2, exact);
     if (ew_matmul_can_pack(k, type)) {
         struct ew_weight packed;
@@ -292,6 +388,49 @@ static void check_both_layouts(const struct ew_kernels *k, enum ew_type type, st
         free(memory);
     }
     free_problem(&p);
+}
+
+static void put_float(const struct problem *p, uint32_t row, uint32_t col, float value) {
+    size_t at = (size_t)row * p->s.n_in + col;
+    uint16_t half = p->rows.type == EW_TYPE_F16 ? ew_f32_to_f16(value) : ew_f32_to_bf16(value);
+    if (p->rows.type == EW_TYPE_F32)
+        memcpy((char *)p->weight_memory.data + 4 * at, &value, 4);
+    else
+        memcpy((char *)p->weight_memory.data + 2 * at, &half, 2);
+}
+
+/* An infinity or a NaN on either side spoils the outputs that it takes part in, and no others. */
+static void check_not_finite(const struct ew_kernels *k, enum ew_type type, uint32_t n_tokens) {
+    struct problem p = make_problem(k, type, (struct shape){544, 37, n_tokens}, false);
+    const bool several = n_tokens > 3;
+    put_float(&p, 3, 40, INFINITY);
+    put_float(&p, 20, 543, -INFINITY);
+    put_float(&p, 36, 2, NAN);
+    if (several) p.x[2 * p.x_stride + 33] = NAN;
+    if (several) p.x[3 * p.x_stride + 530] = -INFINITY;
+    struct product out = run_product(k, &p.rows, &p, false);
+    const float *y = out.y.data;
+    char what[96];
+    snprintf(what, sizeof what, "%s with infinities and NaN", ew_matmul_kernel_name(k, &p.rows, n_tokens));
+    for (uint32_t t = 0; t < n_tokens; t++)
+        for (uint32_t r = 0; r < p.s.n_out; r++) {
+            bool spoilt = r == 3 || r == 20 || r == 36 || (several && (t == 2 || t == 3));
+            ew_check_true(!isfinite(y[t * out.y_stride + r]) == spoilt, what);
+        }
+    ew_check_guards(&out.y, what);
+    free_product(&out);
+    free_problem(&p);
+}
+
+/* Floats meet up to 16 tokens in one way and more in another, all remainders of tiles among them. */
+static void check_float_type(const struct ew_kernels *k, enum ew_type type) {
+    for (uint32_t t = 18; t <= 29; t++) {
+        check_both_layouts(k, type, (struct shape){t % 3 * 512 + 32 * (t % 5 + 1), 16 + t % 4 * 15, t}, false);
+        check_both_layouts(k, type, (struct shape){t % 2 * 512 + 96, 16 + t % 4 * 15, t}, true);
+    }
+    check_not_finite(k, type, 1);
+    check_not_finite(k, type, 16);
+    check_not_finite(k, type, 23);
 }
 
 /* n_in: one block, block ± 1 around the records of 256 and 512 columns, several records. */
@@ -324,7 +463,10 @@ static void check_variant(const char *isa, uint64_t needs) {
     check_activations(&k, 32, 1);
     check_activations(&k, 544, 3);
     check_activations(&k, 2048, 2);
-    for (int i = 0; i < N_TYPES; i++) check_type(&k, types[i]);
+    for (int i = 0; i < N_TYPES; i++) {
+        check_type(&k, types[i]);
+        if (ew_type_traits(types[i])->block_elems == 1) check_float_type(&k, types[i]);
+    }
 }
 
 int main(void) {

@@ -6,7 +6,7 @@ void ew_cpu_prepare_act(struct ew_cpu_worker *w, const struct ew_weight *matrice
                         size_t stride, uint32_t n_tokens, uint32_t begin, uint32_t end) {
     unsigned done = 0;
     for (uint32_t i = 0; i < n; i++) {
-        enum ew_act_kind kind = ew_matmul_act_kind(&w->b->kernels, &matrices[i]);
+        enum ew_act_kind kind = ew_matmul_act_kind(&w->b->kernels, &matrices[i], n_tokens);
         if (done >> kind & 1) continue;
         done |= 1u << kind;
         ew_matmul_act_prepare(&w->b->kernels, kind, matrices[i].n_in, n_tokens, x, stride, begin, end, w->b->act[kind]);
@@ -47,7 +47,7 @@ void ew_cpu_run_products(struct ew_cpu_worker *w, const struct ew_cpu_products *
         while (chunk >= first[i + 1]) i++;
         const struct ew_weight *m = &p->matrices[i];
         uint32_t begin = (chunk - first[i]) * rows[i], end = ew_cpu_min(begin + rows[i], m->n_out);
-        void *act = w->b->act[ew_matmul_act_kind(&w->b->kernels, m)];
+        void *act = w->b->act[ew_matmul_act_kind(&w->b->kernels, m, p->n_tokens)];
         ew_matmul_rows(&w->b->kernels, m, act, p->n_tokens, begin, end, p->accumulate, p->y[i], p->y_stride[i],
                        w->scratch);
         finish_rows(w, p, i, begin, end);

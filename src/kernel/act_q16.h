@@ -1,0 +1,37 @@
+/* What every variant does alike when it rounds activations to 16 bits: which record and group a column falls into, and
+ * the scale that goes with a group's largest magnitude. How a group is rounded is the variant's own. Private to
+ * src/kernel; inline, so that it is compiled with each variant's flags. Twin of act_q8.h. */
+#ifndef EW_KERNEL_ACT_Q16_H
+#define EW_KERNEL_ACT_Q16_H
+
+#include "kernel/matmul_table.h"
+
+#include <assert.h>
+
+/* Rounds the EW_ACT_GROUP values of x into group g of a record. */
+typedef void ew_act_q16_round_fn(const float *x, struct ew_act_q16 *rec, uint32_t g);
+
+/* The scale of group g, whose largest magnitude is amax (NaN where any value is), and what takes values to q. With an
+ * infinity or a NaN the scale is NaN, and so will be every product with the group. */
+static inline __attribute__((always_inline)) float ew_act_q16_scale_group(struct ew_act_q16 *rec, uint32_t g,
+                                                                          float amax) {
+    const float least = 0x1p-47f, nothing = amax * 0.0f; /* or NaN */
+    static_assert(EW_Q16_LEAST_EXPONENT == -47, "least");
+    if (amax < least) amax = least;
+    rec->d[g] = amax / EW_Q16_LARGEST + nothing;
+    return EW_Q16_LARGEST / amax;
+}
+
+/* Body of an ew_act_prepare_fn; arguments as there. */
+static inline __attribute__((always_inline)) void ew_act_q16_prepare(uint32_t n_in, uint32_t n_tokens, const float *x,
+                                                                     size_t x_stride, uint32_t token_begin,
+                                                                     uint32_t token_end, void *act,
+                                                                     ew_act_q16_round_fn *round_group) {
+    struct ew_act_q16 *out = act;
+    for (uint32_t t = token_begin; t < token_end; t++)
+        for (uint32_t i = 0; i < n_in; i += EW_ACT_GROUP)
+            round_group(x + t * x_stride + i, &out[(size_t)(i / EW_ACT_Q16_COLS) * n_tokens + t],
+                        i % EW_ACT_Q16_COLS / EW_ACT_GROUP);
+}
+
+#endif
