@@ -128,8 +128,7 @@ static void work_of_the_box(void **state) {
     assert_true(one.float_ops > parameters && one.float_ops < 2.2 * parameters);
     assert_true(one.bytes > 0.5 * (double)info.weights_bytes && one.bytes < 1.1 * (double)info.weights_bytes);
     assert_true(eight.float_ops > 4 * one.float_ops && eight.float_ops < 8.5 * one.float_ops);
-    /* Many tokens meet these weights as 16-bit integers where kernels do that: but for the head, which is one token's.
-     */
+    /* More than 16 tokens meet F16 weights as 16-bit integers where there are kernels for that. */
     struct ew_model_work sixteen = ew_model_work_of(model, 16, 0), many = ew_model_work_of(model, 32, 0);
     assert_true(sixteen.half_ops == 0 && many.half_ops > 1.5 * sixteen.float_ops);
     assert_true(many.float_ops < sixteen.float_ops);
