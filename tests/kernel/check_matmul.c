@@ -29,10 +29,8 @@ struct shape {
 
 struct problem {
     struct ew_weight rows;
-    enum ew_act_kind kind;
-    float *w;    /* decoded */
-    float *seen; /* what products are made of: w, or w in 16-bit integers */
-    float *x;    /* misaligned by 4 bytes */
+    float *w; /* decoded */
+    float *x; /* misaligned by 4 bytes */
     struct ew_check_buffer weight_memory, x_memory;
     size_t x_stride;
     struct shape s;
@@ -107,9 +105,10 @@ static void make_float_row(struct ew_check_rng *rng, enum ew_type type, size_t n
     }
 }
 
-/* In exact problems each group of 32 has the largest integer (so the scale is 1) and otherwise small ones. */
+/* In exact problems each group of 32 has the largest integer (so the scale is 1, in 8 bits or, for floats, in 16) and
+ * otherwise small ones. */
 static void make_x(struct ew_check_rng *rng, struct problem *p, bool exact) {
-    const float largest = p->kind == EW_ACT_Q16 ? 8191 : 127;
+    const float largest = ew_type_traits(p->rows.type)->block_elems == 1 ? 8191 : 127;
     for (uint32_t t = 0; t < p->s.n_tokens; t++) {
         float *x = p->x + t * p->x_stride;
         if (!exact) {
@@ -124,7 +123,8 @@ static void make_x(struct ew_check_rng *rng, struct problem *p, bool exact) {
 
 /* Float weights in 16-bit integers, from the words of struct ew_act_q16: the least power of two that takes the largest
  * of 32 below 2^13 is the step, or 2^-59. */
-static void round_to_words(const float *w, size_t n, float *seen) {
+static float *round_to_words(const float *w, size_t n) {
+    float *seen = allocate(n * sizeof *seen);
     for (size_t g = 0; g < n; g += 32) {
         double largest = 0;
         int exponent;
@@ -133,12 +133,12 @@ static void round_to_words(const float *w, size_t n, float *seen) {
         double step = ldexp(1, exponent - 13);
         for (size_t i = g; i < g + 32; i++) seen[i] = (float)(nearbyint((double)w[i] / step) * step);
     }
+    return seen;
 }
 
-static struct problem make_problem(const struct ew_kernels *k, enum ew_type type, struct shape s, bool exact) {
-    struct ew_check_rng rng = {s.n_in * 7919u + s.n_out * 31u + s.n_tokens + (uint64_t)type};
-    struct problem p = {.rows = {NULL, type, EW_LAYOUT_ROWS, s.n_in, s.n_out}, .s = s, .x_stride = s.n_in + 5};
-    p.kind = ew_matmul_act_kind(k, &p.rows, s.n_tokens);
+static struct problem make_problem(enum ew_type type, struct shape s, bool exact, uint64_t seed) {
+    struct ew_check_rng rng = {seed};
+    struct problem p = {.s = s, .x_stride = s.n_in + 5};
     size_t row_bytes = ew_type_row_bytes(type, s.n_in);
     const struct ew_type_traits *traits = ew_type_traits(type);
     p.weight_memory = ew_check_alloc_at_end(s.n_out * row_bytes);
@@ -152,9 +152,7 @@ static struct problem make_problem(const struct ew_kernels *k, enum ew_type type
             for (size_t b = 0; b < row_bytes; b += traits->block_bytes) make_block(&rng, type, row + b, exact);
         if (ew_dequantize_row(type, row, s.n_in, p.w + (size_t)r * s.n_in, NULL) != EW_OK) abort();
     }
-    p.rows.data = data;
-    p.seen = p.kind == EW_ACT_Q16 ? allocate(s.n_out * (size_t)s.n_in * sizeof *p.seen) : p.w;
-    if (p.kind == EW_ACT_Q16) round_to_words(p.w, s.n_out * (size_t)s.n_in, p.seen);
+    p.rows = (struct ew_weight){data, type, EW_LAYOUT_ROWS, s.n_in, s.n_out};
     p.x_memory = ew_check_alloc(s.n_tokens * p.x_stride * sizeof *p.x, 4);
     p.x = p.x_memory.data;
     make_x(&rng, &p, exact);
@@ -163,7 +161,6 @@ static struct problem make_problem(const struct ew_kernels *k, enum ew_type type
 
 static void free_problem(struct problem *p) {
     ew_check_free(&p->weight_memory);
-    if (p->seen != p->w) free(p->seen);
     free(p->w);
     ew_check_free(&p->x_memory);
 }
@@ -269,20 +266,21 @@ static void check_activations(const struct ew_kernels *k, uint32_t n_in, uint32_
 struct product {
     struct ew_check_buffer y, act, scratch;
     size_t y_stride;
+    enum ew_act_kind kind;
 };
 
 /* y starts as start(t, r) = (t + r) % 7 when accumulating; gaps between rows keep the pattern. */
 static struct product run_product(const struct ew_kernels *k, const struct ew_weight *w, const struct problem *p,
                                   bool accumulate) {
-    struct product out = {.y_stride = p->s.n_out + 3};
+    struct product out = {.y_stride = p->s.n_out + 3, .kind = ew_matmul_act_kind(k, w, p->s.n_tokens)};
     uint32_t n_tokens = p->s.n_tokens;
     out.y = ew_check_alloc(((n_tokens - 1) * out.y_stride + p->s.n_out) * sizeof(float), 12);
-    out.act = ew_check_alloc(ew_matmul_act_bytes(k, p->kind, p->s.n_in, n_tokens), 0);
+    out.act = ew_check_alloc(ew_matmul_act_bytes(k, out.kind, p->s.n_in, n_tokens), 0);
     out.scratch = ew_check_alloc(ew_matmul_scratch_bytes(k, n_tokens), 0);
     float *y = out.y.data;
     for (uint32_t t = 0; t < n_tokens && accumulate; t++)
         for (uint32_t r = 0; r < p->s.n_out; r++) y[t * out.y_stride + r] = (float)((t + r) % 7);
-    ew_matmul_act_prepare(k, p->kind, p->s.n_in, n_tokens, p->x, p->x_stride, 0, n_tokens, out.act.data);
+    ew_matmul_act_prepare(k, out.kind, p->s.n_in, n_tokens, p->x, p->x_stride, 0, n_tokens, out.act.data);
     uint32_t step = ew_matmul_row_step(k, w, n_tokens);
     uint32_t middle = p->s.n_out / 2 / step * step;
     ew_matmul_rows(k, w, out.act.data, n_tokens, middle, p->s.n_out, accumulate, y, out.y_stride, out.scratch.data);
@@ -299,7 +297,7 @@ static void free_product(struct product *out) {
 /* Want and Σ|a·b| of one output. Formats with a minimum compute w as a difference of larger terms, so a weight counts
  * with twice the largest of its group. */
 static double exact_dot(const struct problem *p, const float *a, uint32_t r, double *magnitude) {
-    const float *w = p->seen + (size_t)r * p->s.n_in;
+    const float *w = p->w + (size_t)r * p->s.n_in;
     double sum = 0;
     *magnitude = 0;
     for (uint32_t g = 0; g < p->s.n_in; g += 32) {
@@ -357,10 +355,12 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
              p->s.n_tokens);
     const float *y = out.y.data;
     float *a = allocate(p->s.n_in * sizeof *a);
+    struct problem seen = *p; /* what kernels multiply */
+    if (out.kind == EW_ACT_Q16) seen.w = round_to_words(p->w, p->s.n_out * (size_t)p->s.n_in);
     for (uint32_t t = 0; t < p->s.n_tokens; t++) {
-        for (uint32_t i = 0; i < p->s.n_in; i++) a[i] = prepared_value(out.act.data, p->kind, p->s.n_tokens, t, i);
+        for (uint32_t i = 0; i < p->s.n_in; i++) a[i] = prepared_value(out.act.data, out.kind, p->s.n_tokens, t, i);
         for (uint32_t r = 0; r < p->s.n_out; r++) {
-            double magnitude, want = exact_dot(p, a, r, &magnitude);
+            double magnitude, want = exact_dot(&seen, a, r, &magnitude);
             if (accumulate) want += (t + r) % 7;
             double bound = exact ? 0 : BOUND_C * EPSILON * (magnitude + 7);
             ew_check_near(y[t * out.y_stride + r], want, bound, what, t * (size_t)p->s.n_out + r);
@@ -371,15 +371,16 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
             ew_check_true(pattern == 0xa5a5a5a5u, what);
         }
     }
-    if (p->kind == EW_ACT_Q16) check_words(p, &out, accumulate, what);
+    if (out.kind == EW_ACT_Q16) check_words(p, &out, accumulate, what);
     ew_check_guards(&out.y, what);
     ew_check_guards(&out.scratch, what);
+    if (seen.w != p->w) free(seen.w);
     free(a);
     free_product(&out);
 }
 
 static void check_both_layouts(const struct ew_kernels *k, enum ew_type type, struct shape s, bool exact) {
-    struct problem p = make_problem(k, type, s, exact);
+    struct problem p = make_problem(type, s, exact, s.n_in * 7919u + s.n_out * 31u + s.n_tokens + (uint64_t)type);
     check_product(k, &p.rows, &p, s.n_tokens % 2, exact);
     if (ew_matmul_can_pack(k, type)) {
         struct ew_weight packed;
@@ -401,7 +402,7 @@ static void put_float(const struct problem *p, uint32_t row, uint32_t col, float
 
 /* An infinity or a NaN on either side spoils the outputs that it takes part in, and no others. */
 static void check_not_finite(const struct ew_kernels *k, enum ew_type type, uint32_t n_tokens) {
-    struct problem p = make_problem(k, type, (struct shape){544, 37, n_tokens}, false);
+    struct problem p = make_problem(type, (struct shape){544, 37, n_tokens}, false, n_tokens * 131u + type);
     const bool several = n_tokens > 3;
     put_float(&p, 3, 40, INFINITY);
     put_float(&p, 20, 543, -INFINITY);
