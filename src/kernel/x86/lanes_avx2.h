@@ -86,6 +86,14 @@ EW_INLINE vfloat v_low_f16(vint v) {
     return _mm256_cvtph_ps(packed);
 }
 
+/* sum + a, here and now: gcc would gather the products of a whole group before it adds them, and has to put nearly all of
+ * them into memory meanwhile. */
+EW_INLINE vint v_sum_in_order(vint sum, vint a) {
+    sum = _mm256_add_epi32(sum, a);
+    __asm__("" : "+x"(sum));
+    return sum;
+}
+
 /* sum + q0 · x0 + q1 · x1 per lane of four unsigned times four signed bytes. Without VNNI, pairs add up in 16 bits,
  * where q <= 63 cannot overflow: 4 * 63 * 127 = 32004. */
 EW_INLINE vint v_dot_pair(vint sum, vint q0, vint x0, vint q1, vint x1) {
@@ -93,13 +101,13 @@ EW_INLINE vint v_dot_pair(vint sum, vint q0, vint x0, vint q1, vint x1) {
     return _mm256_dpbusd_avx_epi32(_mm256_dpbusd_avx_epi32(sum, q0, x0), q1, x1);
 #else
     vint pairs = _mm256_add_epi16(_mm256_maddubs_epi16(q0, x0), _mm256_maddubs_epi16(q1, x1));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return v_sum_in_order(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 #endif
 }
 /* The same for signed q, one vector: |q| · (x with q's sign) is below 2 * 128 * 127 = 32512 in 16 bits. */
 EW_INLINE vint v_dot_signed(vint sum, vint q, vint x) {
     vint pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(x, q));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return v_sum_in_order(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
 /* sum + w · x per lane of two signed 16-bit numbers. */
@@ -107,7 +115,7 @@ EW_INLINE vint v_dot_words(vint sum, vint w, vint x) {
 #ifdef __AVXVNNI__
     return _mm256_dpwssd_avx_epi32(sum, w, x);
 #else
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(w, x));
+    return v_sum_in_order(sum, _mm256_madd_epi16(w, x));
 #endif
 }
 
