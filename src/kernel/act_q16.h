@@ -11,15 +11,17 @@
 /* Rounds the EW_ACT_GROUP values of x into group g of a record. */
 typedef void ew_act_q16_round_fn(const float *x, struct ew_act_q16 *rec, uint32_t g);
 
-/* The scale of group g, whose largest magnitude is amax (NaN where any value is), and what takes values to q. With an
+/* The scale of group g, whose magnitudes add up to total, the largest is amax; returns what takes values to q. With an
  * infinity or a NaN the scale is NaN, and so will be every product with the group. */
 static inline __attribute__((always_inline)) float ew_act_q16_scale_group(struct ew_act_q16 *rec, uint32_t g,
-                                                                          float amax) {
-    const float least = 0x1p-47f, nothing = amax * 0.0f; /* or NaN */
-    static_assert(EW_Q16_LEAST_EXPONENT == -47, "least");
-    if (amax < least) amax = least;
-    rec->d[g] = amax / EW_Q16_LARGEST + nothing;
-    return EW_Q16_LARGEST / amax;
+                                                                          float total, float amax) {
+    const float nothing = total * 0.0f; /* or NaN */
+    static_assert(EW_Q16_LEAST_STEP == -60, "least step");
+    float d = 0x1p-60f;
+    if (amax > d * EW_Q16_LARGEST) d = amax / EW_Q16_LARGEST;
+    if (total > d * EW_Q16_TOTAL) d = total / EW_Q16_TOTAL;
+    rec->d[g] = d + nothing;
+    return 1.0f / d;
 }
 
 /* Body of an ew_act_prepare_fn; arguments as there. */

@@ -51,10 +51,12 @@ struct ew_act_q8 {
 };
 
 /* Activations for products of float weights in 16-bit integers, [ceil(n_in / 512)][n_tokens] of these: x[i] =
- * d[i / 32] * q[i], d = max|x| / 8191 of the group, but at least 2^-47 / 8191. Weights become w = s * q with |q| <=
- * 8192 and s a power of two: the largest of a group gets 13 bits, at least s = 2^-59. So 32 products stay below 2^31,
- * and the product of two scales is never denormal. A group with an infinity or a NaN has d, or s, NaN. */
-enum { EW_Q16_LARGEST = 8191, EW_Q16_BITS = 13, EW_Q16_LEAST_EXPONENT = -47 };
+ * d[i / 32] * q[i], |q| <= 32767, and the |q| of a group add up to 131000 and what rounding adds, at most 16. Weights
+ * become w = s * q, s a power of two per row and group that gives the largest 14 bits. So no sum of 32 products reaches
+ * 2^31, and groups of many even values get fewer bits than those with a few large ones, which need them more than if
+ * only the largest counted. d and s are 2^-60 at least: their product is never denormal. A group with an infinity or a
+ * NaN has d, or s, NaN. */
+enum { EW_Q16_LARGEST = 32767, EW_Q16_TOTAL = 131000, EW_Q16_WEIGHT_BITS = 14, EW_Q16_LEAST_STEP = -60 };
 struct ew_act_q16 {
     int16_t q[EW_ACT_Q16_COLS];
     float d[EW_ACT_Q16_GROUPS];

@@ -95,7 +95,7 @@ static float scale_of_group(enum ew_type type, size_t g) {
 
 static void make_float_row(struct ew_check_rng *rng, enum ew_type type, size_t n, char *row, bool exact) {
     for (size_t i = 0; i < n; i++) {
-        float v = exact ? (float)ew_check_integer(rng, -64, 64) / 8
+        float v = exact ? (float)ew_check_integer(rng, -16, 16) / 8
                         : ew_check_uniform(rng, -1, 1) * scale_of_group(type, i / 32);
         uint16_t h = type == EW_TYPE_F16 ? ew_f32_to_f16(v) : ew_f32_to_bf16(v);
         if (type == EW_TYPE_F32)
@@ -108,7 +108,7 @@ static void make_float_row(struct ew_check_rng *rng, enum ew_type type, size_t n
 /* In exact problems each group of 32 has the largest integer (so the scale is 1, in 8 bits or, for floats, in 16) and
  * otherwise small ones. */
 static void make_x(struct ew_check_rng *rng, struct problem *p, bool exact) {
-    const float largest = ew_type_traits(p->rows.type)->block_elems == 1 ? 8191 : 127;
+    const float largest = ew_type_traits(p->rows.type)->block_elems == 1 ? 32767 : 127;
     for (uint32_t t = 0; t < p->s.n_tokens; t++) {
         float *x = p->x + t * p->x_stride;
         if (!exact) {
@@ -122,7 +122,7 @@ static void make_x(struct ew_check_rng *rng, struct problem *p, bool exact) {
 }
 
 /* Float weights in 16-bit integers, from the words of struct ew_act_q16: the least power of two that takes the largest
- * of 32 below 2^13 is the step, or 2^-59. */
+ * of 32 below 2^14 is the step, or 2^-60. */
 static float *round_to_words(const float *w, size_t n) {
     float *seen = allocate(n * sizeof *seen);
     for (size_t g = 0; g < n; g += 32) {
@@ -130,7 +130,7 @@ static float *round_to_words(const float *w, size_t n) {
         int exponent;
         for (size_t i = g; i < g + 32; i++) largest = fmax(largest, fabs((double)w[i]));
         frexp(fmax(largest, 0x1p-47), &exponent);
-        double step = ldexp(1, exponent - 13);
+        double step = ldexp(1, exponent - 14);
         for (size_t i = g; i < g + 32; i++) seen[i] = (float)(nearbyint((double)w[i] / step) * step);
     }
     return seen;
@@ -211,15 +211,28 @@ static void check_group(const float *x, const struct ew_act_q8 *rec, uint32_t g,
     ew_check_near(rec->ds[g], (double)rec->d[g] * (sum[0] + sum[1]), fabs((double)rec->ds[g]) * 0x1p-23, what, g);
 }
 
+/* The step of 32 activations in 16 bits. */
+static double words_step(const float *x) {
+    double largest = 0, total = 0;
+    for (uint32_t i = 0; i < 32; i++) {
+        largest = fmax(largest, fabs((double)x[i]));
+        total += fabs((double)x[i]);
+    }
+    return fmax(0x1p-60, fmax(largest / 32767, total / 131000));
+}
+
 static void check_group_16(const float *x, const struct ew_act_q16 *rec, uint32_t g, const char *what) {
-    double amax = 0x1p-47;
-    for (uint32_t i = 0; i < 32; i++) amax = fmax(amax, fabs((double)x[i]));
-    ew_check_near(rec->d[g], amax / 8191, amax / 8191 * 0x1p-23, what, g);
+    double step = words_step(x);
+    int total = 0;
+    ew_check_near(rec->d[g], step, step * 0x1p-21, what, g);
     for (uint32_t i = 0; i < 32; i++) {
         int q = rec->q[g * 32 + i];
-        ew_check_true(q >= -8191 && q <= 8191, what);
-        ew_check_near(rec->d[g] * (float)q, (double)x[i], amax / 8191 * 0.502, what, g * 32 + i);
+        total += abs(q);
+        ew_check_true(q >= -32767 && q <= 32767, what);
+        ew_check_near(rec->d[g] * (float)q, (double)x[i], step * 0.502 + fabs((double)x[i]) * 0x1p-23, what,
+                      g * 32 + i);
     }
+    ew_check_true(total <= 131000 + 16 + 1, what); /* 1: the total is a sum in f32 */
 }
 
 /* Random activations of one kind, prepared in two parts. */
@@ -313,18 +326,17 @@ static double exact_dot(const struct problem *p, const float *a, uint32_t r, dou
 }
 
 /* What rounding both sides to words may do to an output at most: half a step of each against all of the other. The step
- * of weights is up to 2^-12 of the largest of a group, that of activations 1 / 8191. */
+ * of weights is up to 2^-13 of the largest of a group. */
 static double words_bound(const float *w, const float *x, uint32_t n_in) {
     double bound = 0;
     for (uint32_t g = 0; g < n_in; g += 32) {
-        double largest_w = 0x1p-47, largest_x = 0x1p-47, total_w = 0, total_x = 0;
+        double largest_w = 0x1p-47, total_w = 0, total_x = 0;
         for (uint32_t i = g; i < g + 32; i++) {
             largest_w = fmax(largest_w, fabs((double)w[i]));
-            largest_x = fmax(largest_x, fabs((double)x[i]));
             total_w += fabs((double)w[i]);
             total_x += fabs((double)x[i]);
         }
-        double half_w = largest_w / 4096 / 2, half_x = largest_x / 8191 * 0.502;
+        double half_w = largest_w / 8192 / 2, half_x = words_step(x + g) * 0.502;
         bound += half_w * total_x + half_x * total_w + 32 * half_w * half_x;
     }
     return bound;

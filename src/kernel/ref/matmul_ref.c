@@ -48,10 +48,12 @@ static void act_prepare_q8_ref(uint32_t n_in, uint32_t n_tokens, const float *x,
 }
 
 static void quantize_group_16(const float *x, struct ew_act_q16 *rec, uint32_t g) {
-    float amax = 0;
-    for (int i = 0; i < EW_ACT_GROUP; i++)
-        if (!(fabsf(x[i]) <= amax) && !isnan(amax)) amax = fabsf(x[i]);
-    float inverse = ew_act_q16_scale_group(rec, g, amax);
+    float amax = 0, total = 0;
+    for (int i = 0; i < EW_ACT_GROUP; i++) {
+        amax = fmaxf(amax, fabsf(x[i]));
+        total += fabsf(x[i]);
+    }
+    float inverse = ew_act_q16_scale_group(rec, g, total, amax);
     for (int i = 0; i < EW_ACT_GROUP; i++) {
         float v = nearbyintf(x[i] * inverse);
         rec->q[g * EW_ACT_GROUP + i] = (int16_t)(fabsf(v) <= EW_Q16_LARGEST ? v : -EW_Q16_LARGEST);

@@ -1,7 +1,7 @@
-/* Products of F16 and BF16 weights with many tokens in 16-bit integers, for any lanes_….h: one instruction multiplies
- * twice the numbers that it would as floats. Each group of 32 columns of a row is scaled by a power of two, so that the
- * larger ones of its numbers stay exact; what it loses is at most 2^-13 of the largest number. F32 weights stay floats:
- * whoever asks for 24 bits gets them. How scales are chosen: struct ew_act_q16. */
+/* Products of F16 and BF16 weights with many tokens in 16-bit integers, for lanes_….h with VNNI: one instruction
+ * multiplies twice the numbers that it would as floats. Each group of 32 columns of a row is scaled by a power of two,
+ * so that its larger numbers stay exact: those of BF16 down to 2^-6 of the largest, those of F16 down to 2^-3. F32
+ * weights stay floats: whoever asks for 24 bits gets them. How scales are chosen: struct ew_act_q16. */
 #ifndef EW_ISA
 #error "include after quant_gemm_body.h"
 #endif
@@ -24,9 +24,9 @@ EW_INLINE vfloat widen_bf16(vint v) { return v_of_bits(v_shift_left(v, 16)); }
 /* Powers of two around the largest number of each lane, whose bits without sign are in the lower half: *inverse takes
  * numbers to q, the result takes q back. An infinity or NaN has the highest exponent, and 0 times it is NaN. */
 EW_INLINE vfloat scales_of(vint largest, widen_fn *widen, vfloat *inverse) {
-    const int bias = 127, below = EW_Q16_BITS - 1;
+    const int bias = 127, below = EW_Q16_WEIGHT_BITS - 1;
     vfloat value = widen(largest);
-    vint exponent = v_max_32(v_shift_right(v_bits_of(value), 23), v_set_32(bias + EW_Q16_LEAST_EXPONENT));
+    vint exponent = v_max_32(v_shift_right(v_bits_of(value), 23), v_set_32(bias + below + EW_Q16_LEAST_STEP));
     *inverse = v_of_bits(v_shift_left(v_sub_32(v_set_32(2 * bias + below), exponent), 23));
     return vf_fma(value, vf_zero(), v_of_bits(v_shift_left(v_sub_32(exponent, v_set_32(below)), 23)));
 }

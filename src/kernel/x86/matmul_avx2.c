@@ -1,13 +1,11 @@
-/* Matrix products of AVX2: rounding activations to 8 and 16 bits, float weights, and the table. Quantized products are
- * in quant_gemm_body.h and quant_gemv_body.h, those of float weights with many tokens in float_words_body.h. */
+/* Matrix products of AVX2: rounding activations to 8 bits and, for AVX-VNNI, to 16, float weights, and the table.
+ * Quantized products are in quant_gemm_body.h and quant_gemv_body.h. */
 #include "kernel/act_q16.h"
 #include "kernel/act_q8.h"
 #include "kernel/x86/lanes_avx2.h"
 
 #define EW_ISA avx2
 #include "kernel/x86/quant_gemm_body.h"
-
-#include "kernel/x86/float_words_body.h"
 #define EW_FLOAT_TOKENS 6
 #include "kernel/x86/float_body.h"
 
@@ -51,16 +49,13 @@ EW_INLINE __m256i pack_words(__m256i a, __m256i b) {
 
 static void quantize_group_16(const float *x, struct ew_act_q16 *rec, uint32_t g) {
     const __m256 sign = _mm256_set1_ps(-0.0f);
-    __m256 v[4];
-    __m256i bits = v_zero(); /* as integers magnitudes have the same order, and NaN is above all */
+    __m256 v[4], amax = _mm256_setzero_ps(), total = amax;
     for (int i = 0; i < 4; i++) {
         v[i] = _mm256_loadu_ps(x + 8 * i);
-        bits = v_max_32(bits, v_bits_of(_mm256_andnot_ps(sign, v[i])));
+        amax = _mm256_max_ps(amax, _mm256_andnot_ps(sign, v[i]));
+        total = _mm256_add_ps(total, _mm256_andnot_ps(sign, v[i]));
     }
-    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1));
-    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
-    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1));
-    const __m256 inverse = vf_set(ew_act_q16_scale_group(rec, g, _mm_cvtss_f32(_mm_castsi128_ps(m))));
+    const __m256 inverse = vf_set(ew_act_q16_scale_group(rec, g, vf_sum(total), largest_of(amax)));
     __m256i q[4];
     for (int i = 0; i < 4; i++) q[i] = v_max_32(v_round(vf_mul(v[i], inverse)), v_set_32(-EW_Q16_LARGEST));
     v_store(rec->q + g * EW_ACT_GROUP, pack_words(q[0], q[1]));
@@ -82,5 +77,4 @@ const struct ew_matmul_kernels ew_matmul_avx2 = {
     .base = &ew_matmul_ref,
     .act_prepare = {[EW_ACT_Q8] = act_prepare_q8, [EW_ACT_Q16] = act_prepare_q16},
     .entry = ENTRIES(avx2, FLOAT_ENTRIES(avx2)),
-    .many = WORD_ENTRIES(avx2),
 };

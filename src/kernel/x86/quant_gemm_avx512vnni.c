@@ -29,10 +29,10 @@ static void act_prepare_q8(uint32_t n_in, uint32_t n_tokens, const float *x, siz
 
 static void quantize_group_16(const float *x, struct ew_act_q16 *rec, uint32_t g) {
     __m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
-    /* As integers magnitudes have the same order, and NaN is above all. */
-    __m512i bits = _mm512_max_epi32(v_bits_of(_mm512_abs_ps(a)), v_bits_of(_mm512_abs_ps(b)));
-    float amax = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(bits))));
-    __m512 inverse = _mm512_set1_ps(ew_act_q16_scale_group(rec, g, amax));
+    __m512 abs_a = _mm512_abs_ps(a), abs_b = _mm512_abs_ps(b);
+    float total = _mm512_reduce_add_ps(_mm512_add_ps(abs_a, abs_b));
+    float amax = _mm512_reduce_max_ps(_mm512_max_ps(abs_a, abs_b));
+    __m512 inverse = _mm512_set1_ps(ew_act_q16_scale_group(rec, g, total, amax));
     const __m512i least = _mm512_set1_epi32(-EW_Q16_LARGEST);
     __m512i qa = _mm512_max_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(a, inverse)), least);
     __m512i qb = _mm512_max_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(b, inverse)), least);
