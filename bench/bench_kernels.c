@@ -90,8 +90,8 @@ static void member_rows(const struct ew_pool_member *me, void *context) {
 static void member_prepare(const struct ew_pool_member *me, void *context) {
     struct bench *b = context;
     uint32_t begin = b->n_tokens * me->index / me->count, end = b->n_tokens * (me->index + 1) / me->count;
-    ew_matmul_act_prepare(&b->kernels, ew_matmul_act_kind(&b->kernels, &b->weight), b->weight.n_in, b->n_tokens, b->x,
-                          b->weight.n_in, begin, end, b->act);
+    ew_matmul_act_prepare(&b->kernels, ew_matmul_act_kind(&b->kernels, &b->weight, b->n_tokens), b->weight.n_in,
+                          b->n_tokens, b->x, b->weight.n_in, begin, end, b->act);
 }
 
 /* Processor time is steadier than wall time where other programs compete for the cores. */
@@ -140,7 +140,7 @@ static double reference_speed(struct bench *b) {
     struct ew_weight w = {b->memory, b->weight.type, EW_LAYOUT_ROWS, b->weight.n_in, is_streamed(b->n_tokens) ? 256 : 16};
     struct ew_kernels plain;
     ew_kernels_init(&plain, 0);
-    enum ew_act_kind kind = ew_matmul_act_kind(&plain, &w);
+    enum ew_act_kind kind = ew_matmul_act_kind(&plain, &w, b->n_tokens);
     uint32_t step = ew_matmul_row_step(&plain, &w, b->n_tokens);
     void *act = allocate(ew_matmul_act_bytes(&plain, kind, w.n_in, b->n_tokens));
     void *scratch = allocate(ew_matmul_scratch_bytes(&plain, b->n_tokens));
@@ -216,8 +216,8 @@ static void run_case(struct bench *b, enum ew_type type, enum ew_layout layout, 
     }
     const char *name = ew_matmul_kernel_name(&b->kernels, &b->weight, s.n_tokens);
     if (!strstr(name, b->kernels.matmul->isa) || (b->opt.filter && !strstr(name, b->opt.filter))) return;
-    enum ew_act_kind kind = ew_matmul_act_kind(&b->kernels, &b->weight);
-    b->peak = kind == EW_ACT_Q8 ? EW_PEAK_INT8 : EW_PEAK_F32;
+    enum ew_act_kind kind = ew_matmul_act_kind(&b->kernels, &b->weight, s.n_tokens);
+    b->peak = kind == EW_ACT_Q8 ? EW_PEAK_INT8 : kind == EW_ACT_Q16 ? EW_PEAK_INT16 : EW_PEAK_F32;
     b->act = allocate(ew_matmul_act_bytes(&b->kernels, kind, s.n_in, s.n_tokens));
     b->y = allocate((size_t)s.n_out * s.n_tokens * sizeof *b->y);
     measure(b, name);

@@ -6,7 +6,9 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "engine/thread_choice.h"
+#include "gguf/tensor_type.h"
 #include "kernel/limit_loops.h"
+#include "kernel/matmul.h"
 #include "machine/cpu_features.h"
 
 #include <stdatomic.h>
@@ -25,7 +27,7 @@ struct measuring {
     char *buffer;
     size_t size; /* a multiple of PIECE_BYTES */
     uint64_t features;
-    enum ew_peak peak;
+    enum ew_peak peak, half_peak;
     uint64_t turns[EW_PEAKS]; /* about a millisecond */
     atomic_size_t next;       /* piece */
     size_t pieces;
@@ -97,6 +99,10 @@ static void round_of_all(struct measuring *m) {
         keep_best(&l->reads[i].bytes_per_s, read_once(m, m->pool, l->reads[i].threads, l->reads[i].bytes_per_s));
     keep_best(&l->int8_ops_per_s, peak_once(m, m->pool, l->threads, EW_PEAK_INT8));
     keep_best(&l->f32_ops_per_s, peak_once(m, m->pool, l->threads, EW_PEAK_F32));
+    if (m->half_peak == EW_PEAK_F32)
+        l->half_ops_per_s = l->f32_ops_per_s;
+    else
+        keep_best(&l->half_ops_per_s, peak_once(m, m->pool, l->threads, m->half_peak));
     for (size_t k = 0; k < l->n_kinds; k++) {
         struct ew_core_limit *c = &l->kinds[k];
         keep_best(&c->read_bytes_per_s, read_once(m, m->single[k], 1, c->read_bytes_per_s));
@@ -162,12 +168,20 @@ static void calibrate(struct measuring *m) {
     }
 }
 
+static enum ew_peak peak_of_half_weights(uint64_t features) {
+    struct ew_kernels kernels;
+    ew_kernels_init(&kernels, features);
+    const struct ew_weight w = {.type = EW_TYPE_F16, .layout = EW_LAYOUT_ROWS, .n_in = 32, .n_out = 16};
+    return ew_matmul_act_kind(&kernels, &w, EW_FEW_TOKENS + 1) == EW_ACT_Q16 ? EW_PEAK_INT16 : EW_PEAK_F32;
+}
+
 static enum ew_status prepare(struct measuring *m, const struct ew_machine *machine, struct ew_error *err) {
     struct ew_machine_limits *l = &m->limits;
     struct ew_thread_choice choice;
     uint64_t mask = m->request->cpu_features;
     ew_thread_choose(&choice);
     m->features = (mask ? mask : ew_cpu_features()) & ew_cpu_features();
+    m->half_peak = peak_of_half_weights(m->features);
     l->features = m->features;
     l->threads = choice.n_default;
     l->int8_with = ew_limit_peak_name(EW_PEAK_INT8, m->features);

@@ -26,6 +26,7 @@ struct ew_machine_limits {
     uint32_t read_threads;   /* and with how many threads */
     double int8_ops_per_s;   /* all usable cores together; a multiply and an add count as two */
     double f32_ops_per_s;
+    double half_ops_per_s; /* what kernels multiply F16 and BF16 weights with many tokens by: 16-bit integers or f32 */
     uint32_t threads;      /* how many that are */
     const char *int8_with; /* instruction that reached it: "vpdpbusd 512 bit"; static */
     const char *f32_with;
@@ -58,7 +59,8 @@ enum ew_status ew_machine_limits_measure(const struct ew_machine *machine, const
 struct ew_model_work {
     double bytes;     /* read and written: weights once, keys and values */
     double int8_ops;  /* products of quantized weights */
-    double float_ops; /* products of float weights, attention */
+    double half_ops;  /* products of F16 and BF16 weights with more than EW_FEW_TOKENS tokens */
+    double float_ops; /* other products of float weights, attention */
 };
 
 /* What is asked of a model, whose cache holds keys and values of these types. */

@@ -1,8 +1,10 @@
 /* Owns what a model could reach at most: its plan's bytes and operations under the machine's limits (a roofline).
- * Products of quantized weights count against the 8-bit peak, everything else against the float peak: that is how the
- * kernels work, and a limit that they cannot use would tell nobody anything. */
+ * Products of quantized weights count against the 8-bit peak, those of half-precision weights with many tokens against
+ * the 16-bit peak where there are kernels for that, everything else against the float peak: that is how the kernels
+ * work, and a limit that they cannot use would tell nobody anything. */
 #include "engine/machine_limits.h"
 
+#include "kernel/matmul.h"
 #include "model/model_inside.h"
 #include "plan/cost.h"
 
@@ -14,14 +16,18 @@ static const enum ew_type kv_types[] = {
 struct ew_model_work ew_model_work_of(const struct ew_model *model, const struct ew_work_request *r) {
     const struct ew_kv_types kv = {.k = kv_types[r->kv_k], .v = kv_types[r->kv_v]};
     struct ew_plan_cost c = ew_plan_sum_cost(&model->plan, kv, r->n_tokens, r->depth);
+    double half = r->n_tokens > EW_FEW_TOKENS ? c.half_matmul_ops : 0;
     return (struct ew_model_work){.bytes = c.weight_bytes + c.kv_bytes,
                                   .int8_ops = c.matmul_ops - c.float_matmul_ops,
-                                  .float_ops = c.float_matmul_ops + c.attention_ops};
+                                  .half_ops = half,
+                                  .float_ops = c.float_matmul_ops - half + c.attention_ops};
 }
 
 double ew_machine_limits_least_s(const struct ew_machine_limits *l, const struct ew_model_work *work) {
-    if (!(l->read_bytes_per_s > 0) || !(l->int8_ops_per_s > 0) || !(l->f32_ops_per_s > 0)) return NAN;
-    double computing = work->int8_ops / l->int8_ops_per_s + work->float_ops / l->f32_ops_per_s;
+    bool known = l->read_bytes_per_s > 0 && l->int8_ops_per_s > 0 && l->half_ops_per_s > 0 && l->f32_ops_per_s > 0;
+    if (!known) return NAN;
+    double computing =
+        work->int8_ops / l->int8_ops_per_s + work->half_ops / l->half_ops_per_s + work->float_ops / l->f32_ops_per_s;
     return fmax(work->bytes / l->read_bytes_per_s, computing);
 }
 

@@ -19,7 +19,7 @@ static void read_plain(const char *p, size_t size_bytes) {
 }
 
 /* The factors come from memory that the compiler must believe to change, so that no turn can be left out. */
-static double int8_plain(uint64_t turns) {
+static double int_plain(uint64_t turns) {
     volatile int32_t seed = 3;
     int32_t sum[32] = {0}, x = seed;
     for (uint64_t t = 0; t < turns; t++) {
@@ -65,7 +65,7 @@ static const struct ew_limit_loop *choose(enum ew_peak peak, uint64_t features) 
 
 double ew_limit_peak(enum ew_peak peak, uint64_t features, uint64_t turns) {
     const struct ew_limit_loop *loop = choose(peak, features);
-    if (!loop) return peak == EW_PEAK_INT8 ? int8_plain(turns) : f32_plain(turns);
+    if (!loop) return peak == EW_PEAK_F32 ? f32_plain(turns) : int_plain(turns);
     if (turns > 0) loop->run(turns);
     return loop->ops * (double)turns;
 }

@@ -9,7 +9,7 @@
 /* Reads every byte once as fast as these features can; data is 256-byte aligned, a tail below 256 bytes is left. */
 void ew_limit_read(const void *data, size_t size_bytes, uint64_t features);
 
-enum ew_peak { EW_PEAK_INT8, EW_PEAK_F32, EW_PEAKS };
+enum ew_peak { EW_PEAK_INT8, EW_PEAK_INT16, EW_PEAK_F32, EW_PEAKS };
 
 /* Runs turns of the widest instruction of that kind under these features, in registers, and returns the operations done
  * (a multiply and an add count as two). Features that this processor lacks are ignored. */

@@ -15,17 +15,28 @@ const struct ew_matmul_entry *ew_matmul_find_entry(const struct ew_matmul_kernel
     return NULL;
 }
 
-static const struct ew_matmul_entry *entry_of(const struct ew_kernels *k, const struct ew_weight *w) {
+/* The nearest table that serves a type also decides whether many tokens have an entry of their own. */
+static const struct ew_matmul_entry *entry_of(const struct ew_kernels *k, const struct ew_weight *w,
+                                              uint32_t n_tokens) {
+    assert(w->type < EW_MATMUL_TYPES);
+    bool many = n_tokens > EW_FEW_TOKENS && w->layout == EW_LAYOUT_ROWS;
+    for (const struct ew_matmul_kernels *m = k->matmul; many && m; m = m->base) {
+        if (m->many[w->type].tile) return &m->many[w->type];
+        if (m->entry[w->layout][w->type].tile) break;
+    }
     const struct ew_matmul_entry *e = ew_matmul_find_entry(k->matmul, w->type, w->layout);
     assert(e);
     return e;
 }
 
-static uint32_t record_cols(enum ew_act_kind kind) { return kind == EW_ACT_Q8 ? EW_ACT_Q8_COLS : EW_ACT_F32_COLS; }
-
-static size_t record_bytes(enum ew_act_kind kind) {
-    return kind == EW_ACT_Q8 ? sizeof(struct ew_act_q8) : sizeof(struct ew_act_f32);
-}
+static const struct {
+    uint32_t cols;
+    size_t bytes;
+} record[EW_ACT_KINDS] = {
+    [EW_ACT_F32] = {EW_ACT_F32_COLS, sizeof(struct ew_act_f32)},
+    [EW_ACT_Q8] = {EW_ACT_Q8_COLS, sizeof(struct ew_act_q8)},
+    [EW_ACT_Q16] = {EW_ACT_Q16_COLS, sizeof(struct ew_act_q16)},
+};
 
 bool ew_matmul_can_pack(const struct ew_kernels *k, uint32_t type) {
     return ew_matmul_find_entry(k->matmul, type, EW_LAYOUT_R16) != NULL;
@@ -36,14 +47,21 @@ bool ew_matmul_prefers_packed(const struct ew_kernels *k, uint32_t type) {
     return e && e->preferred;
 }
 
-enum ew_act_kind ew_matmul_act_kind(const struct ew_kernels *k, const struct ew_weight *w) {
-    return entry_of(k, w)->act;
+enum ew_act_kind ew_matmul_act_kind(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
+    return entry_of(k, w, n_tokens)->act;
+}
+
+uint32_t ew_matmul_kind_tokens(const struct ew_kernels *k, const struct ew_weight *w, enum ew_act_kind kind,
+                               uint32_t max_tokens) {
+    if (ew_matmul_act_kind(k, w, max_tokens) == kind) return max_tokens;
+    uint32_t few = max_tokens < EW_FEW_TOKENS ? max_tokens : EW_FEW_TOKENS;
+    return ew_matmul_act_kind(k, w, few) == kind ? few : 0;
 }
 
 size_t ew_matmul_act_bytes(const struct ew_kernels *k, enum ew_act_kind kind, uint32_t n_in, uint32_t n_tokens) {
     (void)k;
-    uint32_t cols = record_cols(kind);
-    return ((size_t)n_in + cols - 1) / cols * n_tokens * record_bytes(kind);
+    uint32_t cols = record[kind].cols;
+    return ((size_t)n_in + cols - 1) / cols * n_tokens * record[kind].bytes;
 }
 
 void ew_matmul_act_prepare(const struct ew_kernels *k, enum ew_act_kind kind, uint32_t n_in, uint32_t n_tokens,
@@ -56,7 +74,7 @@ void ew_matmul_act_prepare(const struct ew_kernels *k, enum ew_act_kind kind, ui
 /* At least 16 steps where the weight has the rows, for balance. A step of a matrix product is a whole group of panels,
  * a step of a matrix-vector product about 64 KiB of weights, long enough to stream. */
 uint32_t ew_matmul_row_step(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
-    const struct ew_matmul_entry *e = entry_of(k, w);
+    const struct ew_matmul_entry *e = entry_of(k, w, n_tokens);
     size_t row_bytes = ew_type_row_bytes(w->type, w->n_in);
     uint32_t step = 16;
     if (n_tokens > e->gemv_tokens) {
@@ -70,7 +88,7 @@ uint32_t ew_matmul_row_step(const struct ew_kernels *k, const struct ew_weight *
 
 /* A matrix-vector product gains nothing from less than a step: shorter runs of memory do not stream. */
 uint32_t ew_matmul_row_grain(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
-    const struct ew_matmul_entry *e = entry_of(k, w);
+    const struct ew_matmul_entry *e = entry_of(k, w, n_tokens);
     return n_tokens > e->gemv_tokens ? e->panel_rows : ew_matmul_row_step(k, w, n_tokens);
 }
 
@@ -81,8 +99,10 @@ size_t ew_matmul_scratch_bytes(const struct ew_kernels *k, uint32_t max_tokens) 
 }
 
 uint32_t ew_matmul_exact_tokens(const struct ew_kernels *k, const struct ew_weight *w) {
-    const struct ew_matmul_entry *e = entry_of(k, w);
-    return e->gemv_tokens > 0 && !e->exact_panels ? e->gemv_tokens : UINT32_MAX;
+    const struct ew_matmul_entry *e = entry_of(k, w, 1);
+    uint32_t n = e->gemv_tokens > 0 && !e->exact_panels ? e->gemv_tokens : UINT32_MAX;
+    bool other_for_many = entry_of(k, w, EW_FEW_TOKENS + 1) != e;
+    return other_for_many && n > EW_FEW_TOKENS ? EW_FEW_TOKENS : n;
 }
 
 /* What stays the same while a group of rows meets a stretch of tokens. */
@@ -124,7 +144,7 @@ static void product_of_panel(const struct stretch *s, uint32_t row, uint32_t n_r
 
 /* At most EW_GROUP_ROWS rows: a block of activations comes from afar once and serves all panels of the group. */
 static void product_of_group(const struct stretch *s, uint32_t row_begin, uint32_t row_end) {
-    const uint32_t cols = record_cols(s->e->act), panel_rows = s->e->panel_rows;
+    const uint32_t cols = record[s->e->act].cols, panel_rows = s->e->panel_rows;
     for (uint32_t col = 0; col < s->w->n_in; col += cols) {
         float *sums = s->sums;
         for (uint32_t row = row_begin; row < row_end; row += panel_rows, sums += (size_t)s->n_tokens * panel_rows)
@@ -134,13 +154,13 @@ static void product_of_group(const struct stretch *s, uint32_t row_begin, uint32
 
 void ew_matmul_rows(const struct ew_kernels *k, const struct ew_weight *w, const void *act, uint32_t n_tokens,
                     uint32_t row_begin, uint32_t row_end, bool accumulate, float *y, size_t y_stride, void *scratch) {
-    const struct ew_matmul_entry *e = entry_of(k, w);
+    const struct ew_matmul_entry *e = entry_of(k, w, n_tokens);
     if (n_tokens == 0) return;
     if (n_tokens <= e->gemv_tokens) {
         e->gemv(&(struct ew_gemv_args){w, act, n_tokens, row_begin, row_end, accumulate, y, y_stride});
         return;
     }
-    const size_t act_bytes = record_bytes(e->act);
+    const size_t act_bytes = record[e->act].bytes;
     struct stretch s = {.e = e,
                         .w = w,
                         .act_block_bytes = n_tokens * act_bytes,
@@ -158,6 +178,6 @@ void ew_matmul_rows(const struct ew_kernels *k, const struct ew_weight *w, const
 }
 
 const char *ew_matmul_kernel_name(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
-    const struct ew_matmul_entry *e = entry_of(k, w);
+    const struct ew_matmul_entry *e = entry_of(k, w, n_tokens);
     return n_tokens <= e->gemv_tokens ? e->gemv_name : e->gemm_name;
 }

@@ -2,10 +2,11 @@
  *
  * y[t][r] (+)= Σ_i W[r][i] · x[t][i].   W: [n_out, n_in] of any decodable type; x: [n_tokens, n_in] f32; y f32.
  *
- * Quantized weights meet activations rounded to 8 bits in groups of 32 with one f32 scale per group (EW_ACT_Q8); other
- * weights meet float activations. A caller prepares each distinct input once per kind and shares it among products:
+ * Quantized weights meet activations rounded to 8 bits in groups of 32 with one f32 scale per group (EW_ACT_Q8). Float
+ * weights meet float activations; F16 and BF16 weights meet many tokens as 16-bit integers (EW_ACT_Q16) where that is
+ * faster. A caller prepares each distinct input once per kind and shares it among products:
  *
- *     kind = ew_matmul_act_kind(k, &w);  ew_matmul_act_prepare(…, act);  barrier;  ew_matmul_rows(… my rows …);
+ *     kind = ew_matmul_act_kind(k, &w, n);  ew_matmul_act_prepare(…, act);  barrier;  ew_matmul_rows(… my rows …);
  *
  * For many tokens weights are unpacked tile by tile into panels that all tokens share; for one token, or a few, fused
  * matrix-vector kernels stream the weights once. Nothing here allocates, blocks or starts threads. */
@@ -28,8 +29,10 @@ struct ew_weight {
     uint32_t n_out;
 };
 
-enum ew_act_kind { EW_ACT_F32, EW_ACT_Q8 };
-enum { EW_ACT_KINDS = 2 };
+enum ew_act_kind { EW_ACT_F32, EW_ACT_Q8, EW_ACT_Q16 };
+enum { EW_ACT_KINDS = 3 };
+/* Up to this many tokens at once float weights meet floats everywhere: a few tokens get the bits of single ones. */
+enum { EW_FEW_TOKENS = 16 };
 
 /* ---- packing ---- */
 
@@ -51,7 +54,11 @@ void ew_matmul_pack_rows(const struct ew_kernels *k, const struct ew_weight *w, 
 
 /* ---- activations ---- */
 
-enum ew_act_kind ew_matmul_act_kind(const struct ew_kernels *k, const struct ew_weight *w);
+/* The kind in which n_tokens rows at once meet a weight. */
+enum ew_act_kind ew_matmul_act_kind(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens);
+/* The most rows, of max_tokens, that ever meet a weight at once in this kind; 0: none do. */
+uint32_t ew_matmul_kind_tokens(const struct ew_kernels *k, const struct ew_weight *w, enum ew_act_kind kind,
+                               uint32_t max_tokens);
 /* Bytes for n_tokens rows of n_in values; a multiple of 64. */
 size_t ew_matmul_act_bytes(const struct ew_kernels *k, enum ew_act_kind kind, uint32_t n_in, uint32_t n_tokens);
 /* Prepares tokens [token_begin, token_end) of x ([n_tokens] rows, x_stride floats apart) into act (64-byte aligned).
@@ -74,8 +81,8 @@ size_t ew_matmul_scratch_bytes(const struct ew_kernels *k, uint32_t max_tokens);
 uint32_t ew_matmul_exact_tokens(const struct ew_kernels *k, const struct ew_weight *w);
 
 /* Computes rows [row_begin, row_end) for all n_tokens; y[t * y_stride + r]. accumulate adds to y instead of
- * overwriting. act as prepared for the weight's kind with the same n_in and n_tokens. y must not alias act or
- * scratch. Thread-safe on disjoint rows with separate scratch. */
+ * overwriting. act as prepared for the weight's kind at n_tokens, with the same n_in and n_tokens. y must not alias act
+ * or scratch. Thread-safe on disjoint rows with separate scratch. */
 void ew_matmul_rows(const struct ew_kernels *k, const struct ew_weight *w, const void *act, uint32_t n_tokens,
                     uint32_t row_begin, uint32_t row_end, bool accumulate, float *y, size_t y_stride, void *scratch);
 

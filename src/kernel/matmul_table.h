@@ -31,14 +31,18 @@
 #endif
 
 /* Columns that one activation record covers, and that one panel holds at most. */
-enum { EW_ACT_Q8_COLS = 512, EW_ACT_F32_COLS = 256 };
+enum { EW_ACT_Q8_COLS = 512, EW_ACT_F32_COLS = 256, EW_ACT_Q16_COLS = 512 };
 /* Most rows of a panel, most bytes of a panel, most tokens that pass over one unpacked panel, and most rows that share
  * one pass over a block of activations. */
 enum { EW_PANEL_ROWS = 64, EW_PANEL_BYTES = 96 * 1024, EW_PANEL_TOKENS = 512, EW_GROUP_ROWS = 128 };
 /* Most tokens that a matrix-vector kernel takes. Of any number up to that each gets, to the bit, what it gets alone. */
 enum { EW_GEMV_TOKENS = 16 };
 /* Groups: activations share a scale per 32 columns; Q6_K weights per 16. */
-enum { EW_ACT_GROUP = 32, EW_ACT_Q8_GROUPS = EW_ACT_Q8_COLS / EW_ACT_GROUP };
+enum {
+    EW_ACT_GROUP = 32,
+    EW_ACT_Q8_GROUPS = EW_ACT_Q8_COLS / EW_ACT_GROUP,
+    EW_ACT_Q16_GROUPS = EW_ACT_Q16_COLS / EW_ACT_GROUP
+};
 
 /* Activations of one token over 512 columns: x[i] = d[i / 32] * q[i], q in -127 … 127, d = max|x| / 127 of the group.
  * The prepared input is [ceil(n_in / 512)][n_tokens] of these, so that a tile kernel walks over tokens in one stream.
@@ -50,6 +54,18 @@ struct ew_act_q8 {
     float ds[EW_ACT_Q8_GROUPS];          /* d * Σ q of the group */
     int32_t sum32[EW_ACT_Q8_GROUPS];     /* -128 * Σ q of the group */
     int32_t sum16[EW_ACT_Q8_GROUPS * 2]; /* -128 * Σ q of each half group */
+};
+
+/* Activations for products of float weights in 16-bit integers, [ceil(n_in / 512)][n_tokens] of these: x[i] =
+ * d[i / 32] * q[i], |q| <= 32767, and the |q| of a group add up to 131000 and what rounding adds, at most 16. Weights
+ * become w = s * q, s a power of two per row and group that gives the largest 14 bits. So no sum of 32 products reaches
+ * 2^31, and groups of many even values get fewer bits than those with a few large ones, which need them more than if
+ * only the largest counted. d and s are 2^-60 at least: their product is never denormal. A group with an infinity or a
+ * NaN has d, or s, NaN. */
+enum { EW_Q16_LARGEST = 32767, EW_Q16_TOTAL = 131000, EW_Q16_WEIGHT_BITS = 14, EW_Q16_LEAST_STEP = -60 };
+struct ew_act_q16 {
+    int16_t q[EW_ACT_Q16_COLS];
+    float d[EW_ACT_Q16_GROUPS];
 };
 
 /* The same for float products: [ceil(n_in / 256)][n_tokens] of these. */
@@ -120,6 +136,8 @@ struct ew_matmul_kernels {
     ew_act_prepare_fn *act_prepare[EW_ACT_KINDS];
     ew_pack_strip_fn *pack_strip;                              /* NULL: that of the base */
     struct ew_matmul_entry entry[EW_LAYOUTS][EW_MATMUL_TYPES]; /* tile NULL: not offered */
+    /* For more than EW_FEW_TOKENS tokens, weights in the file's layout: instead of entry, where this one has a tile. */
+    struct ew_matmul_entry many[EW_MATMUL_TYPES];
 };
 
 #define EW_MATMUL_DECLARE(isa_, features_) extern const struct ew_matmul_kernels ew_matmul_##isa_;

@@ -12,6 +12,7 @@ static void add_matrix(const struct ew_gguf_tensor *t, double share, double n_ro
     c->matmul_ops += ops;
     const struct ew_type_traits *traits = ew_type_traits(t->type);
     if (traits && traits->block_elems == 1) c->float_matmul_ops += ops;
+    if (t->type == EW_TYPE_F16 || t->type == EW_TYPE_BF16) c->half_matmul_ops += ops;
 }
 
 /* (query, key) pairs of n tokens after `depth` positions when each sees at most `window` positions. */

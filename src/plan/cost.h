@@ -9,6 +9,7 @@ struct ew_plan_cost {
     double kv_bytes;         /* read and written */
     double matmul_ops;       /* multiplications and additions of matrix products, 2 per weight and token */
     double float_matmul_ops; /* those of matmul_ops whose weights are floats */
+    double half_matmul_ops;  /* those of float_matmul_ops whose weights are F16 or BF16 */
     double attention_ops;
 };
 

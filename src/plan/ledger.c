@@ -40,8 +40,22 @@ struct sum {
     struct ew_plan_memory *m;
 };
 
+/* Prepared input of a matrix, of n_rows rows in all. Few rows may be prepared in another kind than all of them; those
+ * of experts lie side by side, so that few of them may lie anywhere among n_rows. */
+static void add_act(struct sum *s, const struct ew_weight *w, uint32_t n_rows, bool experts) {
+    for (int kind = 0; kind < EW_ACT_KINDS; kind++) {
+        uint32_t n = ew_matmul_kind_tokens(s->kernels, w, (enum ew_act_kind)kind, n_rows);
+        if (n > 0 && experts) n = n_rows;
+        size_t *act = &s->m->act_bytes[kind];
+        *act = max_size(*act, ew_matmul_act_bytes(s->kernels, (enum ew_act_kind)kind, w->n_in, n));
+        if (ew_matmul_act_kind(s->kernels, w, 1) != (enum ew_act_kind)kind) continue;
+        size_t *own = &s->m->own_act_bytes[kind];
+        *own = max_size(*own, ew_matmul_act_bytes(s->kernels, (enum ew_act_kind)kind, w->n_in, 1));
+    }
+}
+
 /* n_rows: activation rows that meet the matrix at once, at most. */
-static void add_matrix(struct sum *s, const struct ew_gguf_tensor *t, uint32_t n_rows) {
+static void add_matrix(struct sum *s, const struct ew_gguf_tensor *t, uint32_t n_rows, bool experts) {
     struct ew_weight w = {.type = t->type, .n_in = (uint32_t)t->ne[0], .n_out = (uint32_t)(t->ne[1] * t->ne[2])};
     if (ew_plan_packs(s->kernels, s->request->layout, t)) {
         w.layout = EW_LAYOUT_R16;
@@ -51,11 +65,7 @@ static void add_matrix(struct sum *s, const struct ew_gguf_tensor *t, uint32_t n
         w.layout = EW_LAYOUT_ROWS;
         s->m->weights_mapped_bytes += t->size_bytes;
     }
-    enum ew_act_kind kind = ew_matmul_act_kind(s->kernels, &w);
-    size_t *act = &s->m->act_bytes[kind];
-    *act = max_size(*act, ew_matmul_act_bytes(s->kernels, kind, w.n_in, n_rows));
-    size_t *own = &s->m->own_act_bytes[kind];
-    *own = max_size(*own, ew_matmul_act_bytes(s->kernels, kind, w.n_in, 1));
+    add_act(s, &w, n_rows, experts);
 }
 
 static void add_vector(struct sum *s, const struct ew_gguf_tensor *t) {
@@ -87,17 +97,18 @@ static void add_op(struct sum *s, const struct ew_op *op) {
         break;
     case EW_OP_MATMUL:
         for (uint32_t i = 0; i < op->n_weights; i++) {
-            add_matrix(s, op->weights[i], s->request->n_batch);
+            add_matrix(s, op->weights[i], s->request->n_batch, false);
             add_vector(s, op->bias[i]);
         }
         break;
     case EW_OP_EXPERTS:
-        for (uint32_t i = 0; i < op->n_weights; i++) add_matrix(s, op->weights[i], s->request->n_batch * op->n_used);
+        for (uint32_t i = 0; i < op->n_weights; i++)
+            add_matrix(s, op->weights[i], s->request->n_batch * op->n_used, true);
         break;
     case EW_OP_HEAD:
         add_vector(s, op->weights[0]);
         add_matrix(s, op->weights[1],
-                   s->request->n_batch < EW_PLAN_HEAD_TOKENS ? s->request->n_batch : EW_PLAN_HEAD_TOKENS);
+                   s->request->n_batch < EW_PLAN_HEAD_TOKENS ? s->request->n_batch : EW_PLAN_HEAD_TOKENS, false);
         for (int i = 0; i < 2; i++) add_vector(s, op->bias[i]);
         m->logits_bytes = (size_t)s->plan->n_vocab * sizeof(float);
         break;

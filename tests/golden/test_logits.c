@@ -3,9 +3,10 @@
  * kept here). Every file of the folder runs along several paths: one batch, token by token, odd batches, several
  * threads, file layout and packed layout, plain C and the fastest kernels; the first three must agree with each other
  * as well. Of quantized files a copy in floats runs too: that the engine and the exact rows mean the same model shows
- * there, where activations are not rounded to 8 bits, a hundred times more sharply. Where the heads allow it keys and
- * values run as Q8_0 too, and those of float files as floats. Pieces of up to 16 tokens must give the logits of single
- * tokens to the bit: speculation rests on that, and decoding with drafts is held against decoding without.
+ * there, where activations are not rounded to 8 bits, a hundred times more sharply. Of F32 files a copy in halves runs
+ * as one batch: kernels multiply those as 16-bit integers where they can, experts among them. Where the heads allow it
+ * keys and values run as Q8_0 too, and those of float files as floats. Pieces of up to 16 tokens must give the logits of
+ * single tokens to the bit: speculation rests on that, and decoding with drafts is held against decoding without.
  *
  * A router that is nearly undecided chooses another expert when its input is rounded, and then rows are off, with any
  * engine; see router_tie.
@@ -266,22 +267,24 @@ static void check_f32(struct ew_model *model, const struct golden *g) {
     check_paths(model, &exact, f32_paths, sizeof f32_paths / sizeof *f32_paths);
 }
 
-/* The same weights in floats. */
-static void check_float_copy(const struct golden *g) {
+/* The same weights in floats, or those of an F32 file in halves, which lose 2^-12 of each weight at most, and of the
+ * square of the logits as much as 2^-24 per layer of matrices: a hundredth of the bound. */
+static void check_float_copy(const struct golden *g, enum ew_type type, uint32_t batch) {
     char path[4096], copy[64];
     snprintf(copy, sizeof copy, "/tmp/edgewise-float-%ld.gguf", (long)getpid());
-    float_copy(path_of(g->name, ".gguf", path), copy);
+    float_copy(path_of(g->name, ".gguf", path), copy, type);
     struct ew_model *model = NULL;
     struct ew_error err = {0};
     float *rows = malloc(g->n * g->n_vocab * sizeof *rows);
     assert_non_null(rows);
-    const struct path in_batches = {"", 7, 2, EW_WEIGHTS_AUTO, false, EW_KV_F16};
+    const struct path in_batches = {"", batch, 2, EW_WEIGHTS_AUTO, false, EW_KV_F16};
     enum ew_status status = ew_model_open(copy, &model, &err);
     if (status == EW_OK) run_path(model, &in_batches, g->ids, g->n, rows);
     unlink(copy);
     if (status != EW_OK) fail_msg("%s", err.message);
     struct distance d = distance(g, rows);
-    print_message("%s, in floats: nmse %.3g of %.3g\n", g->name, d.nmse, FLOAT_NMSE);
+    print_message("%s, in %s: nmse %.3g of %.3g\n", g->name, type == EW_TYPE_F16 ? "halves" : "floats", d.nmse,
+                  FLOAT_NMSE);
     assert_true(d.nmse <= FLOAT_NMSE);
     free(rows);
     ew_model_close(&model);
@@ -376,7 +379,8 @@ static void check_golden(void **state) {
         check_pieces(model, &g, plain_c, EW_KV_F16);
         if (takes_q8_0(model) && !plain_c) check_pieces(model, &g, plain_c, EW_KV_Q8_0);
     }
-    if (!is_float(name)) check_float_copy(&g);
+    if (!is_float(name)) check_float_copy(&g, EW_TYPE_F32, 7);
+    if (ends_with(name, "-f32")) check_float_copy(&g, EW_TYPE_F16, 512);
     check_drafts(model, &g);
     free(g.exact);
     ew_model_close(&model);

@@ -90,9 +90,16 @@ static void make_block(struct ew_check_rng *rng, enum ew_type type, void *block,
     }
 }
 
+/* Here and there a group of zeros, and one of numbers that are subnormal halves, or next to nothing. */
+static float scale_of_group(enum ew_type type, size_t g) {
+    if (g % 7 == 5) return 0;
+    return g % 7 == 3 ? type == EW_TYPE_F16 ? 0x1p-20f : 1e-30f : 1;
+}
+
 static void make_float_row(struct ew_check_rng *rng, enum ew_type type, size_t n, char *row, bool exact) {
     for (size_t i = 0; i < n; i++) {
-        float v = exact ? (float)ew_check_integer(rng, -64, 64) / 8 : ew_check_uniform(rng, -1, 1);
+        float v = exact ? (float)ew_check_integer(rng, -16, 16) / 8
+                        : ew_check_uniform(rng, -1, 1) * scale_of_group(type, i / 32);
         uint16_t h = type == EW_TYPE_F16 ? ew_f32_to_f16(v) : ew_f32_to_bf16(v);
         if (type == EW_TYPE_F32)
             memcpy(row + 4 * i, &v, 4);
@@ -101,8 +108,10 @@ static void make_float_row(struct ew_check_rng *rng, enum ew_type type, size_t n
     }
 }
 
-/* In exact problems each group of 32 has a value ±127 (so the scale is 1) and otherwise small integers. */
+/* In exact problems each group of 32 has the largest integer (so the scale is 1, in 8 bits or, for floats, in 16) and
+ * otherwise small ones. */
 static void make_x(struct ew_check_rng *rng, struct problem *p, bool exact) {
+    const float largest = ew_type_traits(p->rows.type)->block_elems == 1 ? 32767 : 127;
     for (uint32_t t = 0; t < p->s.n_tokens; t++) {
         float *x = p->x + t * p->x_stride;
         if (!exact) {
@@ -111,7 +120,7 @@ static void make_x(struct ew_check_rng *rng, struct problem *p, bool exact) {
         }
         ew_check_fill_integers(rng, x, p->s.n_in, -2, 2);
         for (uint32_t g = 0; g < p->s.n_in; g += 32)
-            x[g + (uint32_t)ew_check_integer(rng, 0, 31)] = (ew_check_random(rng) & 1) ? 127 : -127;
+            x[g + (uint32_t)ew_check_integer(rng, 0, 31)] = (ew_check_random(rng) & 1) ? largest : -largest;
     }
 }
 
@@ -127,6 +136,21 @@ static void decode_row(struct problem *p, enum ew_type type, const char *row, ui
         }
     }
     free(w);
+}
+
+/* Float weights in 16-bit integers, from the words of struct ew_act_q16: the least power of two that takes the largest
+ * of 32 below 2^14 is the step, or 2^-60. */
+static double *round_to_words(const double *w, size_t n) {
+    double *seen = allocate(n * sizeof *seen);
+    for (size_t g = 0; g < n; g += 32) {
+        double largest = 0;
+        int exponent;
+        for (size_t i = g; i < g + 32; i++) largest = fmax(largest, fabs(w[i]));
+        frexp(fmax(largest, 0x1p-47), &exponent);
+        double step = ldexp(1, exponent - 14);
+        for (size_t i = g; i < g + 32; i++) seen[i] = nearbyint(w[i] / step) * step;
+    }
+    return seen;
 }
 
 static struct problem make_problem(enum ew_type type, struct shape s, bool exact, uint64_t seed) {
@@ -217,6 +241,11 @@ static float prepared_value(const void *act, enum ew_act_kind kind, uint32_t n_t
         i %= EW_ACT_Q8_COLS;
         return rec->d[i / 32] * (float)rec->q[i];
     }
+    if (kind == EW_ACT_Q16) {
+        const struct ew_act_q16 *rec = (const struct ew_act_q16 *)act + (size_t)(i / EW_ACT_Q16_COLS) * n_tokens + t;
+        i %= EW_ACT_Q16_COLS;
+        return rec->d[i / 32] * (float)rec->q[i];
+    }
     const struct ew_act_f32 *rec = (const struct ew_act_f32 *)act + (size_t)(i / EW_ACT_F32_COLS) * n_tokens + t;
     return rec->x[i % EW_ACT_F32_COLS];
 }
@@ -236,28 +265,67 @@ static void check_group(const float *x, const struct ew_act_q8 *rec, uint32_t g,
     ew_check_near(rec->ds[g], (double)rec->d[g] * (sum[0] + sum[1]), fabs((double)rec->ds[g]) * 0x1p-23, what, g);
 }
 
+/* The step of 32 activations in 16 bits. */
+static double words_step(const float *x) {
+    double largest = 0, total = 0;
+    for (uint32_t i = 0; i < 32; i++) {
+        largest = fmax(largest, fabs((double)x[i]));
+        total += fabs((double)x[i]);
+    }
+    return fmax(0x1p-60, fmax(largest / 32767, total / 131000));
+}
+
+static void check_group_16(const float *x, const struct ew_act_q16 *rec, uint32_t g, const char *what) {
+    double step = words_step(x);
+    int total = 0;
+    ew_check_near(rec->d[g], step, step * 0x1p-21, what, g);
+    for (uint32_t i = 0; i < 32; i++) {
+        int q = rec->q[g * 32 + i];
+        total += abs(q);
+        ew_check_true(q >= -32767 && q <= 32767, what);
+        ew_check_near(rec->d[g] * (float)q, (double)x[i], step * 0.502 + fabs((double)x[i]) * 0x1p-23, what,
+                      g * 32 + i);
+    }
+    ew_check_true(total <= 131000 + 16 + 1, what); /* 1: the total is a sum in f32 */
+}
+
+/* Random activations of one kind, prepared in two parts. */
+static struct ew_check_buffer prepare_activations(const struct ew_kernels *k, enum ew_act_kind kind, uint32_t n_in,
+                                                  uint32_t n_tokens, const float *values, size_t stride) {
+    struct ew_check_buffer act = ew_check_alloc(ew_matmul_act_bytes(k, kind, n_in, n_tokens), 0);
+    uint32_t middle = n_tokens / 2;
+    ew_matmul_act_prepare(k, kind, n_in, n_tokens, values, stride, middle, n_tokens, act.data);
+    ew_matmul_act_prepare(k, kind, n_in, n_tokens, values, stride, 0, middle, act.data);
+    ew_check_true(act.size % 64 == 0, "prepared activations are a multiple of 64 bytes");
+    return act;
+}
+
 static void check_activations(const struct ew_kernels *k, uint32_t n_in, uint32_t n_tokens) {
     struct ew_check_rng rng = {n_in * 131 + n_tokens};
     char what[96];
     snprintf(what, sizeof what, "activations %s n_in=%u tokens=%u", k->matmul->isa, n_in, n_tokens);
     size_t stride = n_in + 3;
     struct ew_check_buffer x = ew_check_alloc(stride * n_tokens * sizeof(float), 4);
-    struct ew_check_buffer act = ew_check_alloc(ew_matmul_act_bytes(k, EW_ACT_Q8, n_in, n_tokens), 0);
     float *values = x.data;
     for (uint32_t t = 0; t < n_tokens; t++) ew_check_fill_uniform(&rng, values + t * stride, n_in, -1, 1);
     memset(values, 0, 32 * sizeof *values);                                  /* a group of zeros */
     for (int i = 0; i < 32; i++) values[i + (n_in > 32 ? 32 : 0)] *= 1e-30f; /* and a tiny one */
-    uint32_t middle = n_tokens / 2;
-    ew_matmul_act_prepare(k, EW_ACT_Q8, n_in, n_tokens, values, stride, middle, n_tokens, act.data);
-    ew_matmul_act_prepare(k, EW_ACT_Q8, n_in, n_tokens, values, stride, 0, middle, act.data);
-    const struct ew_act_q8 *rec = act.data;
+    struct ew_check_buffer bytes = prepare_activations(k, EW_ACT_Q8, n_in, n_tokens, values, stride);
+    struct ew_check_buffer words = prepare_activations(k, EW_ACT_Q16, n_in, n_tokens, values, stride);
+    const struct ew_act_q8 *rec = bytes.data;
+    const struct ew_act_q16 *rec_16 = words.data;
     for (uint32_t t = 0; t < n_tokens; t++)
-        for (uint32_t i = 0; i < n_in; i += 32)
-            check_group(values + t * stride + i, &rec[(size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t],
-                        i % EW_ACT_Q8_COLS / 32, what);
-    ew_check_guards(&act, what);
+        for (uint32_t i = 0; i < n_in; i += 32) {
+            const float *group = values + t * stride + i;
+            check_group(group, &rec[(size_t)(i / EW_ACT_Q8_COLS) * n_tokens + t], i % EW_ACT_Q8_COLS / 32, what);
+            check_group_16(group, &rec_16[(size_t)(i / EW_ACT_Q16_COLS) * n_tokens + t], i % EW_ACT_Q16_COLS / 32,
+                           what);
+        }
+    ew_check_guards(&bytes, what);
+    ew_check_guards(&words, what);
     ew_check_free(&x);
-    ew_check_free(&act);
+    ew_check_free(&bytes);
+    ew_check_free(&words);
 }
 
 /* ---- products ---- */
@@ -275,7 +343,7 @@ static float start_value(const struct problem *p, uint32_t t, uint32_t r) {
 /* y starts with start values when accumulating; gaps between rows keep the pattern. */
 static struct product run_product(const struct ew_kernels *k, const struct ew_weight *w, const struct problem *p,
                                   bool accumulate) {
-    struct product out = {.y_stride = p->s.n_out + 3, .kind = ew_matmul_act_kind(k, w)};
+    struct product out = {.y_stride = p->s.n_out + 3, .kind = ew_matmul_act_kind(k, w, p->s.n_tokens)};
     uint32_t n_tokens = p->s.n_tokens;
     out.y = ew_check_alloc(((n_tokens - 1) * out.y_stride + p->s.n_out) * sizeof(float), 12);
     out.act = ew_check_alloc(ew_matmul_act_bytes(k, out.kind, p->s.n_in, n_tokens), 0);
@@ -321,6 +389,40 @@ static double exact_dot(const struct problem *p, const struct token *a, uint32_t
     return sum;
 }
 
+/* What rounding both sides to words may do to an output at most: half a step of each against all of the other. The step
+ * of weights is up to 2^-13 of the largest of a group. */
+static double words_bound(const double *w, const float *x, uint32_t n_in) {
+    double bound = 0;
+    for (uint32_t g = 0; g < n_in; g += 32) {
+        double largest_w = 0x1p-47, total_w = 0, total_x = 0;
+        for (uint32_t i = g; i < g + 32; i++) {
+            largest_w = fmax(largest_w, fabs(w[i]));
+            total_w += fabs(w[i]);
+            total_x += fabs((double)x[i]);
+        }
+        double half_w = largest_w / 8192 / 2, half_x = words_step(x + g) * 0.502;
+        bound += half_w * total_x + half_x * total_w + 32 * half_w * half_x;
+    }
+    return bound;
+}
+
+/* Outputs of words against the product of the very weights and activations. */
+static void check_words(const struct problem *p, const struct product *out, bool accumulate, const char *what) {
+    const float *y = out->y.data;
+    for (uint32_t t = 0; t < p->s.n_tokens; t++)
+        for (uint32_t r = 0; r < p->s.n_out; r++) {
+            const double *w = p->w + (size_t)r * p->s.n_in;
+            const float *x = p->x + t * p->x_stride;
+            double want = accumulate ? (t + r) % 7 : 0, magnitude = 7;
+            for (uint32_t i = 0; i < p->s.n_in; i++) {
+                want += w[i] * (double)x[i];
+                magnitude += fabs(w[i] * (double)x[i]);
+            }
+            double bound = words_bound(w, x, p->s.n_in) + BOUND_C * EPSILON * magnitude;
+            ew_check_near(y[t * out->y_stride + r], want, bound, what, t * (size_t)p->s.n_out + r);
+        }
+}
+
 static void check_product(const struct ew_kernels *k, const struct ew_weight *w, const struct problem *p,
                           bool accumulate, bool exact) {
     struct product out = run_product(k, w, p, accumulate);
@@ -330,10 +432,12 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
              p->s.n_tokens);
     const float *y = out.y.data;
     struct token *a = &(struct token){allocate(p->s.n_in * sizeof(double)), allocate(p->s.n_in / 32 * sizeof(double))};
+    struct problem seen = *p; /* what kernels multiply */
+    if (out.kind == EW_ACT_Q16) seen.w = round_to_words(p->w, p->s.n_out * (size_t)p->s.n_in);
     for (uint32_t t = 0; t < p->s.n_tokens; t++) {
         prepare_token(&out, p, t, a);
         for (uint32_t r = 0; r < p->s.n_out; r++) {
-            double magnitude, want = exact_dot(p, a, r, &magnitude);
+            double magnitude, want = exact_dot(&seen, a, r, &magnitude);
             if (accumulate) want += (double)start_value(p, t, r);
             double bound = exact ? 0 : BOUND_C * EPSILON * (magnitude + 7);
             ew_check_near(y[t * out.y_stride + r], want, bound, what, t * (size_t)p->s.n_out + r);
@@ -344,10 +448,12 @@ static void check_product(const struct ew_kernels *k, const struct ew_weight *w,
             ew_check_true(pattern == 0xa5a5a5a5u, what);
         }
     }
+    if (out.kind == EW_ACT_Q16) check_words(p, &out, accumulate, what);
     ew_check_guards(&out.y, what);
     ew_check_guards(&out.scratch, what);
     free(a->x);
     free(a->total);
+    if (seen.w != p->w) free(seen.w);
     free_product(&out);
 }
 
@@ -401,6 +507,49 @@ static void check_both_layouts(const struct ew_kernels *k, enum ew_type type, st
     free_problem(&p);
 }
 
+static void put_float(const struct problem *p, uint32_t row, uint32_t col, float value) {
+    size_t at = (size_t)row * p->s.n_in + col;
+    uint16_t half = p->rows.type == EW_TYPE_F16 ? ew_f32_to_f16(value) : ew_f32_to_bf16(value);
+    if (p->rows.type == EW_TYPE_F32)
+        memcpy((char *)p->weight_memory.data + 4 * at, &value, 4);
+    else
+        memcpy((char *)p->weight_memory.data + 2 * at, &half, 2);
+}
+
+/* An infinity or a NaN on either side spoils the outputs that it takes part in, and no others. */
+static void check_not_finite(const struct ew_kernels *k, enum ew_type type, uint32_t n_tokens) {
+    struct problem p = make_problem(type, (struct shape){544, 37, n_tokens}, false, n_tokens * 131u + type);
+    const bool several = n_tokens > 3;
+    put_float(&p, 3, 40, INFINITY);
+    put_float(&p, 20, 543, -INFINITY);
+    put_float(&p, 36, 2, NAN);
+    if (several) p.x[2 * p.x_stride + 33] = NAN;
+    if (several) p.x[3 * p.x_stride + 530] = -INFINITY;
+    struct product out = run_product(k, &p.rows, &p, false);
+    const float *y = out.y.data;
+    char what[96];
+    snprintf(what, sizeof what, "%s with infinities and NaN", ew_matmul_kernel_name(k, &p.rows, n_tokens));
+    for (uint32_t t = 0; t < n_tokens; t++)
+        for (uint32_t r = 0; r < p.s.n_out; r++) {
+            bool spoilt = r == 3 || r == 20 || r == 36 || (several && (t == 2 || t == 3));
+            ew_check_true(!isfinite(y[t * out.y_stride + r]) == spoilt, what);
+        }
+    ew_check_guards(&out.y, what);
+    free_product(&out);
+    free_problem(&p);
+}
+
+/* Floats meet up to 16 tokens in one way and more in another, all remainders of tiles among them. */
+static void check_float_type(const struct ew_kernels *k, enum ew_type type) {
+    for (uint32_t t = 18; t <= 29; t++) {
+        check_both_layouts(k, type, (struct shape){t % 3 * 512 + 32 * (t % 5 + 1), 16 + t % 4 * 15, t}, false);
+        check_both_layouts(k, type, (struct shape){t % 2 * 512 + 96, 16 + t % 4 * 15, t}, true);
+    }
+    check_not_finite(k, type, 1);
+    check_not_finite(k, type, 16);
+    check_not_finite(k, type, 23);
+}
+
 /* n_in: one block, block ± 1 around the records of 256 and 512 columns, several records. */
 static void check_type(const struct ew_kernels *k, enum ew_type type) {
     uint32_t unit = ew_type_traits(type)->block_elems == 256 ? 256 : 32;
@@ -434,7 +583,10 @@ static void check_variant(const char *isa, uint64_t needs, uint32_t share, uint3
     check_activations(&k, 32, 1);
     check_activations(&k, 544, 3);
     check_activations(&k, 2048, 2);
-    for (uint32_t i = share - 1; i < N_TYPES; i += n_shares) check_type(&k, types[i]);
+    for (uint32_t i = share - 1; i < N_TYPES; i += n_shares) {
+        check_type(&k, types[i]);
+        if (ew_type_traits(types[i])->block_elems == 1) check_float_type(&k, types[i]);
+    }
 }
 
 /* check_matmul [SHARE SHARES]: each share has some of the types, so that several cores can work. */

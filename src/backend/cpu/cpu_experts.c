@@ -46,9 +46,9 @@ void ew_cpu_run_route(struct ew_cpu_worker *w, const struct ew_op *op) {
     ew_cpu_wait(w);
 }
 
-/* Memory of an expert's prepared input: slots before it fill what precedes. */
-static uint8_t *act_of_slot(const struct ew_cpu_worker *w, const struct ew_weight *m, uint32_t slot) {
-    enum ew_act_kind kind = ew_matmul_act_kind(&w->b->kernels, m);
+/* Memory of the prepared input of an expert's n slots from `slot` on: slots before it fill what precedes. */
+static uint8_t *act_of_slots(const struct ew_cpu_worker *w, const struct ew_weight *m, uint32_t slot, uint32_t n) {
+    enum ew_act_kind kind = ew_matmul_act_kind(&w->b->kernels, m, n);
     return (uint8_t *)w->b->act[kind] + ew_matmul_act_bytes(&w->b->kernels, kind, m->n_in, slot);
 }
 
@@ -64,10 +64,10 @@ static void prepare_slots(struct ew_cpu_worker *w, const struct ew_cpu_op *bound
         uint32_t first = r->first[e], n = r->first[e + 1] - first;
         unsigned done = 0;
         for (uint32_t i = 0; i < op->n_weights; i++) {
-            enum ew_act_kind kind = ew_matmul_act_kind(&w->b->kernels, &bound->matrix[i]);
+            enum ew_act_kind kind = ew_matmul_act_kind(&w->b->kernels, &bound->matrix[i], n);
             if (!(done >> kind & 1))
                 ew_matmul_act_prepare(&w->b->kernels, kind, n_in, n, x, 0, slot - first, slot - first + 1,
-                                      act_of_slot(w, &bound->matrix[i], first));
+                                      act_of_slots(w, &bound->matrix[i], first, n));
             done |= 1u << kind;
         }
     }
@@ -89,7 +89,8 @@ static uint32_t run_expert(struct ew_cpu_worker *w, const struct ew_cpu_op *boun
         float *y = ew_cpu_row(w, op->dst[i], 0) + (size_t)first * m.n_out;
         for (; *chunk < chunk_end; *chunk = atomic_fetch_add_explicit(next, 1, memory_order_relaxed)) {
             uint32_t begin = (*chunk - chunk_begin) * rows, end = ew_cpu_min(begin + rows, m.n_out);
-            ew_matmul_rows(&w->b->kernels, &m, act_of_slot(w, &m, first), n, begin, end, false, y, m.n_out, w->scratch);
+            ew_matmul_rows(&w->b->kernels, &m, act_of_slots(w, &m, first, n), n, begin, end, false, y, m.n_out,
+                           w->scratch);
         }
     }
     return chunk_end;

@@ -7,7 +7,7 @@ static void prepare(const struct ew_cpu_worker *w, const struct ew_weight *matri
                     size_t stride, uint32_t n_tokens, uint32_t begin, uint32_t end, void *const *act) {
     unsigned done = 0;
     for (uint32_t i = 0; i < n; i++) {
-        enum ew_act_kind kind = ew_matmul_act_kind(&w->b->kernels, &matrices[i]);
+        enum ew_act_kind kind = ew_matmul_act_kind(&w->b->kernels, &matrices[i], n_tokens);
         if (done >> kind & 1) continue;
         done |= 1u << kind;
         ew_matmul_act_prepare(&w->b->kernels, kind, matrices[i].n_in, n_tokens, x, stride, begin, end, act[kind]);
@@ -62,7 +62,7 @@ static void run_rows(const struct ew_cpu_worker *w, const struct ew_cpu_products
                      uint32_t end) {
     const struct ew_weight *m = &p->matrices[i];
     void *const *act = p->act ? p->act : w->b->act;
-    ew_matmul_rows(&w->b->kernels, m, act[ew_matmul_act_kind(&w->b->kernels, m)], p->n_tokens, begin, end,
+    ew_matmul_rows(&w->b->kernels, m, act[ew_matmul_act_kind(&w->b->kernels, m, p->n_tokens)], p->n_tokens, begin, end,
                    p->accumulate, p->y[i], p->y_stride[i], w->scratch);
     finish_rows(w, p, i, begin, end);
 }

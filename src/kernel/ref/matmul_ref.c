@@ -1,6 +1,7 @@
 /* Owns the plain C reference of matrix products: every type, both layouts, one unpacker and one tile kernel per kind of
  * activation. Written to be checked by eye; variants are checked against it. The driver is in matmul.c. */
 #include "gguf/tensor_type.h"
+#include "kernel/act_q16.h"
 #include "kernel/act_q8.h"
 #include "kernel/matmul_table.h"
 #include "quant/half.h"
@@ -44,6 +45,24 @@ static void quantize_group(const float *x, struct ew_act_q8 *rec, uint32_t g) {
 static void act_prepare_q8_ref(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
                                uint32_t token_end, void *act) {
     ew_act_q8_prepare(n_in, n_tokens, x, x_stride, token_begin, token_end, act, quantize_group);
+}
+
+static void quantize_group_16(const float *x, struct ew_act_q16 *rec, uint32_t g) {
+    float amax = 0, total = 0;
+    for (int i = 0; i < EW_ACT_GROUP; i++) {
+        amax = fmaxf(amax, fabsf(x[i]));
+        total += fabsf(x[i]);
+    }
+    float inverse = ew_act_q16_scale_group(rec, g, total, amax);
+    for (int i = 0; i < EW_ACT_GROUP; i++) {
+        float v = nearbyintf(x[i] * inverse);
+        rec->q[g * EW_ACT_GROUP + i] = (int16_t)(fabsf(v) <= EW_Q16_LARGEST ? v : -EW_Q16_LARGEST);
+    }
+}
+
+static void act_prepare_q16_ref(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
+                                uint32_t token_end, void *act) {
+    ew_act_q16_prepare(n_in, n_tokens, x, x_stride, token_begin, token_end, act, quantize_group_16);
 }
 
 static void act_prepare_f32_ref(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
@@ -146,7 +165,8 @@ static void tile_f32_ref(const struct ew_tile_args *a) {
 
 const struct ew_matmul_kernels ew_matmul_ref = {
     .isa = "ref",
-    .act_prepare = {[EW_ACT_Q8] = act_prepare_q8_ref, [EW_ACT_F32] = act_prepare_f32_ref},
+    .act_prepare =
+        {[EW_ACT_Q8] = act_prepare_q8_ref, [EW_ACT_Q16] = act_prepare_q16_ref, [EW_ACT_F32] = act_prepare_f32_ref},
     .pack_strip = ew_pack_strip_ref,
     .entry = {[EW_LAYOUT_ROWS] = {[EW_TYPE_Q4_0] = ENTRY_Q8("q4_0"),       [EW_TYPE_Q4_1] = ENTRY_Q8("q4_1"),
                                   [EW_TYPE_Q5_0] = ENTRY_Q8("q5_0"),       [EW_TYPE_Q5_1] = ENTRY_Q8("q5_1"),

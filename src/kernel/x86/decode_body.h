@@ -126,7 +126,7 @@ EW_INLINE struct ew_rows rows_at(const struct ew_weight *w, struct ew_place at, 
     return (struct ew_rows){tail + at.lane * TAIL_ROW_BYTES, TAIL_ROW_BYTES, tail, at.lane};
 }
 
-EW_INLINE vint broadcast_bytes(const int8_t *p) {
+EW_INLINE vint broadcast_bytes(const void *p) {
     int v;
     memcpy(&v, p, sizeof v);
     return v_set_32(v);

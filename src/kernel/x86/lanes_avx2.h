@@ -30,6 +30,9 @@ EW_INLINE vint v_xor(vint a, vint b) { return _mm256_xor_si256(a, b); }
 EW_INLINE vint v_or_and(vint a, vint b, vint c) { return v_or(a, v_and(b, c)); }
 EW_INLINE vint v_add_8(vint a, vint b) { return _mm256_add_epi8(a, b); }
 EW_INLINE vint v_mul_32(vint a, vint b) { return _mm256_mullo_epi32(a, b); }
+EW_INLINE vint v_sub_32(vint a, vint b) { return _mm256_sub_epi32(a, b); }
+EW_INLINE vint v_max_32(vint a, vint b) { return _mm256_max_epi32(a, b); }
+EW_INLINE vint v_max_unsigned_16(vint a, vint b) { return _mm256_max_epu16(a, b); }
 /* Byte i of table for every i below 16 in index, within 16 bytes. */
 EW_INLINE vint v_lookup(vint table, vint index) { return _mm256_shuffle_epi8(table, index); }
 EW_INLINE vint v_repeat_16(const void *p) { return _mm256_broadcastsi128_si256(_mm_loadu_si128(p)); }
@@ -47,6 +50,9 @@ EW_INLINE vint v_shift_left(vint a, unsigned n) { return _mm256_slli_epi32(a, (i
 EW_INLINE vint v_shift_right(vint a, unsigned n) { return _mm256_srli_epi32(a, (int)n); }
 EW_INLINE vint v_shift_right_signed(vint a, unsigned n) { return _mm256_srai_epi32(a, (int)n); }
 EW_INLINE vfloat v_to_float(vint a) { return _mm256_cvtepi32_ps(a); }
+EW_INLINE vint v_round(vfloat a) { return _mm256_cvtps_epi32(a); } /* to nearest, ties to even */
+EW_INLINE vint v_bits_of(vfloat a) { return _mm256_castps_si256(a); }
+EW_INLINE vfloat v_of_bits(vint a) { return _mm256_castsi256_ps(a); }
 
 EW_INLINE vfloat vf_load(const float *p) { return _mm256_loadu_ps(p); }
 EW_INLINE void vf_store(float *p, vfloat v) { _mm256_storeu_ps(p, v); }
@@ -80,6 +86,14 @@ EW_INLINE vfloat v_low_f16(vint v) {
     return _mm256_cvtph_ps(packed);
 }
 
+/* sum + a, here and now: gcc would gather the products of a whole group before it adds them, and has to put nearly all of
+ * them into memory meanwhile. */
+EW_INLINE vint v_sum_in_order(vint sum, vint a) {
+    sum = _mm256_add_epi32(sum, a);
+    __asm__("" : "+x"(sum));
+    return sum;
+}
+
 /* sum + q0 · x0 + q1 · x1 per lane of four unsigned times four signed bytes. Without VNNI, pairs add up in 16 bits,
  * where q <= 63 cannot overflow: 4 * 63 * 127 = 32004. */
 EW_INLINE vint v_dot_pair(vint sum, vint q0, vint x0, vint q1, vint x1) {
@@ -87,13 +101,22 @@ EW_INLINE vint v_dot_pair(vint sum, vint q0, vint x0, vint q1, vint x1) {
     return _mm256_dpbusd_avx_epi32(_mm256_dpbusd_avx_epi32(sum, q0, x0), q1, x1);
 #else
     vint pairs = _mm256_add_epi16(_mm256_maddubs_epi16(q0, x0), _mm256_maddubs_epi16(q1, x1));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return v_sum_in_order(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 #endif
 }
 /* The same for signed q, one vector: |q| · (x with q's sign) is below 2 * 128 * 127 = 32512 in 16 bits. */
 EW_INLINE vint v_dot_signed(vint sum, vint q, vint x) {
     vint pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(x, q));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return v_sum_in_order(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+/* sum + w · x per lane of two signed 16-bit numbers. */
+EW_INLINE vint v_dot_words(vint sum, vint w, vint x) {
+#ifdef __AVXVNNI__
+    return _mm256_dpwssd_avx_epi32(sum, w, x);
+#else
+    return v_sum_in_order(sum, _mm256_madd_epi16(w, x));
+#endif
 }
 
 EW_INLINE vint v_load_16x2(const uint8_t *p, size_t stride4) {

@@ -26,6 +26,9 @@ EW_INLINE vint v_xor(vint a, vint b) { return _mm512_xor_si512(a, b); }
 EW_INLINE vint v_or_and(vint a, vint b, vint c) { return _mm512_ternarylogic_epi32(a, b, c, 0xf8); }
 EW_INLINE vint v_add_8(vint a, vint b) { return _mm512_add_epi8(a, b); }
 EW_INLINE vint v_mul_32(vint a, vint b) { return _mm512_mullo_epi32(a, b); }
+EW_INLINE vint v_sub_32(vint a, vint b) { return _mm512_sub_epi32(a, b); }
+EW_INLINE vint v_max_32(vint a, vint b) { return _mm512_max_epi32(a, b); }
+EW_INLINE vint v_max_unsigned_16(vint a, vint b) { return _mm512_max_epu16(a, b); }
 EW_INLINE vint v_lookup(vint table, vint index) { return _mm512_shuffle_epi8(table, index); }
 EW_INLINE vint v_repeat_16(const void *p) { return _mm512_broadcast_i32x4(_mm_loadu_si128(p)); }
 EW_INLINE vint v_bytes_of_lanes(void) { return v_repeat_16((const int[4]){0, 0x04040404, 0x08080808, 0x0c0c0c0c}); }
@@ -37,6 +40,9 @@ EW_INLINE vint v_shift_left(vint a, unsigned n) { return _mm512_slli_epi32(a, n)
 EW_INLINE vint v_shift_right(vint a, unsigned n) { return _mm512_srli_epi32(a, n); }
 EW_INLINE vint v_shift_right_signed(vint a, unsigned n) { return _mm512_srai_epi32(a, n); }
 EW_INLINE vfloat v_to_float(vint a) { return _mm512_cvtepi32_ps(a); }
+EW_INLINE vint v_round(vfloat a) { return _mm512_cvtps_epi32(a); }
+EW_INLINE vint v_bits_of(vfloat a) { return _mm512_castps_si512(a); }
+EW_INLINE vfloat v_of_bits(vint a) { return _mm512_castsi512_ps(a); }
 
 EW_INLINE vfloat vf_load(const float *p) { return _mm512_loadu_ps(p); }
 EW_INLINE void vf_store(float *p, vfloat v) { _mm512_storeu_ps(p, v); }
@@ -67,6 +73,7 @@ EW_INLINE vint v_dot_signed(vint sum, vint q, vint x) {
     (void)x;
     return sum;
 }
+EW_INLINE vint v_dot_words(vint sum, vint w, vint x) { return _mm512_dpwssd_epi32(sum, w, x); }
 #endif
 
 EW_INLINE vint v_load_16x4(const uint8_t *p, size_t stride4) {

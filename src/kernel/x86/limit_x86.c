@@ -22,6 +22,10 @@ LOOP(dpbusd_zmm, "vpdpbusd", "zmm")
 LOOP(dpbusd_ymm, "%{vex%} vpdpbusd", "ymm")
 LOOP(maddubs_zmm, "vpmaddubsw", "zmm")
 LOOP(maddubs_ymm, "vpmaddubsw", "ymm")
+LOOP(dpwssd_zmm, "vpdpwssd", "zmm")
+LOOP(dpwssd_ymm, "%{vex%} vpdpwssd", "ymm")
+LOOP(maddwd_zmm, "vpmaddwd", "zmm")
+LOOP(maddwd_ymm, "vpmaddwd", "ymm")
 LOOP(fma_zmm, "vfmadd231ps", "zmm")
 LOOP(fma_ymm, "vfmadd231ps", "ymm")
 
@@ -45,6 +49,11 @@ const struct ew_limit_loop ew_limit_loops[] = {
     {EW_PEAK_INT8, EW_CPU_AVX2 | EW_CPU_AVXVNNI, dpbusd_ymm, 12 * 64, "vpdpbusd 256 bit"},
     {EW_PEAK_INT8, EW_CPU_AVX2, maddubs_ymm, 12 * 64, "vpmaddubsw 256 bit"},
     {EW_PEAK_INT8, 0, madd_xmm, 6 * 16, "pmaddwd 128 bit"},
+    {EW_PEAK_INT16, EW_CPU_AVX512 | EW_CPU_AVX512VNNI, dpwssd_zmm, 12 * 64, "vpdpwssd 512 bit"},
+    {EW_PEAK_INT16, EW_CPU_AVX512, maddwd_zmm, 12 * 64, "vpmaddwd 512 bit"},
+    {EW_PEAK_INT16, EW_CPU_AVX2 | EW_CPU_AVXVNNI, dpwssd_ymm, 12 * 32, "vpdpwssd 256 bit"},
+    {EW_PEAK_INT16, EW_CPU_AVX2, maddwd_ymm, 12 * 32, "vpmaddwd 256 bit"},
+    {EW_PEAK_INT16, 0, madd_xmm, 6 * 16, "pmaddwd 128 bit"},
     {EW_PEAK_F32, EW_CPU_AVX512, fma_zmm, 12 * 32, "vfmadd231ps 512 bit"},
     {EW_PEAK_F32, EW_CPU_AVX2, fma_ymm, 12 * 16, "vfmadd231ps 256 bit"},
     {EW_PEAK_F32, 0, mul_add_xmm, 6 * 8, "mulps, addps 128 bit"},

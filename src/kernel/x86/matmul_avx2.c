@@ -1,5 +1,6 @@
-/* Matrix products of AVX2: rounding activations to 8 bits, float weights, and the table. Quantized products are in
- * quant_gemm_body.h and quant_gemv_body.h. */
+/* Matrix products of AVX2: rounding activations to 8 bits and, for AVX-VNNI, to 16, float weights, and the table.
+ * Quantized products are in quant_gemm_body.h and quant_gemv_body.h. */
+#include "kernel/act_q16.h"
 #include "kernel/act_q8.h"
 #include "kernel/x86/lanes_avx2.h"
 
@@ -41,6 +42,31 @@ static void quantize_group(const float *x, struct ew_act_q8 *rec, uint32_t g) {
     ew_act_q8_finish_group(rec, g, amax, first, second);
 }
 
+/* Packing works within 128-bit halves: the fours of two vectors in turn. */
+EW_INLINE __m256i pack_words(__m256i a, __m256i b) {
+    return _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), _MM_SHUFFLE(3, 1, 2, 0));
+}
+
+static void quantize_group_16(const float *x, struct ew_act_q16 *rec, uint32_t g) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    __m256 v[4], amax = _mm256_setzero_ps(), total = amax;
+    for (int i = 0; i < 4; i++) {
+        v[i] = _mm256_loadu_ps(x + 8 * i);
+        amax = _mm256_max_ps(amax, _mm256_andnot_ps(sign, v[i]));
+        total = _mm256_add_ps(total, _mm256_andnot_ps(sign, v[i]));
+    }
+    const __m256 inverse = vf_set(ew_act_q16_scale_group(rec, g, vf_sum(total), largest_of(amax)));
+    __m256i q[4];
+    for (int i = 0; i < 4; i++) q[i] = v_max_32(v_round(vf_mul(v[i], inverse)), v_set_32(-EW_Q16_LARGEST));
+    v_store(rec->q + g * EW_ACT_GROUP, pack_words(q[0], q[1]));
+    v_store(rec->q + g * EW_ACT_GROUP + 16, pack_words(q[2], q[3]));
+}
+
+static void act_prepare_q16(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
+                            uint32_t token_end, void *act) {
+    ew_act_q16_prepare(n_in, n_tokens, x, x_stride, token_begin, token_end, act, quantize_group_16);
+}
+
 static void act_prepare_q8(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
                            uint32_t token_end, void *act) {
     ew_act_q8_prepare(n_in, n_tokens, x, x_stride, token_begin, token_end, act, quantize_group);
@@ -49,7 +75,7 @@ static void act_prepare_q8(uint32_t n_in, uint32_t n_tokens, const float *x, siz
 const struct ew_matmul_kernels ew_matmul_avx2 = {
     .isa = "avx2",
     .base = &ew_matmul_ref,
-    .act_prepare = {[EW_ACT_Q8] = act_prepare_q8},
+    .act_prepare = {[EW_ACT_Q8] = act_prepare_q8, [EW_ACT_Q16] = act_prepare_q16},
     .pack_strip = ew_pack_strip_avx2,
     .entry = ENTRIES(avx2, FLOAT_ENTRIES(avx2)),
 };

@@ -194,28 +194,36 @@ EW_INLINE uint32_t rows_of_vector(const struct ew_tile_args *a, uint32_t v) {
     return a->n_rows > v * LANES ? a->n_rows - v * LANES : 0;
 }
 
-EW_INLINE void multiply_tokens(const struct ew_tile_args *a, uint32_t t0, enum kind kind, unsigned bias_shift,
-                               int n_tokens) {
-    const struct panel_group *w = a->panel;
-    const struct ew_act_q8 *x = (const struct ew_act_q8 *)a->act + t0;
-    vfloat acc[VECTORS][TOKENS];
+EW_INLINE void load_sums(const struct ew_tile_args *a, uint32_t t0, int n_tokens, vfloat acc[VECTORS][TOKENS]) {
 #pragma GCC unroll 6
     for (int t = 0; t < n_tokens; t++)
 #pragma GCC unroll 2
         for (uint32_t v = 0; v < VECTORS; v++)
             acc[v][t] =
                 a->in ? vf_load_first(a->in + (t0 + t) * a->in_stride + v * LANES, rows_of_vector(a, v)) : vf_zero();
+}
+
+EW_INLINE void store_sums(const struct ew_tile_args *a, uint32_t t0, int n_tokens, vfloat acc[VECTORS][TOKENS]) {
+#pragma GCC unroll 6
+    for (int t = 0; t < n_tokens; t++)
+#pragma GCC unroll 2
+        for (uint32_t v = 0; v < VECTORS; v++)
+            vf_store_first(a->out + (t0 + t) * a->out_stride + v * LANES, rows_of_vector(a, v), acc[v][t]);
+}
+
+EW_INLINE void multiply_tokens(const struct ew_tile_args *a, uint32_t t0, enum kind kind, unsigned bias_shift,
+                               int n_tokens) {
+    const struct panel_group *w = a->panel;
+    const struct ew_act_q8 *x = (const struct ew_act_q8 *)a->act + t0;
+    vfloat acc[VECTORS][TOKENS];
+    load_sums(a, t0, n_tokens, acc);
     for (uint32_t g = 0; g < a->n_cols / EW_ACT_GROUP; g++, w++) {
         if (kind == SCALE_16 || kind == SIGNED_16)
             multiply_halves(acc, w, x, g, kind, bias_shift, n_tokens);
         else
             multiply_group(acc, w, x, g, kind, bias_shift, n_tokens);
     }
-#pragma GCC unroll 6
-    for (int t = 0; t < n_tokens; t++)
-#pragma GCC unroll 2
-        for (uint32_t v = 0; v < VECTORS; v++)
-            vf_store_first(a->out + (t0 + t) * a->out_stride + v * LANES, rows_of_vector(a, v), acc[v][t]);
+    store_sums(a, t0, n_tokens, acc);
 }
 
 EW_INLINE void multiply_tile(const struct ew_tile_args *a, enum kind kind, unsigned bias_shift, int tokens) {

@@ -47,6 +47,7 @@ static void limits_are_of_this_world(void **state) {
     assert_true(l.read_bytes_per_s == best);
     assert_true(l.int8_ops_per_s > 1e6 && l.int8_ops_per_s < 1e16);
     assert_true(l.f32_ops_per_s > 1e6 && l.f32_ops_per_s < 1e16);
+    assert_true(l.half_ops_per_s > 1e6 && l.half_ops_per_s < 1e16);
     assert_true(strlen(l.int8_with) > 0 && strlen(l.f32_with) > 0);
     assert_true(l.buffer_bytes >= 8 << 20 && l.buffer_bytes <= (size_t)1 << 30);
     assert_true(l.n_kinds >= 1);
@@ -97,16 +98,16 @@ static void assert_close(double a, double b) {
     if (!(fabs(a - b) <= 1e-9 * fabs(b))) fail_msg("%g is not %g", a, b);
 }
 
-/* 10 GB/s, 1000 and 100 Gop/s. */
+/* 10 GB/s, 1000, 200 and 100 Gop/s. */
 static const struct ew_machine_limits round_limits = {
-    .read_bytes_per_s = 10e9, .int8_ops_per_s = 1000e9, .f32_ops_per_s = 100e9};
+    .read_bytes_per_s = 10e9, .int8_ops_per_s = 1000e9, .half_ops_per_s = 200e9, .f32_ops_per_s = 100e9};
 
 static void least_time_is_the_larger_of_both(void **state) {
     (void)state;
     struct ew_model_work reading = {.bytes = 1e9, .int8_ops = 2e9, .float_ops = 1e9};
     assert_close(ew_machine_limits_least_s(&round_limits, &reading), 0.1);
-    struct ew_model_work computing = {.bytes = 1e9, .int8_ops = 500e9, .float_ops = 20e9};
-    assert_close(ew_machine_limits_least_s(&round_limits, &computing), 0.5 + 0.2);
+    struct ew_model_work computing = {.bytes = 1e9, .int8_ops = 500e9, .half_ops = 60e9, .float_ops = 20e9};
+    assert_close(ew_machine_limits_least_s(&round_limits, &computing), 0.5 + 0.3 + 0.2);
     struct ew_machine_limits unknown = {.read_bytes_per_s = 10e9};
     assert_true(isnan(ew_machine_limits_least_s(&unknown, &reading)));
 }
@@ -133,6 +134,11 @@ static void work_of_the_box(void **state) {
     assert_true(one.float_ops > parameters && one.float_ops < 2.2 * parameters);
     assert_true(one.bytes > 0.5 * (double)info.weights_bytes && one.bytes < 1.1 * (double)info.weights_bytes);
     assert_true(eight.float_ops > 4 * one.float_ops && eight.float_ops < 8.5 * one.float_ops);
+    /* More than 16 tokens meet F16 weights as 16-bit integers where there are kernels for that. */
+    const struct ew_work_request tokens_16 = {.n_tokens = 16}, tokens_32 = {.n_tokens = 32};
+    struct ew_model_work sixteen = ew_model_work_of(model, &tokens_16), many = ew_model_work_of(model, &tokens_32);
+    assert_true(sixteen.half_ops == 0 && many.half_ops > 1.5 * sixteen.float_ops);
+    assert_true(many.float_ops < sixteen.float_ops);
     const struct ew_work_request tokens = {.n_tokens = 64}, at_32 = {.n_tokens = 1, .depth = 32};
     double decode = ew_machine_limits_decode_rate(&round_limits, model, &tokens);
     struct ew_model_work middle = ew_model_work_of(model, &at_32);

@@ -1,4 +1,5 @@
 /* Plans as data: buffers that live together never overlap; memory and work add up to sums done by hand. */
+#include "machine/cpu_features.h"
 #include "plan/cost.h"
 #include "plan/explain.h"
 #include "plan/ledger.h"
@@ -204,6 +205,42 @@ static void test_experts_by_hand(void **state) {
     ew_plan_free(&p);
 }
 
+/* Half-precision weights may meet many tokens in another kind than few; each kind has memory for the most it ever sees,
+ * and where experts choose, few tokens may lie behind many others. */
+static void test_prepared_input_of_half_weights(void **state) {
+    (void)state;
+    struct ew_gguf_tensor plain = matrix(W, FF), expert = experts(W, FF, 8);
+    plain.type = expert.type = EW_TYPE_F16;
+    struct ew_plan one = {0}, mixed = {0};
+    append(&one, EW_OP_MATMUL, EW_BUF_NORMED, EW_BUF_GATE, &plain);
+    struct ew_op *op = append(&mixed, EW_OP_EXPERTS, EW_BUF_NORMED, EW_BUF_GATE, &expert);
+    op->n_expert = 8;
+    op->n_used = 2;
+    const uint64_t features[] = {0, ew_cpu_features()};
+    for (int i = 0; i < 2; i++) {
+        struct ew_kernels k;
+        ew_kernels_init(&k, features[i]);
+        const struct ew_weight w = {.type = EW_TYPE_F16, .layout = EW_LAYOUT_ROWS, .n_in = W, .n_out = FF};
+        bool words = ew_matmul_act_kind(&k, &w, 17) == EW_ACT_Q16;
+        struct ew_plan_request r = {.n_ctx = 10, .n_batch = 100, .max_threads = 1, .layout = EW_WEIGHTS_MAPPED};
+        struct ew_plan_memory m;
+        /* 64 columns are one record: of 256 floats, or of 512 words and 16 scales. */
+        const size_t floats = 256 * 4, integers = 512 * 2 + 16 * 4;
+        assert_int_equal(ew_plan_sum_memory(&one, &k, &r, &m, NULL), EW_OK);
+        assert_int_equal(m.act_bytes[EW_ACT_F32], (words ? 16 : 100) * floats);
+        assert_int_equal(m.act_bytes[EW_ACT_Q16], words ? 100 * integers : 0);
+        assert_int_equal(m.act_bytes[EW_ACT_Q8], 0);
+        assert_int_equal(ew_plan_sum_memory(&mixed, &k, &r, &m, NULL), EW_OK);
+        assert_int_equal(m.act_bytes[EW_ACT_F32], 200 * floats);
+        assert_int_equal(m.act_bytes[EW_ACT_Q16], words ? 200 * integers : 0);
+        r.n_batch = 8;
+        assert_int_equal(ew_plan_sum_memory(&mixed, &k, &r, &m, NULL), EW_OK);
+        assert_int_equal(m.act_bytes[EW_ACT_Q16], 0); /* 16 choices are few even if one expert gets them all */
+    }
+    ew_plan_free(&one);
+    ew_plan_free(&mixed);
+}
+
 /* A convolution over 3 positions remembers 2 rows, whatever the context. */
 static void test_state_of_a_convolution(void **state) {
     (void)state;
@@ -305,6 +342,7 @@ int main(void) {
         cmocka_unit_test(test_cost_of_a_window),
         cmocka_unit_test(test_memory_by_hand),
         cmocka_unit_test(test_experts_by_hand),
+        cmocka_unit_test(test_prepared_input_of_half_weights),
         cmocka_unit_test(test_state_of_a_convolution),
         cmocka_unit_test(test_views_of_fused_weights),
         cmocka_unit_test(test_context_beyond_learned_positions_is_refused),
