@@ -1,5 +1,6 @@
 /* Owns turning a study's model entries into files with facts. Writing synthetic ones: src/model/synth. */
 #include "study/study_models.h"
+#include "base/cache_folder.h"
 #include "base/error.h"
 #include "edgewise/model.h"
 #include "gguf/file_type.h"
@@ -45,14 +46,6 @@ static char *beside_study(const struct ew_study_file *study, const char *path) {
         return strdup(path);
     }
     return joined;
-}
-
-static char *default_cache(void) {
-    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *path = NULL;
-    int n = xdg && *xdg == '/' ? asprintf(&path, "%s/edgewise", xdg)
-                               : asprintf(&path, "%s/.cache/edgewise", home && *home ? home : "");
-    return n < 0 ? NULL : path;
 }
 
 /* Puts "study.yaml:14: " before the message; models of bench have no line. */
@@ -181,7 +174,7 @@ static uint64_t free_where(const char *path) {
 enum ew_status ew_study_models_locate(const struct ew_study_file *study, const char *cache,
                                       struct ew_located_models *out, struct ew_error *err) {
     struct ew_located_models all = {.models = calloc(study->n_models + 1, sizeof *all.models)};
-    all.cache = cache ? strdup(cache) : study->cache ? beside_study(study, study->cache) : default_cache();
+    all.cache = cache ? strdup(cache) : study->cache ? beside_study(study, study->cache) : ew_cache_folder();
     enum ew_status status = all.models && all.cache ? EW_OK : no_memory(study, err);
     for (size_t i = 0; status == EW_OK && i < study->n_models; i++) {
         struct ew_located_model *m = &all.models[all.n++];
@@ -220,22 +213,6 @@ void ew_located_models_close(struct ew_located_models *models) {
 
 /* ---- writing ---- */
 
-static enum ew_status make_folders(const char *path, struct ew_error *err) {
-    char folder[PATH_MAX];
-    if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
-        return ew_error_set(err, EW_ERR_ARGUMENT, "cache: the path is too long");
-    for (char *p = folder + 1;; p++) {
-        if (*p && *p != '/') continue;
-        char end = *p;
-        *p = 0;
-        if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-            return ew_error_errno(err, errno == EACCES ? EW_ERR_PERMISSION : EW_ERR_IO, errno, "%s: cannot make folder",
-                                  folder);
-        *p = end;
-        if (!end) return EW_OK;
-    }
-}
-
 struct write_context {
     bool (*progress)(void *context, const char *path, uint64_t done, uint64_t total);
     void *context;
@@ -258,7 +235,7 @@ enum ew_status ew_study_models_write(struct ew_located_models *models,
         return ew_error_set(err, EW_ERR_IO, "%s: model files need %s, %s are free. Name another folder with --cache",
                             models->cache, need, have);
     }
-    enum ew_status status = make_folders(models->cache, err);
+    enum ew_status status = ew_make_folders(models->cache, err);
     for (size_t i = 0; status == EW_OK && i < models->n; i++) {
         struct ew_located_model *m = &models->models[i];
         if (!m->to_write) continue;
