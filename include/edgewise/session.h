@@ -4,6 +4,7 @@
 #ifndef EDGEWISE_SESSION_H
 #define EDGEWISE_SESSION_H
 
+#include "kernels.h"
 #include "model.h"
 
 #ifdef __cplusplus
@@ -28,6 +29,8 @@ struct ew_session_params {
     uint64_t cpu_mask; /* CPU features that kernels may use, see --cpu-mask; 0 = all, bit 62 alone = plain C */
     uint32_t spin_us;  /* how long an idle worker spins before it sleeps; 0 = default (200) */
     enum ew_kv_type kv_k, kv_v;
+    const struct ew_kernel_choices *kernels; /* kernels.h, for this cpu_mask; NULL: features decide. Read while
+                                              * opening and predicting */
 };
 
 /* Memory in bytes, predicted before anything is allocated. Every field is part of total. */
@@ -109,7 +112,7 @@ enum ew_status ew_session_shift(struct ew_session *session, const int32_t *ids, 
 /* Names of the kernels in use, e.g. "gemm_q4_0_avx512vnni gemv_q4_0_avx512vnni"; lives as long as the session. */
 const char *ew_session_kernels(const struct ew_session *session);
 
-/* What the session was opened with, defaults resolved. */
+/* What the session was opened with, defaults resolved; without its kernels, which the caller has. */
 struct ew_session_params ew_session_params_of(const struct ew_session *session);
 
 struct ew_sampler_params {

@@ -4,6 +4,7 @@
 
 #include "backend/backend.h"
 #include "base/error.h"
+#include "engine/kernel_choices.h"
 #include "engine/thread_choice.h"
 #include "machine/cpu_features.h"
 #include "model/model_inside.h"
@@ -52,6 +53,10 @@ static enum ew_status resolve(const struct ew_model *model, const struct ew_sess
         return ew_error_set(err, EW_ERR_ARGUMENT, "layout: %d is not known", (int)p.layout);
     if (p.kv_k > EW_KV_F32 || p.kv_v > EW_KV_F32)
         return ew_error_set(err, EW_ERR_ARGUMENT, "KV types: %d/%d are not known", (int)p.kv_k, (int)p.kv_v);
+    if (p.kernels && ew_kernel_choices_features(p.kernels) != (p.cpu_mask & ew_cpu_features()))
+        return ew_error_set(err, EW_ERR_ARGUMENT, "kernels: chosen for features %#llx, the session may use %#llx",
+                            (unsigned long long)ew_kernel_choices_features(p.kernels),
+                            (unsigned long long)(p.cpu_mask & ew_cpu_features()));
     if (p.n_batch > p.n_ctx) p.n_batch = p.n_ctx;
     *out = p;
     return EW_OK;
@@ -71,6 +76,7 @@ static struct ew_backend_params backend_params(const struct ew_session_params *p
         .threads_decode = p->threads_decode,
         .cpu_features = p->cpu_mask & ~EW_CPU_MASK_NONE,
         .spin_us = p->spin_us,
+        .kernels = p->kernels ? ew_kernel_choices_inside(p->kernels) : NULL,
     };
 }
 
@@ -102,6 +108,7 @@ enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_p
     if (!s) return ew_error_set(err, EW_ERR_MEMORY, "session: out of memory");
     s->model = model;
     s->params = p;
+    s->params.kernels = NULL; /* the caller may close them */
     s->interface = &ew_backend_cpu;
     s->logits = calloc(model->config.n_vocab, sizeof(float));
     struct ew_backend_params b = backend_params(&p);

@@ -15,8 +15,31 @@ const struct ew_matmul_entry *ew_matmul_find_entry(const struct ew_matmul_kernel
     return NULL;
 }
 
-static const struct ew_matmul_entry *entry_of(const struct ew_kernels *k, const struct ew_weight *w) {
-    const struct ew_matmul_entry *e = ew_matmul_find_entry(k->matmul, w->type, w->layout);
+/* The two places where a choice overrides features: which variant few and many tokens take, and how many are few. */
+static const struct ew_matmul_entry *chosen_entry(const struct ew_kernels *k, uint32_t type, enum ew_layout layout,
+                                                  bool few) {
+    if (type >= EW_MATMUL_TYPES) return NULL;
+    const struct ew_matmul_choice *c = &k->choice.matmul[type][layout];
+    return ew_matmul_find_entry(ew_kernels_matmul_of(k, few ? c->few : c->many), type, layout);
+}
+
+bool ew_matmul_serves(const struct ew_kernels *k, uint32_t type, enum ew_layout layout) {
+    return chosen_entry(k, type, layout, true) && chosen_entry(k, type, layout, false);
+}
+
+uint32_t ew_matmul_gemv_tokens(const struct ew_kernels *k, uint32_t type, enum ew_layout layout) {
+    const struct ew_matmul_entry *e = chosen_entry(k, type, layout, true);
+    uint32_t most = e ? e->gemv_tokens : 0, limit = e ? k->choice.matmul[type][layout].few_tokens : 0;
+    return limit > 0 && limit - 1 < most ? limit - 1 : most;
+}
+
+static bool takes_gemv(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
+    return n_tokens <= ew_matmul_gemv_tokens(k, w->type, w->layout);
+}
+
+static const struct ew_matmul_entry *entry_of(const struct ew_kernels *k, const struct ew_weight *w,
+                                              uint32_t n_tokens) {
+    const struct ew_matmul_entry *e = chosen_entry(k, w->type, w->layout, takes_gemv(k, w, n_tokens));
     assert(e);
     return e;
 }
@@ -32,12 +55,13 @@ bool ew_matmul_can_pack(const struct ew_kernels *k, uint32_t type) {
 }
 
 bool ew_matmul_prefers_packed(const struct ew_kernels *k, uint32_t type) {
-    const struct ew_matmul_entry *e = ew_matmul_find_entry(k->matmul, type, EW_LAYOUT_R16);
+    const struct ew_matmul_entry *e = chosen_entry(k, type, EW_LAYOUT_R16, true);
+    if (e && k->choice.packed[type] != EW_PACKED_AS_LISTED) return k->choice.packed[type] == EW_PACKED_YES;
     return e && e->preferred;
 }
 
 enum ew_act_kind ew_matmul_act_kind(const struct ew_kernels *k, const struct ew_weight *w) {
-    return entry_of(k, w)->act;
+    return entry_of(k, w, 1)->act; /* all kernels of a type take the same */
 }
 
 size_t ew_matmul_act_bytes(const struct ew_kernels *k, enum ew_act_kind kind, uint32_t n_in, uint32_t n_tokens) {
@@ -56,10 +80,10 @@ void ew_matmul_act_prepare(const struct ew_kernels *k, enum ew_act_kind kind, ui
 /* At least 16 steps where the weight has the rows, for balance. A step of a matrix product is a whole group of panels,
  * a step of a matrix-vector product about 64 KiB of weights, long enough to stream. */
 uint32_t ew_matmul_row_step(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
-    const struct ew_matmul_entry *e = entry_of(k, w);
+    const struct ew_matmul_entry *e = entry_of(k, w, n_tokens);
     size_t row_bytes = ew_type_row_bytes(w->type, w->n_in);
     uint32_t step = 16;
-    if (n_tokens > e->gemv_tokens) {
+    if (!takes_gemv(k, w, n_tokens)) {
         step = EW_GROUP_ROWS;
         while (step > e->panel_rows && step * 16 > w->n_out) step /= 2;
         return step;
@@ -123,9 +147,9 @@ static void product_of_group(const struct stretch *s, uint32_t row_begin, uint32
 
 void ew_matmul_rows(const struct ew_kernels *k, const struct ew_weight *w, const void *act, uint32_t n_tokens,
                     uint32_t row_begin, uint32_t row_end, bool accumulate, float *y, size_t y_stride, void *scratch) {
-    const struct ew_matmul_entry *e = entry_of(k, w);
+    const struct ew_matmul_entry *e = entry_of(k, w, n_tokens);
     if (n_tokens == 0) return;
-    if (n_tokens <= e->gemv_tokens) {
+    if (takes_gemv(k, w, n_tokens)) {
         e->gemv(&(struct ew_gemv_args){w, act, n_tokens, row_begin, row_end, accumulate, y, y_stride});
         return;
     }
@@ -147,6 +171,6 @@ void ew_matmul_rows(const struct ew_kernels *k, const struct ew_weight *w, const
 }
 
 const char *ew_matmul_kernel_name(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
-    const struct ew_matmul_entry *e = entry_of(k, w);
-    return n_tokens <= e->gemv_tokens ? e->gemv_name : e->gemm_name;
+    const struct ew_matmul_entry *e = entry_of(k, w, n_tokens);
+    return takes_gemv(k, w, n_tokens) ? e->gemv_name : e->gemm_name;
 }

@@ -91,7 +91,7 @@ struct ew_matmul_entry {
 typedef void ew_act_prepare_fn(uint32_t n_in, uint32_t n_tokens, const float *x, size_t x_stride, uint32_t token_begin,
                                uint32_t token_end, void *act);
 
-enum { EW_MATMUL_TYPES = EW_TYPE_ID_END, EW_LAYOUTS = EW_LAYOUT_R16 + 1 };
+enum { EW_MATMUL_TYPES = EW_TYPE_ID_END, EW_LAYOUTS = EW_CHOICE_LAYOUTS };
 
 struct ew_matmul_kernels {
     const char *isa;
@@ -102,6 +102,9 @@ struct ew_matmul_kernels {
 
 #define EW_MATMUL_DECLARE(isa_, features_) extern const struct ew_matmul_kernels ew_matmul_##isa_;
 EW_MATMUL_VARIANTS(EW_MATMUL_DECLARE)
+
+/* The table that a variant's number in a choice stands for; 0: the best by features. */
+const struct ew_matmul_kernels *ew_kernels_matmul_of(const struct ew_kernels *k, uint8_t chosen);
 
 /* The entry that serves a weight: of this table or the nearest base that has one. NULL when no R16 form exists. */
 const struct ew_matmul_entry *ew_matmul_find_entry(const struct ew_matmul_kernels *m, uint32_t type,

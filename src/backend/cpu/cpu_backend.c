@@ -50,11 +50,16 @@ static size_t session_size(const struct ew_plan_memory *m, uint32_t threads) {
     return size;
 }
 
+static void choose_kernels(const struct ew_backend_params *params, struct ew_kernels *kernels) {
+    ew_kernels_init(kernels, params->cpu_features);
+    if (params->kernels) ew_kernels_choose(kernels, params->kernels);
+}
+
 static enum ew_status cpu_predict(const struct ew_plan *plan, const struct ew_backend_params *params,
                                   struct ew_memory_ledger *out, struct ew_error *err) {
     struct ew_kernels kernels;
     struct ew_plan_memory m;
-    ew_kernels_init(&kernels, params->cpu_features);
+    choose_kernels(params, &kernels);
     enum ew_status status = ew_plan_sum_memory(plan, &kernels, &params->request, &m, err);
     if (status != EW_OK) return status;
     out->weights_mapped = m.weights_mapped_bytes;
@@ -168,8 +173,9 @@ static enum ew_status cpu_open(const struct ew_plan *plan, const struct ew_gguf 
     b->gguf = gguf;
     b->params = *params;
     b->params.cores = NULL; /* the pool keeps what it needs */
+    b->params.kernels = NULL;
     b->file = -1;
-    ew_kernels_init(&b->kernels, params->cpu_features);
+    choose_kernels(params, &b->kernels);
     ew_plan_place_buffers(plan, b->buffer_offset);
     b->ops = calloc(plan->n_ops, sizeof *b->ops);
     b->next_chunk = calloc(plan->n_ops, sizeof *b->next_chunk);
