@@ -166,12 +166,16 @@ static bool is_open(const struct ew_kernel_choices *c, uint32_t type) {
     return !c->record.choice.decided[type] && ew_contest_has_candidates(c->record.features, type);
 }
 
+static bool is_vector_open(const struct ew_kernel_choices *c) {
+    return c->record.choice.vector == 0 && ew_contest_has_vector_candidates(c->record.features);
+}
+
 bool ew_kernel_choices_suffice(const struct ew_kernel_choices *c, const struct ew_model *model) {
     struct type_use uses[EW_TYPE_ID_END];
     size_t n = types_of(&model->plan, uses);
     for (size_t i = 0; i < n; i++)
         if (is_open(c, uses[i].type)) return false;
-    return true;
+    return !is_vector_open(c);
 }
 
 static void stamp(struct ew_kernel_choices *c) {
@@ -202,7 +206,7 @@ enum ew_status ew_kernel_choices_decide_types(struct ew_kernel_choices *c, const
     size_t n_open = 0;
     for (size_t i = 0; i < n && n_open < EW_TYPE_ID_END; i++)
         if ((uint32_t)types[i] < EW_TYPE_ID_END && is_open(c, (uint32_t)types[i])) open[n_open++] = (uint32_t)types[i];
-    return n_open > 0 ? hold(c, open, n_open, budget_s, err) : EW_OK;
+    return n_open > 0 || is_vector_open(c) ? hold(c, open, n_open, budget_s, err) : EW_OK;
 }
 
 enum ew_status ew_kernel_choices_decide(struct ew_kernel_choices *c, const struct ew_model *model, double budget_s,

@@ -179,10 +179,11 @@ static bool ask_panels(struct contest *c, uint32_t type, enum ew_layout layout, 
     return true;
 }
 
+/* For a single token a matrix-vector kernel is there because it is faster: that is not asked. */
 static bool ask_few_tokens(struct contest *c, uint32_t type, enum ew_layout layout) {
     uint32_t n = ew_matmul_gemv_tokens(&c->kernels, type, layout);
-    bool panels = n > 0;
-    while (panels && n > 0) {
+    bool panels = true;
+    while (panels && n > 1) {
         if (!ask_panels(c, type, layout, n, &panels)) return false;
         if (panels) n /= 2;
     }
@@ -201,6 +202,14 @@ static bool decide_type(struct contest *c, uint32_t type) {
 }
 
 /* ---- attention ---- */
+
+bool ew_contest_has_vector_candidates(uint64_t features) {
+    struct ew_kernels k;
+    uint32_t n = 0;
+    ew_kernels_init(&k, features);
+    for (uint32_t v = 1; v < ew_kernels_n_vector_variants(); v++) n += ew_kernels_may_use_vector(&k, v);
+    return n > 1;
+}
 
 /* One variant serves all vector kernels; attention is what takes their time, of one token as of many. Its times of both
  * are added up, each as a share of the incumbent's. */

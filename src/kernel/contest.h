@@ -25,6 +25,8 @@ struct ew_contest {
 
 /* Whether a type leaves anything to decide under these features: two kernels for one purpose, or two layouts. */
 bool ew_contest_has_candidates(uint64_t features, uint32_t type);
+/* The same of attention and the other vector kernels, which one variant serves. */
+bool ew_contest_has_vector_candidates(uint64_t features);
 
 /* Decides types[0..n) in that order, and attention, into choice and figures. Types that were not decided are left as
  * they were: those behind the first for which the machine was too busy (LIMIT), or beyond the budget (OK). */

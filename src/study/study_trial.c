@@ -156,6 +156,7 @@ static struct ew_trial_spec make_spec(const struct ew_study_runner *r, const str
         .idle_gap_ms = r->meters.energy ? (uint32_t)(study->gap_s * 1000) : 0,
         .batch = (uint32_t)c->batch,
         .sustained_ms = (uint32_t)c->sustained_ms,
+        .kernels = r->request->kernels,
     };
     ew_layout_by_name(c->layout, &spec.layout);
     if (c->kv_type) ew_kv_by_name(c->kv_type, &spec.kv_k, &spec.kv_v);
