@@ -50,7 +50,7 @@ char *ew_choice_text_write(const struct ew_choice_record *r) {
     if (r->choice.vector) fprintf(out, "attention %s\n", ew_kernels_vector_name(r->choice.vector - 1u));
     for (size_t i = 0; i < r->figures.n; i++) {
         const struct ew_kernel_figure *f = &r->figures.at[i];
-        fprintf(out, "figure %s %s %u %s %.4g %.4g %.4f %.4f %d\n", f->type, f->layout, f->tokens, f->kernel,
+        fprintf(out, "figure %s %s %u %s %.6g %.6g %.4f %.4f %d\n", f->type, f->layout, f->tokens, f->kernel,
                 f->bytes_per_s, f->ops_per_s, f->of_limit, f->spread, f->chosen);
     }
     bool ok = fflush(out) == 0;

@@ -32,6 +32,8 @@ struct ew_contest_bench {
     uint32_t n_units;
     uint64_t peak_turns;
     _Atomic double peak_ops;
+    ew_pool_fn *work;
+    atomic_llong processor_ns; /* that all members used */
     atomic_uint next;
 };
 
@@ -110,6 +112,19 @@ static void member_peak(const struct ew_pool_member *me, void *context) {
 
 /* ---- turns ---- */
 
+static int64_t processor_now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void member_timed(const struct ew_pool_member *me, void *context) {
+    struct ew_contest_bench *b = context;
+    int64_t begin = processor_now_ns();
+    b->work(me, context);
+    atomic_fetch_add(&b->processor_ns, processor_now_ns() - begin);
+}
+
 /* The next piece of the buffer, so that what a turn reads was read by others a whole buffer ago. */
 static void run_units(struct ew_contest_bench *b, uint32_t n_units, ew_pool_fn *fn) {
     size_t bytes = (n_units * unit_bytes(b->group) + PAGE - 1) / PAGE * PAGE;
@@ -117,14 +132,16 @@ static void run_units(struct ew_contest_bench *b, uint32_t n_units, ew_pool_fn *
     b->data = b->buffer + b->at;
     b->at += bytes;
     b->n_units = n_units;
+    b->work = fn;
     atomic_store(&b->next, 0);
-    ew_thread_pool_run(b->contest->pool, b->contest->threads, fn, b);
+    atomic_store(&b->processor_ns, 0);
+    ew_thread_pool_run(b->contest->pool, b->contest->threads, member_timed, b);
 }
 
+/* Processor time of a thread, on average: what another program takes of a core in between does not count. */
 static double seconds_of(struct ew_contest_bench *b, uint32_t n_units, ew_pool_fn *fn) {
-    int64_t begin = ew_clock_now_ns();
     run_units(b, n_units, fn);
-    return ew_clock_seconds(ew_clock_now_ns() - begin);
+    return ew_clock_seconds(atomic_load(&b->processor_ns)) / b->contest->threads;
 }
 
 static ew_pool_fn *work_of(const struct ew_contest_group *g) { return g->attention ? member_heads : member_rows; }
