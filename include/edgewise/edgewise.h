@@ -3,6 +3,7 @@
 #define EDGEWISE_EDGEWISE_H
 
 #include "chat.h"
+#include "kernels.h"
 #include "meter.h"
 #include "model.h"
 #include "quantize.h"

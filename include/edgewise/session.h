@@ -4,6 +4,7 @@
 #ifndef EDGEWISE_SESSION_H
 #define EDGEWISE_SESSION_H
 
+#include "kernels.h"
 #include "model.h"
 
 #ifdef __cplusplus
@@ -32,6 +33,8 @@ struct ew_session_params {
     enum ew_kv_type kv_k, kv_v;
     uint32_t n_draft; /* most tokens to speculate on at once (edgewise/speculation.h): 1 … 15, always as many where the
                          context repeats itself; EW_DRAFT_AUTO: as many as pay, none where that loses; 0 = none */
+    const struct ew_kernel_choices *kernels; /* kernels.h, for this cpu_mask; NULL: features decide. Read while
+                                              * opening and predicting */
 };
 
 #define EW_SPIN_NONE UINT32_MAX /* sleep at once */
@@ -139,7 +142,7 @@ const char *ew_session_kernels(const struct ew_session *session);
 /* Where the session's matrices are; lives as long as the session. */
 const struct ew_weights_choice *ew_session_weights(const struct ew_session *session);
 
-/* What the session was opened with, defaults resolved. */
+/* What the session was opened with, defaults resolved; without its kernels, which the caller has. */
 struct ew_session_params ew_session_params_of(const struct ew_session *session);
 
 struct ew_sampler_params {

@@ -9,7 +9,8 @@ struct ew_backend_params {
     uint32_t threads_prefill, threads_decode; /* 1 … request.max_threads */
     uint64_t cpu_features;                    /* bits that kernels may use */
     uint32_t spin_us;
-    const char *side_folder; /* of side files; NULL: none is looked for */
+    const char *side_folder;                /* of side files; NULL: none is looked for */
+    const struct ew_kernel_choice *kernels; /* what overrides features, or NULL; read while opening and predicting */
     const int *cores; /* [request.max_threads] cores in order of preference, or NULL: the system places threads */
 };
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/interrupt.h"
 #include "cli/run_figures.h"
+#include "cli/run_session.h"
 #include "cli/terminal_style.h"
 #include "report/run_json.h"
 
@@ -194,8 +195,8 @@ static enum ew_status open_chat(struct ew_chat *chat, const char *model_path, bo
     const struct ew_run_options *o = chat->options;
     enum ew_status status = ew_model_open(model_path, &chat->model, err);
     if (status == EW_OK) status = ew_conversation_open(chat->model, o, &chat->conversation, err);
-    if (status == EW_OK)
-        status = ew_context_options_open(&o->context, chat->model, o->common.root, &o->session, &chat->session, err);
+    int64_t choosing_ns;
+    if (status == EW_OK) status = ew_run_session_open(o, chat->model, &chat->session, &choosing_ns, err);
     if (status != EW_OK) return status;
     chat->replier = (struct ew_replier){.model = chat->model,
                                         .session = chat->session,

@@ -7,6 +7,7 @@
 #include "cli/terminal_style.h"
 
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 struct options {
@@ -14,13 +15,18 @@ struct options {
     struct ew_meter_options meters;
     const char *model;
     bool quick, no_model;
+    bool kernels, again;
 };
 
-enum { KEY_NO_MODEL = 2001 };
+enum { KEY_NO_MODEL = 2001, KEY_KERNELS };
 
 static const struct argp_option options[] = {
     {"quick", 'q', 0, 0, "Measure nothing: what files and meters say now", 1},
     {"no-model", KEY_NO_MODEL, 0, 0, "Measure the machine's limits, and no model against them", 1},
+    {"kernels", KEY_KERNELS, "again", OPTION_ARG_OPTIONAL,
+     "Show which kernels a contest has chosen for MODEL's types, or the usual ones, and hold it where it has not been "
+     "held; again: in any case",
+     1},
     {0},
 };
 
@@ -41,12 +47,19 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         return 0;
     case 'q': o->quick = true; return 0;
     case KEY_NO_MODEL: o->no_model = true; return 0;
+    case KEY_KERNELS:
+        o->kernels = true;
+        o->again = arg != NULL;
+        if (arg && strcmp(arg, "again") != 0) argp_error(state, "--kernels: `%s` is not again", arg);
+        return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "one model at a time, please: `%s` is a second one", arg);
         o->model = arg;
         return 0;
     case ARGP_KEY_END:
         if (o->model && o->no_model) argp_error(state, "--no-model and a model (`%s`) exclude each other", o->model);
+        if (o->kernels && (o->quick || o->no_model || *o->common.root))
+            argp_error(state, "--kernels measures kernels on this machine: it goes with MODEL and --cpu-mask only");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -79,10 +92,12 @@ int ew_cmd_doctor(int argc, char **argv) {
                                         .meters = &config,
                                         .progress = isatty(STDERR_FILENO) && !o.common.json ? stderr : NULL,
                                         .stop = &stop};
-    enum ew_status status = ew_doctor_visit_machine(&request, &visit, &err);
     struct ew_text_style style = ew_terminal_style(STDOUT_FILENO, false);
-    if (status == EW_OK && !o.common.json) ew_doctor_print_text(&visit, stdout, &style);
-    if (status == EW_OK && o.common.json && !ew_doctor_print_json(&visit, stdout))
+    enum ew_status status = o.kernels ? ew_doctor_show_kernels(&request, o.again, o.common.json, stdout, &style, &err)
+                                      : ew_doctor_visit_machine(&request, &visit, &err);
+    bool visited = status == EW_OK && !o.kernels;
+    if (visited && !o.common.json) ew_doctor_print_text(&visit, stdout, &style);
+    if (visited && o.common.json && !ew_doctor_print_json(&visit, stdout))
         status = ew_error_set(&err, EW_ERR_IO, "standard output: cannot be written");
     ew_doctor_visit_close(&visit);
     ew_meter_options_close(&o.meters);

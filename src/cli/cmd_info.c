@@ -1,6 +1,7 @@
 /* edgewise info: what is in a model file and what memory it would need, without loading it. The one command that looks
  * into a file's own metadata and tensors; nothing here trusts a string of the file to be printable. */
 #include "cli/context_options.h"
+#include "cli/kernel_memory.h"
 #include "cli/weights_options.h"
 #include "gguf/file_type.h"
 #include "gguf/gguf_read.h"
@@ -297,7 +298,9 @@ static struct prediction predict(struct options *o) {
     if (ew_model_open(o->path, &model, &p.err) != EW_OK) return p;
     struct ew_session_params params = ew_session_default_params();
     struct ew_model_info info = ew_model_info(model);
+    struct ew_kernel_choices *kernels = ew_cli_remembered_kernels(o->common.cpu_mask);
     params.cpu_mask = o->common.cpu_mask;
+    params.kernels = kernels;
     if (ew_weights_options_apply(&o->weights, &params, &p.err) == EW_OK)
         ew_context_options_apply(&o->context, model, o->common.root, &params, &p.choice, &p.err);
     if (params.n_ctx == 0) params.n_ctx = info.n_ctx_train < 4096 ? info.n_ctx_train : 4096;
@@ -305,6 +308,8 @@ static struct prediction predict(struct options *o) {
     if (p.err.status == EW_OK) ew_session_predict_memory(model, &params, &p.ledger, &p.err);
     if (p.err.status == EW_OK) ew_session_choose_weights(model, &params, &p.weights, &p.err);
     p.plan = ew_model_explain(model);
+    p.params.kernels = NULL;
+    ew_kernel_choices_close(&kernels);
     ew_model_close(&model);
     return p;
 }

@@ -1,6 +1,7 @@
 /* edgewise logits: float32 logits after each given token, so that anyone can check the engine against another. */
 #include "base/error.h"
 #include "cli/context_options.h"
+#include "cli/kernel_memory.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -94,19 +95,22 @@ static enum ew_status evaluate(struct ew_session *s, const struct options *o, co
 static enum ew_status compute(const struct options *o, struct ew_error *err) {
     struct ew_model *model = NULL;
     struct ew_session *session = NULL;
+    struct ew_kernel_choices *kernels = NULL;
     int32_t *ids = NULL;
     float *rows = NULL;
     size_t n = 0;
     enum ew_status status = parse_ids(o->tokens, &ids, &n, err);
     if (status == EW_OK) status = ew_model_open(o->model, &model, err);
     if (status != EW_OK) goto done;
+    kernels = ew_cli_remembered_kernels(o->common.cpu_mask);
     struct ew_session_params p = {.n_ctx = (uint32_t)n,
                                   .n_batch = o->batch,
                                   .threads_prefill = o->threads,
                                   .threads_decode = o->threads,
                                   .cpu_mask = o->common.cpu_mask,
                                   .kv_k = o->kv_k,
-                                  .kv_v = o->kv_v};
+                                  .kv_v = o->kv_v,
+                                  .kernels = kernels};
     status = ew_session_open(model, &p, &session, err);
     if (status != EW_OK) goto done;
     uint32_t n_vocab = ew_model_info(model).n_vocab;
@@ -123,6 +127,7 @@ done:
     free(rows);
     free(ids);
     ew_session_close(&session);
+    ew_kernel_choices_close(&kernels);
     ew_model_close(&model);
     return status;
 }

@@ -4,7 +4,7 @@
 #include "cli/chat_turns.h"
 #include "cli/interrupt.h"
 #include "cli/run_figures.h"
-#include "cli/run_options.h"
+#include "cli/run_session.h"
 #include "edgewise/speculation.h"
 #include "edgewise/text_stream.h"
 #include "model/box.h"
@@ -336,10 +336,10 @@ static enum ew_status open_all(struct run *r, const char *path, struct ew_error 
     int64_t start = ew_clock_now_ns();
     const struct ew_run_options *o = r->o;
     enum ew_status status = ew_model_open(path, &r->model, err);
-    if (status == EW_OK)
-        status = ew_context_options_open(&o->context, r->model, o->common.root, &o->session, &r->session, err);
+    int64_t choosing_ns = 0;
+    if (status == EW_OK) status = ew_run_session_open(o, r->model, &r->session, &choosing_ns, err);
     if (status == EW_OK) status = ew_sampler_open(&r->o->sampler, ew_model_info(r->model).n_vocab, &r->sampler, err);
-    r->load_ns = ew_clock_now_ns() - start;
+    r->load_ns = ew_clock_now_ns() - start - choosing_ns;
     return status;
 }
 

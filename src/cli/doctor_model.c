@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/doctor_view.h"
+#include "cli/kernel_memory.h"
 #include "edgewise/session.h"
 #include "engine/thread_choice.h"
 #include "model/synth.h"
@@ -30,6 +31,7 @@ static const double caches = 3;              /* and this many times the last cac
 struct bench {
     const struct ew_doctor_request *request;
     struct ew_model *model;
+    struct ew_kernel_choices *kernels; /* remembered ones, or NULL */
     struct ew_doctor_model *out;
     size_t n;
     struct ew_session *sessions[EW_DOCTOR_SPEEDS];
@@ -136,6 +138,7 @@ static struct ew_session_params params_of(const struct bench *b, uint32_t thread
     p.n_batch = PROMPT;
     p.threads_prefill = p.threads_decode = threads;
     p.cpu_mask = b->request->cpu_mask;
+    p.kernels = b->kernels;
     return p;
 }
 
@@ -292,10 +295,12 @@ enum ew_status ew_doctor_measure_model(const struct ew_doctor_request *request, 
         out->default_threads = limits->threads;
         out->default_decode_threads = choice.n_decode;
     }
+    b.kernels = ew_cli_remembered_kernels(request->cpu_mask);
     if (status == EW_OK) status = open_sessions(&b, machine, err);
     if (status == EW_OK && b.n > 0) status = measure(&b, machine, limits, err);
     for (size_t i = 0; i < EW_DOCTOR_SPEEDS; i++) ew_session_close(&b.sessions[i]);
     ew_model_close(&b.model);
+    ew_kernel_choices_close(&b.kernels);
     remove_made_up(&file);
     return status;
 }

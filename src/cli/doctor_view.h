@@ -49,6 +49,10 @@ enum ew_status ew_doctor_measure_model(const struct ew_doctor_request *request, 
 /* One line on the progress terminal, "" clears it. */
 void ew_doctor_say_progress(const struct ew_doctor_request *request, const char *what);
 
+/* `edgewise doctor --kernels`: the contest of the kernels, where it has not been held or again, and what it decided. */
+enum ew_status ew_doctor_show_kernels(const struct ew_doctor_request *request, bool again, bool json, FILE *out,
+                                      const struct ew_text_style *style, struct ew_error *err);
+
 void ew_doctor_print_text(const struct ew_doctor_visit *visit, FILE *out, const struct ew_text_style *style);
 bool ew_doctor_print_json(const struct ew_doctor_visit *visit, FILE *out); /* false: out of memory or not written */
 

@@ -1,6 +1,7 @@
 /* Owns joining a study with this program: its signals, its own path as the engine, its store. */
 #include "cli/study_drive.h"
 #include "base/error.h"
+#include "cli/kernel_memory.h"
 #include "machine/cpu_features.h"
 #include "store/store_sink.h"
 #include "study/study_value.h"
@@ -63,6 +64,19 @@ enum ew_status ew_study_drive_open(struct ew_study_drive *d, FILE *out, struct e
 void ew_study_drive_close(struct ew_study_drive *d) {
     ew_located_models_close(&d->models);
     ew_machine_close(&d->machine);
+    free(d->kernels);
+    d->kernels = NULL;
+}
+
+/* Before the first trial, so that no trial holds a contest. */
+static enum ew_status choose_kernels(struct ew_study_drive *d, struct ew_error *err) {
+    if (d->engine_command || d->kernels) return EW_OK;
+    const char **paths = calloc(d->models.n + 1, sizeof *paths);
+    if (!paths) return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", d->study->path);
+    for (size_t i = 0; i < d->models.n; i++) paths[i] = d->models.models[i].path;
+    d->kernels = ew_cli_kernels_for_trials(d->limits.cpu_mask, paths, d->models.n);
+    free(paths);
+    return EW_OK;
 }
 
 static bool on_writing(void *context, const char *path, uint64_t done, uint64_t total) {
@@ -82,6 +96,7 @@ enum ew_status ew_study_drive_models(struct ew_study_drive *d, struct ew_error *
     enum ew_status status = ew_study_models_write(&d->models, on_writing, d, err);
     ew_study_view_clear(&d->view);
     if (status == EW_OK) status = ew_study_models_describe(&d->models, d->study->path, d->engine_command != NULL, err);
+    if (status == EW_OK) status = choose_kernels(d, err);
     return status;
 }
 
@@ -102,6 +117,7 @@ enum ew_status ew_study_drive_run(struct ew_study_drive *d, struct ew_store *sto
                                              .sink = &sink,
                                              .meters = &meters,
                                              .version = EW_VERSION,
+                                             .kernels = d->kernels,
                                              .stop_soon = &stop_soon,
                                              .stop_now = &stop_now,
                                              .watcher = watcher};

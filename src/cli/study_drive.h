@@ -20,6 +20,7 @@ struct ew_study_drive {
     struct ew_machine *machine;
     struct ew_located_models models;
     struct ew_plan_limits limits;
+    char *kernels; /* that trials are to use, as text; owned */
     char engine_text[4352];
     char self[4096];
     const char *engine[4];

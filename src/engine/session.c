@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "engine/draft_pass.h"
+#include "engine/kernel_choices.h"
 #include "engine/session_inside.h"
 #include "engine/thread_choice.h"
 #include "machine/cpu_features.h"
@@ -61,6 +62,10 @@ static enum ew_status resolve(const struct ew_model *model, const struct ew_sess
         return ew_error_set(err, EW_ERR_ARGUMENT, "KV types: %d/%d are not known", (int)p.kv_k, (int)p.kv_v);
     if (p.n_draft > EW_DRAFT_MOST && p.n_draft != EW_DRAFT_AUTO)
         return ew_error_set(err, EW_ERR_ARGUMENT, "drafted tokens: %u are more than %d", p.n_draft, EW_DRAFT_MOST);
+    if (p.kernels && ew_kernel_choices_features(p.kernels) != (p.cpu_mask & ew_cpu_features()))
+        return ew_error_set(err, EW_ERR_ARGUMENT, "kernels: chosen for features %#llx, the session may use %#llx",
+                            (unsigned long long)ew_kernel_choices_features(p.kernels),
+                            (unsigned long long)(p.cpu_mask & ew_cpu_features()));
     if (p.n_batch > p.n_ctx) p.n_batch = p.n_ctx;
     *out = p;
     return EW_OK;
@@ -81,6 +86,7 @@ static struct ew_backend_params backend_params(const struct ew_session_params *p
         .cpu_features = p->cpu_mask & ~EW_CPU_MASK_NONE,
         .spin_us = p->spin_us == EW_SPIN_NONE ? EW_POOL_NO_SPIN : p->spin_us,
         .side_folder = p->side_folder,
+        .kernels = p->kernels ? ew_kernel_choices_inside(p->kernels) : NULL,
     };
 }
 
@@ -172,6 +178,7 @@ enum ew_status ew_session_open(struct ew_model *model, const struct ew_session_p
     s->model = model;
     s->params = p;
     s->params.side_folder = NULL; /* the caller's */
+    s->params.kernels = NULL;     /* the caller may close them */
     s->interface = &ew_backend_cpu;
     struct ew_backend_params b = backend_params(&p);
     if (threads.n_cores >= b.request.max_threads) b.cores = threads.cores;

@@ -15,16 +15,45 @@ const struct ew_matmul_entry *ew_matmul_find_entry(const struct ew_matmul_kernel
     return NULL;
 }
 
-/* The nearest table that serves a type also decides whether many tokens have an entry of their own. */
+/* For many tokens the nearest table that serves a type may have an entry of their own. */
+static const struct ew_matmul_entry *entry_for_many(const struct ew_matmul_kernels *kernels, uint32_t type,
+                                                    enum ew_layout layout) {
+    for (const struct ew_matmul_kernels *m = kernels; layout == EW_LAYOUT_ROWS && m; m = m->base) {
+        if (m->many[type].tile) return &m->many[type];
+        if (m->entry[layout][type].tile) break;
+    }
+    return ew_matmul_find_entry(kernels, type, layout);
+}
+
+/* The two places where a choice overrides features: which variant few and many tokens take, and how many are few. */
+static const struct ew_matmul_entry *chosen_entry(const struct ew_kernels *k, uint32_t type, enum ew_layout layout,
+                                                  bool few) {
+    if (type >= EW_MATMUL_TYPES) return NULL;
+    const struct ew_matmul_choice *c = &k->choice.matmul[type][layout];
+    return ew_matmul_find_entry(ew_kernels_matmul_of(k, few ? c->few : c->many), type, layout);
+}
+
+bool ew_matmul_serves(const struct ew_kernels *k, uint32_t type, enum ew_layout layout) {
+    return chosen_entry(k, type, layout, true) && chosen_entry(k, type, layout, false);
+}
+
+uint32_t ew_matmul_gemv_tokens(const struct ew_kernels *k, uint32_t type, enum ew_layout layout) {
+    const struct ew_matmul_entry *e = chosen_entry(k, type, layout, true);
+    uint32_t most = e ? e->gemv_tokens : 0, limit = e ? k->choice.matmul[type][layout].few_tokens : 0;
+    return limit > 0 && limit - 1 < most ? limit - 1 : most;
+}
+
+static bool takes_gemv(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
+    return n_tokens <= ew_matmul_gemv_tokens(k, w->type, w->layout);
+}
+
 static const struct ew_matmul_entry *entry_of(const struct ew_kernels *k, const struct ew_weight *w,
                                               uint32_t n_tokens) {
     assert(w->type < EW_MATMUL_TYPES);
-    bool many = n_tokens > EW_FEW_TOKENS && w->layout == EW_LAYOUT_ROWS;
-    for (const struct ew_matmul_kernels *m = k->matmul; many && m; m = m->base) {
-        if (m->many[w->type].tile) return &m->many[w->type];
-        if (m->entry[w->layout][w->type].tile) break;
-    }
-    const struct ew_matmul_entry *e = ew_matmul_find_entry(k->matmul, w->type, w->layout);
+    const struct ew_matmul_entry *e =
+        n_tokens > EW_FEW_TOKENS
+            ? entry_for_many(ew_kernels_matmul_of(k, k->choice.matmul[w->type][w->layout].many), w->type, w->layout)
+            : chosen_entry(k, w->type, w->layout, takes_gemv(k, w, n_tokens));
     assert(e);
     return e;
 }
@@ -43,7 +72,8 @@ bool ew_matmul_can_pack(const struct ew_kernels *k, uint32_t type) {
 }
 
 bool ew_matmul_prefers_packed(const struct ew_kernels *k, uint32_t type) {
-    const struct ew_matmul_entry *e = ew_matmul_find_entry(k->matmul, type, EW_LAYOUT_R16);
+    const struct ew_matmul_entry *e = chosen_entry(k, type, EW_LAYOUT_R16, true);
+    if (e && k->choice.packed[type] != EW_PACKED_AS_LISTED) return k->choice.packed[type] == EW_PACKED_YES;
     return e && e->preferred;
 }
 
@@ -77,7 +107,7 @@ uint32_t ew_matmul_row_step(const struct ew_kernels *k, const struct ew_weight *
     const struct ew_matmul_entry *e = entry_of(k, w, n_tokens);
     size_t row_bytes = ew_type_row_bytes(w->type, w->n_in);
     uint32_t step = 16;
-    if (n_tokens > e->gemv_tokens) {
+    if (!takes_gemv(k, w, n_tokens)) {
         step = EW_GROUP_ROWS;
         while (step > e->panel_rows && step * 16 > w->n_out) step /= 2;
         return step;
@@ -89,7 +119,7 @@ uint32_t ew_matmul_row_step(const struct ew_kernels *k, const struct ew_weight *
 /* A matrix-vector product gains nothing from less than a step: shorter runs of memory do not stream. */
 uint32_t ew_matmul_row_grain(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
     const struct ew_matmul_entry *e = entry_of(k, w, n_tokens);
-    return n_tokens > e->gemv_tokens ? e->panel_rows : ew_matmul_row_step(k, w, n_tokens);
+    return takes_gemv(k, w, n_tokens) ? ew_matmul_row_step(k, w, n_tokens) : e->panel_rows;
 }
 
 size_t ew_matmul_scratch_bytes(const struct ew_kernels *k, uint32_t max_tokens) {
@@ -100,7 +130,9 @@ size_t ew_matmul_scratch_bytes(const struct ew_kernels *k, uint32_t max_tokens) 
 
 uint32_t ew_matmul_exact_tokens(const struct ew_kernels *k, const struct ew_weight *w) {
     const struct ew_matmul_entry *e = entry_of(k, w, 1);
-    uint32_t n = e->gemv_tokens > 0 && !e->exact_panels ? e->gemv_tokens : UINT32_MAX;
+    uint32_t few = ew_matmul_gemv_tokens(k, w->type, w->layout);
+    bool panels_follow = few == 0 || (e->exact_panels && (few >= EW_FEW_TOKENS || entry_of(k, w, few + 1) == e));
+    uint32_t n = panels_follow ? UINT32_MAX : few;
     bool other_for_many = entry_of(k, w, EW_FEW_TOKENS + 1) != e;
     return other_for_many && n > EW_FEW_TOKENS ? EW_FEW_TOKENS : n;
 }
@@ -156,7 +188,7 @@ void ew_matmul_rows(const struct ew_kernels *k, const struct ew_weight *w, const
                     uint32_t row_begin, uint32_t row_end, bool accumulate, float *y, size_t y_stride, void *scratch) {
     const struct ew_matmul_entry *e = entry_of(k, w, n_tokens);
     if (n_tokens == 0) return;
-    if (n_tokens <= e->gemv_tokens) {
+    if (takes_gemv(k, w, n_tokens)) {
         e->gemv(&(struct ew_gemv_args){w, act, n_tokens, row_begin, row_end, accumulate, y, y_stride});
         return;
     }
@@ -179,5 +211,5 @@ void ew_matmul_rows(const struct ew_kernels *k, const struct ew_weight *w, const
 
 const char *ew_matmul_kernel_name(const struct ew_kernels *k, const struct ew_weight *w, uint32_t n_tokens) {
     const struct ew_matmul_entry *e = entry_of(k, w, n_tokens);
-    return n_tokens <= e->gemv_tokens ? e->gemv_name : e->gemm_name;
+    return takes_gemv(k, w, n_tokens) ? e->gemv_name : e->gemm_name;
 }

@@ -52,6 +52,11 @@ uint32_t ew_matmul_packed_order(uint32_t type);
 void ew_matmul_pack_rows(const struct ew_kernels *k, const struct ew_weight *w, uint32_t row_begin, uint32_t row_end,
                          void *packed);
 
+/* Whether there is a kernel for a type in a layout. */
+bool ew_matmul_serves(const struct ew_kernels *k, uint32_t type, enum ew_layout layout);
+/* Up to this many tokens at once go through the type's matrix-vector kernel; 0: it has none, or panels are faster. */
+uint32_t ew_matmul_gemv_tokens(const struct ew_kernels *k, uint32_t type, enum ew_layout layout);
+
 /* ---- activations ---- */
 
 /* The kind in which n_tokens rows at once meet a weight. */

@@ -128,7 +128,7 @@ typedef void ew_pack_strip_fn(const struct ew_pack_field *fields, size_t block_b
                               size_t row_bytes, uint8_t *out);
 ew_pack_strip_fn ew_pack_strip_ref, ew_pack_strip_avx2, ew_pack_strip_avx512, ew_pack_strip_neon;
 
-enum { EW_MATMUL_TYPES = EW_TYPE_ID_END, EW_LAYOUTS = EW_LAYOUT_R16 + 1 };
+enum { EW_MATMUL_TYPES = EW_TYPE_ID_END, EW_LAYOUTS = EW_CHOICE_LAYOUTS };
 
 struct ew_matmul_kernels {
     const char *isa;
@@ -142,6 +142,9 @@ struct ew_matmul_kernels {
 
 #define EW_MATMUL_DECLARE(isa_, features_) extern const struct ew_matmul_kernels ew_matmul_##isa_;
 EW_MATMUL_VARIANTS(EW_MATMUL_DECLARE)
+
+/* The table that a variant's number in a choice stands for; 0: the best by features. */
+const struct ew_matmul_kernels *ew_kernels_matmul_of(const struct ew_kernels *k, uint8_t chosen);
 
 /* The entry that serves a weight: of this table or the nearest base that has one. NULL when no R16 form exists. */
 const struct ew_matmul_entry *ew_matmul_find_entry(const struct ew_matmul_kernels *m, uint32_t type,

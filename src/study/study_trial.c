@@ -158,6 +158,7 @@ static struct ew_trial_spec make_spec(const struct ew_study_runner *r, const str
         .batch = (uint32_t)c->batch,
         .sustained_ms = (uint32_t)c->sustained_ms,
         .spin_us = c->spin_us < 0 ? EW_SPIN_NONE : (uint32_t)c->spin_us,
+        .kernels = r->request->kernels,
     };
     ew_layout_by_name(c->layout, &spec.layout);
     if (c->speculate) ew_draft_parse(c->speculate, &spec.n_draft);

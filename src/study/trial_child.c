@@ -25,6 +25,7 @@ struct child {
     struct ew_model *model;
     struct ew_session *session;
     struct ew_sampler *sampler;
+    struct ew_kernel_choices *kernels; /* NULL: features decide */
     uint32_t n_vocab;
     int32_t *ids;    /* [depth + prompt_tokens] */
     int64_t *stamps; /* [generate_tokens] */
@@ -114,6 +115,15 @@ static enum ew_status emit_ledger(struct child *c, const struct ew_session_param
     return EW_OK;
 }
 
+/* Kernels are chosen by the parent, never here: a contest would be part of what is measured. */
+static enum ew_status take_kernels(struct child *c) {
+    const struct ew_trial_spec *s = c->spec;
+    if (!s->kernels) return EW_OK;
+    enum ew_status status = ew_kernel_choices_open(s->cpu_mask, &c->kernels, c->err);
+    if (status == EW_OK) status = ew_kernel_choices_parse(c->kernels, s->kernels, strlen(s->kernels), c->err);
+    return status == EW_OK ? EW_OK : ew_error_prefix(c->err, status, "spec");
+}
+
 static enum ew_status load(struct child *c) {
     const struct ew_trial_spec *s = c->spec;
     int64_t begin = begin_phase(c, "load");
@@ -132,6 +142,7 @@ static enum ew_status load(struct child *c) {
     params.n_draft = s->n_draft;
     params.cpu_mask = s->cpu_mask;
     params.spin_us = s->spin_us;
+    params.kernels = c->kernels;
     status = emit_ledger(c, &params);
     if (status == EW_OK) status = ew_session_open(c->model, &params, &c->session, c->err);
     if (status == EW_OK && ew_session_weights(c->session)->note[0]) /* nothing else is measured under that name */
@@ -388,7 +399,8 @@ enum ew_status ew_trial_child_run(const struct ew_trial_spec *spec, const char *
     struct child c = {.spec = spec, .out = out, .err = err ? err : &own};
     int32_t token = 0;
     emit_hello(out, version, spec->cpu_mask);
-    enum ew_status status = load(&c);
+    enum ew_status status = take_kernels(&c);
+    if (status == EW_OK) status = load(&c);
     if (status == EW_OK) status = draw_ids(&c);
     if (status == EW_OK) status = warm_up(&c);
     if (status == EW_OK) status = fill_depth(&c);
@@ -404,6 +416,7 @@ enum ew_status ew_trial_child_run(const struct ew_trial_spec *spec, const char *
     free(c.stamps);
     ew_sampler_close(&c.sampler);
     ew_session_close(&c.session);
+    ew_kernel_choices_close(&c.kernels);
     ew_model_close(&c.model);
     return status;
 }

@@ -40,6 +40,7 @@ enum ew_status ew_trial_spec_write(const struct ew_trial_spec *spec, char **out,
     if (!root) return ew_error_set(err, EW_ERR_ARGUMENT, "%s: the path or prompt is not UTF-8", spec->model);
     if (spec->spin_us)
         json_object_set_new(root, "spin_us", json_integer(spec->spin_us == EW_SPIN_NONE ? 0 : spec->spin_us));
+    if (spec->kernels) json_object_set_new(root, "kernels", json_string(spec->kernels));
     char *text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     if (!text) return ew_error_set(err, EW_ERR_MEMORY, "trial: out of memory");
@@ -109,6 +110,7 @@ static enum ew_status get_texts(const json_t *root, struct ew_trial_spec *s, str
     s->model = json_string_value(json_object_get(root, "model"));
     if (!s->model) return ew_error_set(err, EW_ERR_FORMAT, "spec: model: is missing or no text");
     s->sample_prompt = json_string_value(json_object_get(root, "sample_prompt"));
+    s->kernels = json_string_value(json_object_get(root, "kernels"));
     const char *layout = json_string_value(json_object_get(root, "layout"));
     if (layout && !ew_layout_by_name(layout, &s->layout))
         return ew_error_set(err, EW_ERR_FORMAT, "spec: layout: `%s` is not auto, mapped, packed or side_file", layout);

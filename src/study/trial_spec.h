@@ -22,6 +22,7 @@ struct ew_trial_spec {
     uint32_t sustained_ms;     /* after the measured phases, go on for this long; 0 = no sustained phase */
     const char *sample_prompt; /* NULL = no sample text */
     uint32_t sample_tokens;
+    const char *kernels; /* ew_kernel_choices_text of the parent; NULL: features decide */
 };
 
 /* One line without the newline; the caller's: free(). Errors: MEMORY, ARGUMENT (a path that is not UTF-8). */

@@ -56,6 +56,11 @@ static size_t session_size(const struct ew_plan_memory *m, uint32_t threads) {
     return size;
 }
 
+void ew_cpu_choose_kernels(const struct ew_backend_params *params, struct ew_kernels *kernels) {
+    ew_kernels_init(kernels, params->cpu_features);
+    if (params->kernels) ew_kernels_choose(kernels, params->kernels);
+}
+
 static enum ew_status cpu_predict(const struct ew_plan *plan, const struct ew_gguf *gguf,
                                   const struct ew_backend_params *params, struct ew_memory_ledger *out,
                                   struct ew_error *err) {
@@ -63,7 +68,7 @@ static enum ew_status cpu_predict(const struct ew_plan *plan, const struct ew_gg
     struct ew_plan_memory m;
     struct ew_weights_choice choice;
     struct ew_plan_request request = params->request;
-    ew_kernels_init(&kernels, params->cpu_features);
+    ew_cpu_choose_kernels(params, &kernels);
     enum ew_status status = ew_cpu_foresee_layout(plan, gguf, params, &choice, err);
     if (status != EW_OK) return status;
     request.side_file = strcmp(choice.where, "side_file") == 0;
@@ -81,7 +86,7 @@ static enum ew_status cpu_predict(const struct ew_plan *plan, const struct ew_gg
 static uint32_t cpu_exact_tokens(const struct ew_plan *plan, const struct ew_backend_params *params) {
     struct ew_kernels kernels;
     uint32_t most = params->request.n_batch < EW_PLAN_HEAD_TOKENS ? params->request.n_batch : EW_PLAN_HEAD_TOKENS;
-    ew_kernels_init(&kernels, params->cpu_features);
+    ew_cpu_choose_kernels(params, &kernels);
     for (size_t i = 0; i < plan->n_ops; i++) {
         const struct ew_op *op = &plan->ops[i];
         bool head = op->kind == EW_OP_HEAD;
@@ -206,8 +211,9 @@ static enum ew_status cpu_open(const struct ew_plan *plan, const struct ew_gguf 
     b->gguf = gguf;
     b->params = *params;
     b->params.cores = NULL; /* the pool keeps what it needs */
+    b->params.kernels = NULL;
     b->file = -1;
-    ew_kernels_init(&b->kernels, params->cpu_features);
+    ew_cpu_choose_kernels(params, &b->kernels);
     ew_plan_place_buffers(plan, b->buffer_offset);
     b->ops = calloc(plan->n_ops, sizeof *b->ops);
     b->next_chunk = calloc(plan->n_ops, sizeof *b->next_chunk);

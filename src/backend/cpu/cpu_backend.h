@@ -79,6 +79,9 @@ static inline float *ew_cpu_buffer(const struct ew_backend *b, enum ew_buffer id
     return b->buffers + b->buffer_offset[id] * n_tokens;
 }
 
+/* cpu_backend.c: the kernels that params allow. */
+void ew_cpu_choose_kernels(const struct ew_backend_params *params, struct ew_kernels *out);
+
 /* cpu_layout.c: whether packed matrices come from a side file, which is written where params ask for it, and the words
  * for that. b has its packing, pool and file; sets params.request.side_file, side and weights_choice. */
 enum ew_status ew_cpu_choose_layout(struct ew_backend *b, struct ew_error *err);

@@ -75,7 +75,7 @@ static void forget(struct foresight *f) {
 
 static enum ew_status foresee(const struct ew_plan *plan, const struct ew_gguf *gguf,
                               const struct ew_backend_params *params, struct foresight *f, struct ew_error *err) {
-    ew_kernels_init(&f->kernels, params->cpu_features);
+    ew_cpu_choose_kernels(params, &f->kernels);
     enum ew_status status = ew_packing_list(plan, &f->kernels, params->request.layout, &f->packing, err);
     if (status == EW_OK && wants_side_file(params, &f->packing))
         status = ew_side_file_path(params->side_folder, ew_gguf_path(gguf), &f->path, err);
