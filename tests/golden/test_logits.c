@@ -189,7 +189,9 @@ static struct golden open_golden(const char *name) {
     assert_non_null(g.exact);
     assert_int_equal(size, g.n * g.n_vocab * sizeof *g.exact);
     set_bounds(&g, json);
-    g.agreement = g.nmse / 4;
+    /* Many tokens meet F16 weights as 16-bit integers, few meet them as floats. What that changes is small, but tips
+     * keys and values over between two halves, and those are most of the distance to the exact rows. */
+    g.agreement = ends_with(name, "-f16") ? g.nmse / 2 : g.nmse / 4;
     free(json);
     return g;
 }

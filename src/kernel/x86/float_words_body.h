@@ -1,7 +1,8 @@
-/* Products of F16 and BF16 weights with many tokens in 16-bit integers, for lanes_….h with VNNI: one instruction
- * multiplies twice the numbers that it would as floats. Each group of 32 columns of a row is scaled by a power of two,
- * so that its larger numbers stay exact: those of BF16 down to 2^-6 of the largest, those of F16 down to 2^-3. F32
- * weights stay floats: whoever asks for 24 bits gets them. How scales are chosen: struct ew_act_q16. */
+/* Products of F16 and BF16 weights with many tokens in 16-bit integers, for any lanes_….h: VNNI multiplies twice the
+ * numbers in an instruction that it would as floats, AVX2 has more places to add than to multiply. Each group of 32
+ * columns of a row is scaled by a power of two, so that its larger numbers stay exact: those of BF16 down to 2^-6 of
+ * the largest, those of F16 down to 2^-3. F32 weights stay floats: whoever asks for 24 bits gets them. How scales are
+ * chosen: struct ew_act_q16. */
 #ifndef EW_ISA
 #error "include after quant_gemm_body.h"
 #endif

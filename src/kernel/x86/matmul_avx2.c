@@ -1,11 +1,14 @@
-/* Matrix products of AVX2: rounding activations to 8 bits and, for AVX-VNNI, to 16, float weights, and the table.
- * Quantized products are in quant_gemm_body.h and quant_gemv_body.h. */
+/* Matrix products of AVX2: rounding activations to 8 and 16 bits, float weights, and the table. Quantized products are
+ * in quant_gemm_body.h and quant_gemv_body.h, those of half-precision weights with many tokens in float_words_body.h.
+ */
 #include "kernel/act_q16.h"
 #include "kernel/act_q8.h"
 #include "kernel/x86/lanes_avx2.h"
 
 #define EW_ISA avx2
 #include "kernel/x86/quant_gemm_body.h"
+
+#include "kernel/x86/float_words_body.h"
 #define EW_FLOAT_TOKENS 6
 #include "kernel/x86/float_body.h"
 
@@ -78,4 +81,5 @@ const struct ew_matmul_kernels ew_matmul_avx2 = {
     .act_prepare = {[EW_ACT_Q8] = act_prepare_q8, [EW_ACT_Q16] = act_prepare_q16},
     .pack_strip = ew_pack_strip_avx2,
     .entry = ENTRIES(avx2, FLOAT_ENTRIES(avx2)),
+    .many = WORD_ENTRIES(avx2),
 };
