@@ -57,7 +57,7 @@ static const struct argp_option options[] = {
     {"seed", KEY_SEED, "N", 0, "Seed of the sampler (0)", 3},
     {"speculate", KEY_SPECULATE, "HOW", 0,
      "Draft tokens by looking up where the context repeats itself; the text stays the same: auto (where it pays), off, "
-     "or always this many (1 to 15) (auto)",
+     "or always this many (1 to 15) (off)",
      3},
     {0, 0, 0, 0, "Chat (docs/chat.md):", 4},
     {"chat", KEY_CHAT, 0, 0, "Chat; with --prompt or --file: answer that one message", 4},
@@ -420,7 +420,7 @@ int ew_cmd_run(int argc, char **argv) {
             "  edgewise run model.gguf --chat -p \"What is a kernel?\"\n",
         .children = children,
     };
-    struct ew_run_options o = {.sampler = ew_sampler_default_params(), .session.n_draft = EW_DRAFT_AUTO};
+    struct ew_run_options o = {.sampler = ew_sampler_default_params()};
     struct ew_error err = {0};
     char box[PATH_MAX];
     int exit_status = EW_EXIT_OK;

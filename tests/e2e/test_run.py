@@ -155,7 +155,7 @@ class Run(ScratchCase):
         lfm2 = os.path.join(SOURCE, "tests", "golden", "conformance", "lfm2-64-q4_0.gguf")
         self.assert_refused(run("run", lfm2, "-p", "x", "--speculate", "4", cwd=self.folder),
                             "speculation: the state of the model's convolutions cannot go back", status=(1,))
-        answer = json.loads(run("run", lfm2, "-p", "x", "-n", "4", "--json", cwd=self.folder).stdout)
+        answer = json.loads(run("run", lfm2, "-p", "x", "-n", "4", "--speculate", "auto", "--json", cwd=self.folder).stdout)
         self.assertIn("convolutions", answer["speculation_off"])
         self.assertEqual(answer["drafted"], 0)
 
