@@ -161,14 +161,14 @@ static void run_head(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, ato
                                 .soft_cap = op->soft_cap};
     uint32_t first = call->logits_for_each ? 0 : w->n_tokens - 1;
     for (uint32_t t = first; t < w->n_tokens; t++) {
-        ew_pool_barrier(w->me);
+        ew_cpu_wait(w);
         if (w->me->index == 0) {
             float *normed = ew_cpu_row(w, EW_BUF_NORMED, 0);
             norm_row(w, bound, width, ew_cpu_row(w, EW_BUF_X, t), normed, 0);
             ew_cpu_prepare_act(w, p.matrices, 1, normed, width, 1, 0, 1);
             atomic_store_explicit(next, 0, memory_order_relaxed);
         }
-        ew_pool_barrier(w->me);
+        ew_cpu_wait(w);
         p.y[0] = call->logits + (size_t)(t - first) * w->b->plan->n_vocab;
         ew_cpu_run_products(w, &p, next);
     }
