@@ -32,11 +32,11 @@ struct ew_doctor_model {
     bool synthetic;
     uint64_t weights_bytes, needed_bytes; /* needed: predicted for a session of this length */
     uint32_t prompt_tokens, generate_tokens;
-    double prefill_limit_per_s, decode_limit_per_s; /* the machine's limits for this model; NAN = not known */
-    char kernels[256];                              /* names, separated by blanks */
+    double prefill_limit_per_s, decode_limit_per_s;   /* the machine's limits for this model; NAN = not known */
+    char kernels[256];                                /* names, separated by blanks */
     uint32_t default_threads, default_decode_threads; /* the latter 0: as the former */
-    size_t n_speeds;                                 /* 0 = not measured */
-    struct ew_doctor_speed speeds[EW_DOCTOR_SPEEDS]; /* by rising numbers of threads */
+    size_t n_speeds;                                  /* 0 = not measured */
+    struct ew_doctor_speed speeds[EW_DOCTOR_SPEEDS];  /* by rising numbers of threads */
 };
 
 /* Everything that is known. Pointers may be NULL and numbers NAN: then the rules that need them are silent. */

@@ -173,10 +173,10 @@ static void run_head(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, ato
     for (uint32_t t = first; t < w->n_tokens; t += p.n_tokens) {
         p.n_tokens = ew_cpu_min(most, w->n_tokens - t);
         p.y[0] = call->logits + (size_t)(t - first) * w->b->plan->n_vocab;
-        ew_pool_barrier(w->me);
+        ew_cpu_wait(w);
         prepare_head(w, bound, t, p.n_tokens);
         if (w->me->index == 0) atomic_store_explicit(next, 0, memory_order_relaxed);
-        ew_pool_barrier(w->me);
+        ew_cpu_wait(w);
         ew_cpu_run_products(w, &p, next);
     }
     w->last = EW_CPU_BY_ROW;
