@@ -169,12 +169,15 @@ static inline __attribute__((always_inline)) void decode_transpose(const struct 
     }
 }
 
-/* score[r][p] = q[r] · k[p] for n_rows (a constant) rows and the piece of positions that is in s->keys. */
+/* score[r][p] = q[r] · k[p] for n_rows (a constant) rows and the piece of positions that is in s->keys. Asks for a line
+ * of memory from `ahead` on per column: many at once would wait for each other. */
 static inline __attribute__((always_inline)) void decode_piece(const float *q, uint32_t n_rows, uint32_t dim,
-                                                               uint32_t dim_pad, const float *keys, float *score) {
+                                                               uint32_t dim_pad, const float *keys,
+                                                               const uint8_t *ahead, float *score) {
     vf acc[DECODE_MANY][2];
     for (uint32_t r = 0; r < n_rows; r++) acc[r][0] = acc[r][1] = vf_set1(0);
-    for (uint32_t d = 0; d < dim; d++, q++, keys += DECODE_PIECE) {
+    for (uint32_t d = 0; d < dim; d++, q++, keys += DECODE_PIECE, ahead += 64) {
+        __builtin_prefetch(ahead, 0, 3);
         vf key0 = vf_load(keys), key1 = vf_load(keys + VF_N);
         for (uint32_t r = 0; r < n_rows; r++) {
             vf x = vf_set1(q[(size_t)r * dim_pad]);
@@ -188,20 +191,21 @@ static inline __attribute__((always_inline)) void decode_piece(const float *q, u
     }
 }
 
-static void decode_piece_rows(struct decode_state *s, struct decode_span span, uint32_t p) {
-    for (uint32_t row = span.begin, n; row < span.end; row += n) {
+static void decode_piece_rows(struct decode_state *s, struct decode_span span, uint32_t p, const uint8_t *ahead) {
+    const uint8_t *here = (const uint8_t *)s->keys;
+    for (uint32_t row = span.begin, n; row < span.end; row += n, ahead = here) {
         const float *q = s->q + (size_t)row * s->dim_pad;
         float *score = s->score + (size_t)row * DECODE_TILE + p;
         n = span.end - row < DECODE_MANY ? span.end - row : DECODE_MANY;
         switch (n) {
-        case 1: decode_piece(q, 1, s->dim, s->dim_pad, s->keys, score); break;
-        case 2: decode_piece(q, 2, s->dim, s->dim_pad, s->keys, score); break;
-        case 3: decode_piece(q, 3, s->dim, s->dim_pad, s->keys, score); break;
-        case 4: decode_piece(q, 4, s->dim, s->dim_pad, s->keys, score); break;
-        case 5: decode_piece(q, DECODE_MANY > 5 ? 5 : 1, s->dim, s->dim_pad, s->keys, score); break;
-        case 6: decode_piece(q, DECODE_MANY > 6 ? 6 : 1, s->dim, s->dim_pad, s->keys, score); break;
-        case 7: decode_piece(q, DECODE_MANY > 7 ? 7 : 1, s->dim, s->dim_pad, s->keys, score); break;
-        default: decode_piece(q, DECODE_MANY, s->dim, s->dim_pad, s->keys, score); break;
+        case 1: decode_piece(q, 1, s->dim, s->dim_pad, s->keys, ahead, score); break;
+        case 2: decode_piece(q, 2, s->dim, s->dim_pad, s->keys, ahead, score); break;
+        case 3: decode_piece(q, 3, s->dim, s->dim_pad, s->keys, ahead, score); break;
+        case 4: decode_piece(q, 4, s->dim, s->dim_pad, s->keys, ahead, score); break;
+        case 5: decode_piece(q, DECODE_MANY > 5 ? 5 : 1, s->dim, s->dim_pad, s->keys, ahead, score); break;
+        case 6: decode_piece(q, DECODE_MANY > 6 ? 6 : 1, s->dim, s->dim_pad, s->keys, ahead, score); break;
+        case 7: decode_piece(q, DECODE_MANY > 7 ? 7 : 1, s->dim, s->dim_pad, s->keys, ahead, score); break;
+        default: decode_piece(q, DECODE_MANY, s->dim, s->dim_pad, s->keys, ahead, score); break;
         }
     }
 }
@@ -211,9 +215,9 @@ static inline __attribute__((always_inline)) void decode_scores_transposed(struc
                                                                            const struct decode_rows *k,
                                                                            const struct decode_rows *ahead) {
     for (uint32_t p = 0; p < k->n; p += DECODE_PIECE) {
-        decode_prefetch(ahead, p, DECODE_PIECE);
+        const uint8_t *at = ahead && p < ahead->n ? ahead->p + p * ahead->row_bytes : (const uint8_t *)s->keys;
         for (uint32_t i = 0; i < DECODE_PIECE; i += VF_N) decode_transpose(s, type, k, p + i, s->keys + i);
-        decode_piece_rows(s, span, p);
+        decode_piece_rows(s, span, p, at);
     }
 }
 

@@ -18,7 +18,7 @@ typedef void ew_emit(void *state, uint32_t group, const struct ew_group *w);
 
 /* LANES of 16 rows of blocks, from row `lane` on (the file's layout: p is already there). stride: bytes from row to row
  * in the file's layout; 0 says R16. ahead: what to prefetch; a bit further in R16, otherwise the next 16 rows, a
- * stretch of memory as long as the part that is being read. */
+ * stretch of memory as long as the part that is being read; NULL: nothing. */
 struct ew_rows {
     const uint8_t *p;
     size_t stride;
@@ -54,7 +54,7 @@ EW_INLINE vfloat load_f16_field(struct ew_rows src, size_t packed) {
 /* Asks early for as many bytes as 16 blocks have, because the processor's own prefetching stops at the ends of pages
  * and loses its way between 16 rows. Past the end of the weight this does nothing. */
 EW_INLINE void prefetch_blocks(struct ew_rows *src, size_t block_bytes) {
-    if (src->lane) return;
+    if (src->lane || !src->ahead) return;
     for (size_t i = 0; i < 16 * block_bytes; i += 64) {
         if (src->stride)
             _mm_prefetch((const char *)src->ahead + i, _MM_HINT_T1);
