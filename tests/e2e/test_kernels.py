@@ -45,7 +45,7 @@ class Kernels(ScratchCase):
         for _ in range(ATTEMPTS):
             if d["note"] is None:
                 return d
-            self.assertIn("the machine was busy", d["note"])
+            self.assertRegex(d["note"], "the machine was busy|damaged")
             d = self.doctor("--kernels", BOX)
         self.skipTest("this machine is too busy for a contest")
 
