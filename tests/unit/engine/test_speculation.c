@@ -194,6 +194,35 @@ static void test_drafts_that_were_not_taken_leave_nothing(void **state) {
     ew_model_close(&m);
 }
 
+/* Far behind, where attention may split positions among threads: to the bit all the same. */
+static void test_long_context(void **state) {
+    (void)state;
+    enum { PROMPT = 1100, DECODED = 60, PERIOD = 50 };
+    struct ew_model *m = open_model(TINY);
+    uint32_t n_vocab = ew_model_info(m).n_vocab;
+    int32_t phrase[PERIOD], ids[PROMPT + DECODED];
+    for (uint32_t i = 0; i < PERIOD; i++) phrase[i] = (int32_t)((i * 2654435761u >> 9) % n_vocab);
+    repeat(phrase, PERIOD, ids, PROMPT + DECODED);
+    struct ew_session_params p = {.n_ctx = PROMPT + DECODED, .threads_prefill = 2, .threads_decode = 2, .n_draft = 15};
+    p.cpu_mask = kernels_for(m);
+    struct ew_session *s = open_session(m, p);
+    p.n_draft = 0;
+    struct ew_session *plain = open_session(m, p);
+    assert_int_equal(ew_session_prefill(s, ids, PROMPT, NULL), EW_OK);
+    assert_int_equal(ew_session_prefill(plain, ids, PROMPT, NULL), EW_OK);
+    for (uint32_t i = PROMPT; i < PROMPT + DECODED; i++) {
+        int32_t id = i % 7 == 0 ? 3 : ids[i];
+        assert_int_equal(ew_session_decode(s, id, NULL), EW_OK);
+        assert_int_equal(ew_session_decode(plain, id, NULL), EW_OK);
+        expect_same(s, plain, n_vocab);
+    }
+    struct ew_speculation figures = ew_session_speculation(s);
+    assert_true(figures.accepted > 0 && figures.accepted < figures.drafted);
+    ew_session_close(&s);
+    ew_session_close(&plain);
+    ew_model_close(&m);
+}
+
 /* Drafts end where the context does, and the next token is refused as ever. */
 static void test_full_context(void **state) {
     (void)state;
@@ -314,6 +343,7 @@ int main(void) {
         cmocka_unit_test(test_real_text_stays_the_same),
         cmocka_unit_test(test_every_kind_of_text_stays_the_same),
         cmocka_unit_test(test_drafts_that_were_not_taken_leave_nothing),
+        cmocka_unit_test(test_long_context),
         cmocka_unit_test(test_full_context),
         cmocka_unit_test(test_shifted_context),
         cmocka_unit_test(test_convolutions_are_refused),
