@@ -100,19 +100,23 @@ uint64_t ew_kernels_known_features(void) {
 
 static uint64_t add_text(uint64_t sum, const char *text) { return text ? ew_checksum(text, strlen(text), sum) : sum; }
 
+static uint64_t add_entries(uint64_t sum, const struct ew_matmul_entry *entries, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const struct ew_matmul_entry *e = &entries[i];
+        const uint32_t numbers[] = {(uint32_t)i, e->act, e->preferred, e->gemv_tokens, e->panel_rows};
+        if (e->tile) sum = ew_checksum(numbers, sizeof numbers, add_text(add_text(sum, e->gemm_name), e->gemv_name));
+    }
+    return sum;
+}
+
 uint64_t ew_kernels_fingerprint(void) {
     const uint32_t version = KERNELS_VERSION;
     uint64_t sum = ew_checksum(&version, sizeof version, 0);
     for (uint32_t v = 0; v < N_VECTOR; v++) sum = add_text(sum, vector_variants[v].name);
     for (uint32_t v = 0; v < N_MATMUL; v++) {
         sum = add_text(sum, matmul_variants[v].name);
-        const struct ew_matmul_entry *entries = matmul_variants[v].matmul->entry[0];
-        for (size_t i = 0; i < (size_t)EW_LAYOUTS * EW_MATMUL_TYPES; i++) {
-            const struct ew_matmul_entry *e = &entries[i];
-            const uint32_t numbers[] = {(uint32_t)i, e->act, e->preferred, e->gemv_tokens, e->panel_rows};
-            if (e->tile)
-                sum = ew_checksum(numbers, sizeof numbers, add_text(add_text(sum, e->gemm_name), e->gemv_name));
-        }
+        sum = add_entries(sum, matmul_variants[v].matmul->entry[0], (size_t)EW_LAYOUTS * EW_MATMUL_TYPES);
+        sum = add_entries(sum, matmul_variants[v].matmul->many, EW_MATMUL_TYPES);
     }
     return sum;
 }
