@@ -86,8 +86,8 @@ EW_INLINE vfloat v_low_f16(vint v) {
     return _mm256_cvtph_ps(packed);
 }
 
-/* sum + a, here and now: gcc would gather the products of a whole group before it adds them, and has to put nearly all of
- * them into memory meanwhile. */
+/* sum + a, here and now: gcc would gather the products of a whole group before it adds them, and has to put nearly all
+ * of them into memory meanwhile. */
 EW_INLINE vint v_sum_in_order(vint sum, vint a) {
     sum = _mm256_add_epi32(sum, a);
     __asm__("" : "+x"(sum));
