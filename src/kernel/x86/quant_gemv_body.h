@@ -64,30 +64,33 @@ EW_INLINE void add_q8(vfloat *acc, const struct ew_act_q8 *const *x, uint32_t g,
             acc[t] = add_scaled(acc[t], x[t], dot_signed_columns(w, x[t]->q + g * EW_ACT_GROUP), g, w);
 }
 
-EW_INLINE void add_with_min(vfloat *acc, const struct ew_act_q8 *const *x, uint32_t g, const struct ew_group *w,
-                            int bias_shift, int n) {
-    (void)bias_shift;
+/* What quants without a bias add, minima apart. */
+EW_INLINE void add_unbiased(vfloat *acc, const struct ew_act_q8 *const *x, uint32_t g, const struct ew_group *w,
+                            int n) {
     vint sum[PASS_TOKENS];
 #pragma GCC unroll 4
     for (int t = 0; t < n; t++) sum[t] = v_zero();
     dot_columns(sum, w, x, g, 0, 8, n);
 #pragma GCC unroll 4
-    for (int t = 0; t < n; t++)
-        acc[t] = vf_fnma(w->min[0], vf_set(x[t]->ds[g]), add_scaled(acc[t], x[t], sum[t], g, w));
+    for (int t = 0; t < n; t++) acc[t] = add_scaled(acc[t], x[t], sum[t], g, w);
+}
+
+EW_INLINE void add_with_min(vfloat *acc, const struct ew_act_q8 *const *x, uint32_t g, const struct ew_group *w,
+                            int bias_shift, int n) {
+    (void)bias_shift;
+    add_unbiased(acc, x, g, w, n);
+#pragma GCC unroll 4
+    for (int t = 0; t < n; t++) acc[t] = vf_fnma(w->min[0], vf_set(x[t]->ds[g]), acc[t]);
 }
 
 /* One scale, a minimum per 16 columns. */
 EW_INLINE void add_with_min_16(vfloat *acc, const struct ew_act_q8 *const *x, uint32_t g, const struct ew_group *w,
                                int bias_shift, int n) {
     (void)bias_shift;
-    vint sum[PASS_TOKENS];
-#pragma GCC unroll 4
-    for (int t = 0; t < n; t++) sum[t] = v_zero();
-    dot_columns(sum, w, x, g, 0, 8, n);
+    add_unbiased(acc, x, g, w, n);
 #pragma GCC unroll 4
     for (int t = 0; t < n; t++) {
         const float part = x[t]->d[g] / 128; /* of sums that are -128 Σ q */
-        acc[t] = add_scaled(acc[t], x[t], sum[t], g, w);
         acc[t] = vf_fma(w->min[0], vf_set(part * (float)x[t]->sum16[2 * g]), acc[t]);
         acc[t] = vf_fma(w->min[1], vf_set(part * (float)x[t]->sum16[2 * g + 1]), acc[t]);
     }
