@@ -109,7 +109,7 @@ static void mistakes_name_line_key_and_rule(void **state) {
     bad(HEAD "sweep: {depth: [0, 0]}\n", "depth: `0` comes twice");
     bad(HEAD "sweep: {depth: {a: 1}}\n", "depth: must be a value or a list");
     bad(HEAD "sweep: {generate_tokens: [1]}\n", "generate_tokens: `1` is not a whole number from 2");
-    bad(HEAD "sweep: {layout: fast}\n", "layout: `fast` is not auto, mapped or packed");
+    bad(HEAD "sweep: {layout: fast}\n", "layout: `fast` is not auto, mapped, packed or side_file");
     bad(HEAD "sweep: {prompt_tokens: 5}\nmeasure: {prompt_tokens: 6}\n",
         "s.yaml:5: prompt_tokens: is already in line 4");
     bad(HEAD "sweep: {threads: 1, decode_threads: 1}\n", "threads: sets prefill and decode alike");
@@ -206,6 +206,7 @@ static void mistakes_in_knobs(void **state) {
     bad(HEAD "sweep: {backend: [cpu, cuda]}\n", "s.yaml:4: backend: `cuda` is not in this build, which has only cpu");
     bad(HEAD "sweep: {kv: q4_0}\n", "kv: `q4_0` is not f16, q8_0, f32, q8_0/f16 or f16/q8_0");
     bad(HEAD "sweep: {speculate: 16}\n", "speculate: `16` is not off, auto, 1, 2,");
+    bad(HEAD "sweep: {spin: 1000001}\n", "spin: `1000001` is not a whole number from 0 to 1000000");
     bad(HEAD "sweep: {load: hot}\n", "load: `hot` is not warm or cold");
     bad(HEAD "sweep:\n  cores: [3-1]\n", "s.yaml:5: cores: `3-1` is not a set of cores (all, big, little, or a list");
     bad(HEAD "sweep: {frequency_cap: 1500}\n", "frequency_cap: `1500` is not a frequency (such as 1.5 GHz");
