@@ -87,7 +87,7 @@ static void attend_by_chunk(struct ew_cpu_worker *w, const struct ew_cpu_op *bou
         struct ew_attention_args args = attention_args(w, bound, unit / n_chunks, 0, 1);
         v->attention_chunk(&args, first + unit % n_chunks, w->b->attention_parts + unit * part_floats);
     }
-    ew_pool_barrier(w->me);
+    ew_cpu_wait(w);
     for (uint32_t h = w->me->index; h < op->n_head_kv; h += w->me->count) {
         struct ew_attention_args args = attention_args(w, bound, h, 0, 1);
         v->attention_merge(&args, w->b->attention_parts + h * n_chunks * part_floats, n_chunks);

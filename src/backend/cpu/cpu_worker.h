@@ -5,7 +5,8 @@
  *   by each    of a single token each thread computes norms and inputs of products for itself: that takes it less time
  *              than to wait for another thread to do so, and there is nothing to wait for before the product either;
  *   by row     matrix products, in chunks taken from a counter (fast cores take more);
- *   by head    attention, in chunks of a KV head and a block of tokens; convolutions, by channel. */
+ *   by head    attention, in chunks of a KV head and a block of tokens or, for one token, of positions; convolutions,
+ *              by channel. */
 #ifndef EW_BACKEND_CPU_WORKER_H
 #define EW_BACKEND_CPU_WORKER_H
 
