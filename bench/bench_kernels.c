@@ -137,7 +137,8 @@ static void measure_once(struct bench *b, double amount, double *limit, double *
 
 /* Plain C on one thread, in the unit of speeds. Some rows do: it computes more slowly than it could read. */
 static double reference_speed(struct bench *b) {
-    struct ew_weight w = {b->memory, b->weight.type, EW_LAYOUT_ROWS, b->weight.n_in, is_streamed(b->n_tokens) ? 256 : 16};
+    struct ew_weight w = {b->memory, b->weight.type, EW_LAYOUT_ROWS, b->weight.n_in,
+                          is_streamed(b->n_tokens) ? 256 : 16};
     struct ew_kernels plain;
     ew_kernels_init(&plain, 0);
     enum ew_act_kind kind = ew_matmul_act_kind(&plain, &w, b->n_tokens);
@@ -172,8 +173,7 @@ static void measure(struct bench *b, const char *name) {
     printf("%-28s %5u x %-6u %4u %8.1f %8.1f … %-8.1f %s %8.1f %6.1f %% %7.1f %6.2f %%\n", name, b->weight.n_in,
            b->weight.n_out, b->n_tokens, median * 1e-9, low * 1e-9, high * 1e-9,
            is_streamed(b->n_tokens) ? "GB/s " : "Gop/s", quantile(limit, n, 0.5) * 1e-9, 100 * quantile(share, n, 0.5),
-           median / reference_speed(b),
-           100 * quantile(prepare, n, 0.5));
+           median / reference_speed(b), 100 * quantile(prepare, n, 0.5));
     fflush(stdout);
 }
 

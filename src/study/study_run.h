@@ -39,7 +39,7 @@ struct ew_study_request {
     const struct ew_study_sink *sink;
     const struct ew_meter_config *meters; /* may be NULL */
     const char *version;
-    const char *kernels; /* for each trial's spec; may be NULL */
+    const char *kernels;           /* for each trial's spec; may be NULL */
     const volatile int *stop_soon; /* non-zero: finish the running trial, then return */
     const volatile int *stop_now;  /* non-zero: end the running trial; it is repeated next time */
     struct ew_study_watcher watcher;

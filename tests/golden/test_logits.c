@@ -5,8 +5,8 @@
  * as well. Of quantized files a copy in floats runs too: that the engine and the exact rows mean the same model shows
  * there, where activations are not rounded to 8 bits, a hundred times more sharply. Of F32 files a copy in halves runs
  * as one batch: kernels multiply those as 16-bit integers where they can, experts among them. Where the heads allow it
- * keys and values run as Q8_0 too, and those of float files as floats. Pieces of up to 16 tokens must give the logits of
- * single tokens to the bit: speculation rests on that, and decoding with drafts is held against decoding without.
+ * keys and values run as Q8_0 too, and those of float files as floats. Pieces of up to 16 tokens must give the logits
+ * of single tokens to the bit: speculation rests on that, and decoding with drafts is held against decoding without.
  *
  * A router that is nearly undecided chooses another expert when its input is rounded, and then rows are off, with any
  * engine; see router_tie.
