@@ -174,9 +174,6 @@ static void test_cutting_a_prompt_changes_nothing(void **state) {
  * one chunk of positions, whose sums threads share when heads are too few for them. */
 static void test_few_tokens_are_as_single_ones(void **state) {
     (void)state;
-#if !defined(__x86_64__)
-    skip(); /* an emulator needs minutes for it: check_matmul and check_attention hold the same of kernels */
-#endif
     enum { N = 1100, LAST = 70 };
     static const struct { uint32_t batch, threads; } paths[] = {{1, 1}, {16, 1}, {3, 2}, {1, 3}, {16, 5}};
     struct ew_model *tiny = NULL;
@@ -490,9 +487,5 @@ int main(void) {
         cmocka_unit_test(test_context_that_fits),
         cmocka_unit_test(test_context_that_memory_limits),
     };
-#if !defined(__x86_64__)
-    print_message("skipped: does not end under the emulator of 64-bit ARM; to be looked into\n");
-    return 77;
-#endif
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
