@@ -150,11 +150,9 @@ static size_t types_of(const struct ew_plan *plan, struct type_use uses[EW_TYPE_
     uint64_t bytes[EW_TYPE_ID_END] = {0};
     size_t n = 0;
     for (size_t i = 0; i < plan->n_ops; i++) {
-        const struct ew_op *op = &plan->ops[i];
-        bool head = op->kind == EW_OP_HEAD;
-        if (op->kind != EW_OP_MATMUL && op->kind != EW_OP_EXPERTS && !head) continue;
-        for (uint32_t w = head ? 1 : 0; w < op->n_weights; w++)
-            if (op->weights[w]->type < EW_TYPE_ID_END) bytes[op->weights[w]->type] += op->weights[w]->size_bytes;
+        const struct ew_gguf_tensor *t[EW_OP_MAX_WEIGHTS];
+        for (uint32_t w = ew_plan_op_matrices(&plan->ops[i], t); w-- > 0;)
+            if (t[w]->type < EW_TYPE_ID_END) bytes[t[w]->type] += t[w]->size_bytes;
     }
     for (uint32_t type = 0; type < EW_TYPE_ID_END; type++)
         if (bytes[type] > 0) uses[n++] = (struct type_use){type, bytes[type]};

@@ -36,6 +36,14 @@ const struct ew_gguf_tensor *ew_plan_view_rows(struct ew_plan *plan, const struc
     return view;
 }
 
+uint32_t ew_plan_op_matrices(const struct ew_op *op, const struct ew_gguf_tensor *out[EW_OP_MAX_WEIGHTS]) {
+    uint32_t n = 0;
+    if (op->kind == EW_OP_HEAD) out[n++] = op->weights[1];
+    if (op->kind == EW_OP_MATMUL || op->kind == EW_OP_EXPERTS)
+        for (; n < op->n_weights; n++) out[n] = op->weights[n];
+    return n;
+}
+
 bool ew_plan_keeps_state(const struct ew_plan *plan) {
     for (size_t i = 0; i < plan->n_ops; i++)
         if (plan->ops[i].kind == EW_OP_CONV) return true;

@@ -105,6 +105,9 @@ struct ew_op *ew_plan_append(struct ew_plan *plan, enum ew_op_kind kind, int32_t
 const struct ew_gguf_tensor *ew_plan_view_rows(struct ew_plan *plan, const struct ew_gguf_tensor *tensor, uint64_t row,
                                                uint64_t n_rows);
 
+/* The matrices that op multiplies with, in the order of its weights; returns their count. */
+uint32_t ew_plan_op_matrices(const struct ew_op *op, const struct ew_gguf_tensor *out[EW_OP_MAX_WEIGHTS]);
+
 /* Whether some op remembers more than keys and values by position: then only the latest position can go on. */
 bool ew_plan_keeps_state(const struct ew_plan *plan);
 

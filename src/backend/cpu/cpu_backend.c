@@ -88,14 +88,11 @@ static uint32_t cpu_exact_tokens(const struct ew_plan *plan, const struct ew_bac
     uint32_t most = params->request.n_batch < EW_PLAN_HEAD_TOKENS ? params->request.n_batch : EW_PLAN_HEAD_TOKENS;
     ew_cpu_choose_kernels(params, &kernels);
     for (size_t i = 0; i < plan->n_ops; i++) {
-        const struct ew_op *op = &plan->ops[i];
-        bool head = op->kind == EW_OP_HEAD;
-        if (op->kind != EW_OP_MATMUL && op->kind != EW_OP_EXPERTS && !head) continue;
-        for (uint32_t w = head ? 1 : 0; w < op->n_weights; w++) {
-            const struct ew_gguf_tensor *t = op->weights[w];
-            bool packed = ew_plan_packs(&kernels, params->request.layout, t);
+        const struct ew_gguf_tensor *t[EW_OP_MAX_WEIGHTS];
+        for (uint32_t w = ew_plan_op_matrices(&plan->ops[i], t); w-- > 0;) {
+            bool packed = ew_plan_packs(&kernels, params->request.layout, t[w]);
             uint32_t n = ew_matmul_exact_tokens(
-                &kernels, &(struct ew_weight){.type = t->type, .layout = packed ? EW_LAYOUT_R16 : EW_LAYOUT_ROWS});
+                &kernels, &(struct ew_weight){.type = t[w]->type, .layout = packed ? EW_LAYOUT_R16 : EW_LAYOUT_ROWS});
             if (n < most) most = n;
         }
     }

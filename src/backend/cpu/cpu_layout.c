@@ -25,7 +25,7 @@ static uint64_t name_types(const struct ew_plan *plan, const struct ew_kernels *
     names[0] = 0;
     for (size_t i = 0; i < plan->n_ops; i++) {
         const struct ew_gguf_tensor *t[EW_OP_MAX_WEIGHTS];
-        uint32_t n = ew_packing_op_matrices(&plan->ops[i], t);
+        uint32_t n = ew_plan_op_matrices(&plan->ops[i], t);
         for (uint32_t w = 0; w < n; w++) {
             if (ew_plan_packs(kernels, layout, t[w]) != packed) continue;
             bytes += t[w]->size_bytes;

@@ -17,14 +17,6 @@ enum { PIECE_BYTES = 256 << 10 };
 
 /* ---- the list ---- */
 
-uint32_t ew_packing_op_matrices(const struct ew_op *op, const struct ew_gguf_tensor *out[EW_OP_MAX_WEIGHTS]) {
-    uint32_t n = 0;
-    if (op->kind == EW_OP_HEAD) out[n++] = op->weights[1];
-    if (op->kind == EW_OP_MATMUL || op->kind == EW_OP_EXPERTS)
-        for (; n < op->n_weights; n++) out[n] = op->weights[n];
-    return n;
-}
-
 static void add_matrix(struct ew_packing *p, const struct ew_gguf_tensor *t) {
     struct ew_packed_matrix m = {.tensor = t,
                                  .rows = {.data = t->data,
@@ -49,7 +41,7 @@ enum ew_status ew_packing_list(const struct ew_plan *plan, const struct ew_kerne
     if (!p.matrices) return ew_error_set(err, EW_ERR_MEMORY, "backend cpu: out of memory");
     for (size_t i = 0; i < plan->n_ops; i++) {
         const struct ew_gguf_tensor *t[EW_OP_MAX_WEIGHTS];
-        uint32_t n = ew_packing_op_matrices(&plan->ops[i], t);
+        uint32_t n = ew_plan_op_matrices(&plan->ops[i], t);
         for (uint32_t w = 0; w < n; w++)
             if (ew_plan_packs(kernels, layout, t[w])) add_matrix(&p, t[w]);
     }

@@ -37,9 +37,6 @@ enum ew_status ew_packing_list(const struct ew_plan *plan, const struct ew_kerne
                                enum ew_weights_layout layout, struct ew_packing *out, struct ew_error *err);
 void ew_packing_free(struct ew_packing *packing);
 
-/* The matrices that op multiplies with, in the order of binding; returns their count. */
-uint32_t ew_packing_op_matrices(const struct ew_op *op, const struct ew_gguf_tensor *out[EW_OP_MAX_WEIGHTS]);
-
 /* Packs everything. model: a descriptor of the model file, which is read past its mapping: no page of it becomes
  * resident; -1: its bytes are taken from where the tensors point. Errors: IO (reading, or writing to the target),
  * MEMORY, FORMAT (the model file has become shorter). */

@@ -51,7 +51,7 @@ static enum ew_status bind_op(struct binding *bind, const struct ew_op *op, stru
                               struct ew_error *err) {
     enum ew_status status = EW_OK;
     const struct ew_gguf_tensor *matrices[EW_OP_MAX_WEIGHTS];
-    uint32_t first = op->kind == EW_OP_HEAD ? 1 : 0, n = ew_packing_op_matrices(op, matrices);
+    uint32_t first = op->kind == EW_OP_HEAD ? 1 : 0, n = ew_plan_op_matrices(op, matrices);
     for (uint32_t i = 0; i < n; i++) {
         struct ew_weight *m = &bound->matrix[first + i];
         bind_matrix(bind, matrices[i], m);
