@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 char *ew_cache_folder(void) {
@@ -38,4 +39,14 @@ enum ew_status ew_make_folders(const char *path, struct ew_error *err) {
         *p = end;
         if (!end) return EW_OK;
     }
+}
+
+enum ew_status ew_make_folders_of(const char *path, struct ew_error *err) {
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path) return EW_OK;
+    char *folder = strndup(path, (size_t)(slash - path));
+    if (!folder) return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", path);
+    enum ew_status status = ew_make_folders(folder, err);
+    free(folder);
+    return status;
 }

@@ -14,5 +14,7 @@ char *ew_packed_folder(const char *cache);
 
 /* Makes a folder and those above it, where they are missing. Errors: PERMISSION, IO, ARGUMENT (a path too long). */
 enum ew_status ew_make_folders(const char *path, struct ew_error *err);
+/* The same for the folder that a file of this name would lie in. Errors: also MEMORY. */
+enum ew_status ew_make_folders_of(const char *path, struct ew_error *err);
 
 #endif

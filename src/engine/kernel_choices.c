@@ -95,16 +95,6 @@ enum ew_status ew_kernel_choices_load(struct ew_kernel_choices *c, const char *p
     return status;
 }
 
-static enum ew_status make_folder_of(const char *path, struct ew_error *err) {
-    const char *slash = strrchr(path, '/');
-    if (!slash || slash == path) return EW_OK;
-    char *folder = strndup(path, (size_t)(slash - path));
-    enum ew_status status =
-        folder ? ew_make_folders(folder, err) : ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", path);
-    free(folder);
-    return status;
-}
-
 /* A name of its own for each process: two that start at once write the same, one after the other. */
 static enum ew_status write_and_rename(const char *text, const char *path, struct ew_error *err) {
     char *part = NULL;
@@ -127,7 +117,7 @@ static enum ew_status write_and_rename(const char *text, const char *path, struc
 enum ew_status ew_kernel_choices_save(const struct ew_kernel_choices *c, const char *path, struct ew_error *err) {
     char *text = ew_kernel_choices_text(c);
     if (!text) return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", path);
-    enum ew_status status = make_folder_of(path, err);
+    enum ew_status status = ew_make_folders_of(path, err);
     if (status == EW_OK) status = write_and_rename(text, path, err);
     free(text);
     return status;
@@ -231,7 +221,7 @@ static struct ew_kernel_pick pick_of(const struct ew_kernels *k, uint32_t type, 
                                .few_tokens = ew_matmul_gemv_tokens(k, type, layout),
                                .by_auto = ew_matmul_prefers_packed(k, type) == (layout == EW_LAYOUT_R16)};
     snprintf(p.type, sizeof p.type, "%s", ew_type_traits(type)->name);
-    snprintf(p.layout, sizeof p.layout, "%s", layout == EW_LAYOUT_R16 ? "r16" : "rows");
+    snprintf(p.layout, sizeof p.layout, "%s", ew_matmul_layout_name(layout));
     return p;
 }
 

@@ -4,18 +4,15 @@
  * work, and a limit that they cannot use would tell nobody anything. */
 #include "engine/machine_limits.h"
 
+#include "engine/session_inside.h"
 #include "kernel/matmul.h"
 #include "model/model_inside.h"
 #include "plan/cost.h"
 
 #include <math.h>
 
-static const enum ew_type kv_types[] = {
-    [EW_KV_F16] = EW_TYPE_F16, [EW_KV_Q8_0] = EW_TYPE_Q8_0, [EW_KV_F32] = EW_TYPE_F32};
-
 struct ew_model_work ew_model_work_of(const struct ew_model *model, const struct ew_work_request *r) {
-    const struct ew_kv_types kv = {.k = kv_types[r->kv_k], .v = kv_types[r->kv_v]};
-    struct ew_plan_cost c = ew_plan_sum_cost(&model->plan, kv, r->n_tokens, r->depth);
+    struct ew_plan_cost c = ew_plan_sum_cost(&model->plan, ew_kv_types_of(r->kv_k, r->kv_v), r->n_tokens, r->depth);
     double half = r->n_tokens > EW_FEW_TOKENS ? c.half_matmul_ops : 0;
     return (struct ew_model_work){.bytes = c.weight_bytes + c.kv_bytes,
                                   .int8_ops = c.matmul_ops - c.float_matmul_ops,

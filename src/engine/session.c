@@ -71,16 +71,13 @@ static enum ew_status resolve(const struct ew_model *model, const struct ew_sess
     return EW_OK;
 }
 
-static const enum ew_type kv_types[] = {
-    [EW_KV_F16] = EW_TYPE_F16, [EW_KV_Q8_0] = EW_TYPE_Q8_0, [EW_KV_F32] = EW_TYPE_F32};
-
 static struct ew_backend_params backend_params(const struct ew_session_params *p) {
     return (struct ew_backend_params){
         .request = {.n_ctx = p->n_ctx,
                     .n_batch = p->n_batch,
                     .max_threads = p->threads_prefill > p->threads_decode ? p->threads_prefill : p->threads_decode,
                     .layout = p->layout,
-                    .kv = {.k = kv_types[p->kv_k], .v = kv_types[p->kv_v]}},
+                    .kv = ew_kv_types_of(p->kv_k, p->kv_v)},
         .threads_prefill = p->threads_prefill,
         .threads_decode = p->threads_decode,
         .cpu_features = p->cpu_mask & ~EW_CPU_MASK_NONE,
@@ -340,7 +337,7 @@ struct ew_session_params ew_session_params_of(const struct ew_session *s) {
 const struct ew_plan *ew_session_plan(const struct ew_session *s) { return &s->model->plan; }
 
 struct ew_kv_types ew_session_kv_types(const struct ew_session *s) {
-    return (struct ew_kv_types){.k = kv_types[s->params.kv_k], .v = kv_types[s->params.kv_v]};
+    return ew_kv_types_of(s->params.kv_k, s->params.kv_v);
 }
 
 enum ew_status ew_session_time_ops(struct ew_session *s, struct ew_error *err) {

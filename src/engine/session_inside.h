@@ -1,10 +1,13 @@
-/* The insides of sessions that other files of the engine look at. */
+/* The insides of sessions that other files of the engine look at, and what they share. */
 #ifndef EW_ENGINE_SESSION_INSIDE_H
 #define EW_ENGINE_SESSION_INSIDE_H
 
 #include "backend/backend.h"
 
 struct ew_session;
+
+/* Tensor types of the cache's types. */
+struct ew_kv_types ew_kv_types_of(enum ew_kv_type k, enum ew_kv_type v);
 
 const struct ew_plan *ew_session_plan(const struct ew_session *session);
 struct ew_kv_types ew_session_kv_types(const struct ew_session *session);

@@ -15,8 +15,6 @@
 
 enum { FORMAT_VERSION = 1, MAX_BYTES = 1 << 20, LINE = 256 };
 
-static const char *const layout_names[EW_CHOICE_LAYOUTS] = {[EW_LAYOUT_ROWS] = "rows", [EW_LAYOUT_R16] = "r16"};
-
 /* ---- writing ---- */
 
 static void write_head(FILE *out, const struct ew_choice_record *r) {
@@ -34,8 +32,8 @@ static void write_type(FILE *out, const struct ew_kernel_choice *choice, uint32_
     fprintf(out, "type %s packed %s\n", name, packed[choice->packed[type]]);
     for (int layout = 0; layout < EW_CHOICE_LAYOUTS; layout++) {
         const struct ew_matmul_choice *c = &choice->matmul[type][layout];
-        fprintf(out, "choice %s %s few %s many %s few_tokens %d\n", name, layout_names[layout], variant_word(c->few),
-                variant_word(c->many), c->few_tokens - 1);
+        fprintf(out, "choice %s %s few %s many %s few_tokens %d\n", name, ew_matmul_layout_name((enum ew_layout)layout),
+                variant_word(c->few), variant_word(c->many), c->few_tokens - 1);
     }
 }
 
@@ -174,7 +172,7 @@ static enum ew_status read_choice(struct reader *r) {
         !type_by_word(name, &type) || few_tokens < -1 || few_tokens >= UINT8_MAX)
         return bad_line(r, "is no choice");
     for (int layout = 0; layout < EW_CHOICE_LAYOUTS; layout++) {
-        if (strcmp(layout_word, layout_names[layout]) != 0) continue;
+        if (strcmp(layout_word, ew_matmul_layout_name((enum ew_layout)layout)) != 0) continue;
         struct ew_matmul_choice *c = &r->found.choice.matmul[type][layout];
         if (!variant_by_word(r, few, &c->few) || !variant_by_word(r, many, &c->many))
             return bad_line(r, "names a variant that may not run here");

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const layout_names[EW_CHOICE_LAYOUTS] = {[EW_LAYOUT_ROWS] = "rows", [EW_LAYOUT_R16] = "r16"};
 static const double default_budget_s = 1;
 
 bool ew_kernel_figures_add(struct ew_kernel_figures *f, const struct ew_kernel_figure *figure) {
@@ -146,7 +145,7 @@ static bool ask_variants(struct contest *c, uint32_t type, uint32_t n_tokens, si
     }
     for (size_t i = 0; i < g->n && g->n > 1; i++) {
         const struct ew_contest_lane *lane = &g->lanes[i];
-        add_figure(c, lane, lane_name(g, lane), layout_names[lane->layout], winner[lane->layout] == i);
+        add_figure(c, lane, lane_name(g, lane), ew_matmul_layout_name(lane->layout), winner[lane->layout] == i);
     }
     return true;
 }
@@ -178,7 +177,7 @@ static bool ask_panels(struct contest *c, uint32_t type, enum ew_layout layout, 
     if (!winner_of(g, layout, &winner)) return false;
     *panels = winner == 1;
     for (int i = 0; i < 2; i++)
-        add_figure(c, &g->lanes[i], lane_name(g, &g->lanes[i]), layout_names[layout], (int)winner == i);
+        add_figure(c, &g->lanes[i], lane_name(g, &g->lanes[i]), ew_matmul_layout_name(layout), (int)winner == i);
     return true;
 }
 

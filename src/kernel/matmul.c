@@ -15,6 +15,8 @@ const struct ew_matmul_entry *ew_matmul_find_entry(const struct ew_matmul_kernel
     return NULL;
 }
 
+const char *ew_matmul_layout_name(enum ew_layout layout) { return layout == EW_LAYOUT_R16 ? "r16" : "rows"; }
+
 /* For many tokens the nearest table that serves a type may have an entry of their own. */
 static const struct ew_matmul_entry *entry_for_many(const struct ew_matmul_kernels *kernels, uint32_t type,
                                                     enum ew_layout layout) {

@@ -21,6 +21,8 @@ enum ew_layout {
     EW_LAYOUT_R16   /* 16 rows interleaved, see docs/formats.md; n_out is padded to 16 */
 };
 
+const char *ew_matmul_layout_name(enum ew_layout layout); /* "rows", "r16" */
+
 struct ew_weight {
     const void *data;
     uint32_t type; /* enum ew_type */

@@ -36,7 +36,7 @@ enum { EW_ACT_Q8_COLS = 512, EW_ACT_F32_COLS = 256, EW_ACT_Q16_COLS = 512 };
  * one pass over a block of activations. */
 enum { EW_PANEL_ROWS = 64, EW_PANEL_BYTES = 96 * 1024, EW_PANEL_TOKENS = 512, EW_GROUP_ROWS = 128 };
 /* Most tokens that a matrix-vector kernel takes. Of any number up to that each gets, to the bit, what it gets alone. */
-enum { EW_GEMV_TOKENS = 16 };
+enum { EW_GEMV_TOKENS = EW_FEW_TOKENS };
 /* Groups: activations share a scale per 32 columns; Q6_K weights per 16. */
 enum {
     EW_ACT_GROUP = 32,

@@ -52,7 +52,7 @@ enum ew_status ew_plan_sum_memory(const struct ew_plan *plan, const struct ew_ke
                                   struct ew_error *err);
 
 /* Tokens that one pass over the head's matrix serves at most, and therefore one call that is exact (backend.h). */
-enum { EW_PLAN_HEAD_TOKENS = 16 };
+enum { EW_PLAN_HEAD_TOKENS = EW_FEW_TOKENS };
 
 /* Query rows times tokens that one attention call handles: bounds its scratch. */
 enum { EW_PLAN_ATTENTION_TOKENS = 64 };

@@ -73,7 +73,7 @@ static inline struct ew_cpu_share ew_cpu_enter_parts(struct ew_cpu_worker *w, ui
 
 /* Whether a gate is done with the rows of the product before it, while they are in the cache. With many tokens they are
  * not: rows of y a power of two apart push each other out, and a pass token by token streams. */
-static inline bool ew_cpu_gates_rows(const struct ew_cpu_worker *w) { return w->n_tokens <= 16; }
+static inline bool ew_cpu_gates_rows(const struct ew_cpu_worker *w) { return w->n_tokens <= EW_FEW_TOKENS; }
 
 /* A token's row of a buffer. */
 static inline float *ew_cpu_row(const struct ew_cpu_worker *w, enum ew_buffer id, uint32_t token) {

@@ -169,21 +169,12 @@ static void drop_file_size_signal(const sigset_t *before) {
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-static enum ew_status make_folder(const char *path, struct ew_error *err) {
-    char *folder = strdup(path);
-    if (!folder) return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", path);
-    *strrchr(folder, '/') = 0;
-    enum ew_status status = ew_make_folders(*folder ? folder : "/", err);
-    free(folder);
-    return status;
-}
-
 enum ew_status ew_side_file_write(const char *path, const struct ew_gguf *gguf, int model,
                                   const struct ew_packing *packing, const struct ew_kernels *kernels,
                                   struct ew_thread_pool *pool, uint32_t n_threads, struct ew_error *err) {
     struct writing w = {.path = path, .file = -1, .gguf = gguf, .packing = packing};
     sigset_t before;
-    enum ew_status status = make_folder(path, err);
+    enum ew_status status = ew_make_folders_of(path, err);
     if (status != EW_OK) return status;
     hold_file_size_signal(&before);
     w.sums = calloc(packing->n_pieces + 1, sizeof *w.sums);
