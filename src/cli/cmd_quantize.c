@@ -16,7 +16,7 @@ struct options {
     struct ew_requantize_params params;
     const char *output;
     char *patterns[EW_REQUANTIZE_OVERRIDES]; /* owned copies */
-    bool dry_run, force, list;
+    bool has_type, dry_run, force, list;
 };
 
 enum { KEY_PURE = 2301, KEY_AGAIN, KEY_TENSOR };
@@ -56,9 +56,9 @@ static void parse_override(struct argp_state *state, struct options *o, const ch
 }
 
 static void parse_type(struct argp_state *state, struct options *o, const char *arg) {
-    for (const char *const *name = ew_requantize_types(); *name; name++)
-        if (strcasecmp(*name, arg) == 0) o->params.type = *name;
-    if (!o->params.type) argp_error(state, "type `%s` cannot be written; --help lists those that can", arg);
+    if (!ew_requantize_file_type(arg, &o->params.file_type))
+        argp_error(state, "type `%s` cannot be written; --help lists those that can", arg);
+    o->has_type = true;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -83,7 +83,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
             argp_error(state, "`%s` is one argument too many", arg);
         return 0;
     case ARGP_KEY_END:
-        if (!o->params.type) argp_error(state, "IN, OUT and TYPE, please");
+        if (!o->has_type) argp_error(state, "IN, OUT and TYPE, please");
         if (o->list && !o->dry_run) argp_error(state, "--list goes with --dry-run");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -117,28 +117,20 @@ static void append_tensor(void *context, const struct ew_requantize_tensor *t) {
 
 /* ---- the outcome ---- */
 
-static void print_json(const struct options *o, const struct ew_requantize_summary *s) {
+/* tensors: the list that was asked for, or NULL; it is taken over. */
+static void print_json(const struct options *o, const struct ew_requantize_summary *s, json_t *tensors) {
     json_t *object = json_pack(
         "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b}", "path", o->output, "file_type", s->file_type,
         "source_bytes", (json_int_t)s->source_bytes, "file_bytes", (json_int_t)s->file_bytes, "n_tensors",
         (json_int_t)s->n_tensors, "n_encoded", (json_int_t)s->n_encoded, "n_fallback", (json_int_t)s->n_fallback,
         "n_weights", (json_int_t)s->n_weights, "bits_per_weight", bits_per_weight(s), "written", (int)!o->dry_run);
-    if (o->list) {
-        json_t *list = json_array();
-        ew_requantize_list(&o->params, append_tensor, list, NULL);
-        json_object_set_new(object, "tensors", list);
-    }
+    if (tensors) json_object_set_new(object, "tensors", tensors);
     json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(object);
 }
 
-static void print_result(const struct options *o, const struct ew_requantize_summary *s) {
-    if (o->common.json) {
-        print_json(o, s);
-        return;
-    }
-    if (o->list) ew_requantize_list(&o->params, print_tensor, NULL, NULL);
+static void print_text(const struct options *o, const struct ew_requantize_summary *s) {
     printf("%s  %s, %.1f MiB of %.1f, %" PRIu32 " of %" PRIu32 " tensors encoded, %.2f bits a weight%s\n", o->output,
            s->file_type, mib(s->file_bytes), mib(s->source_bytes), s->n_encoded, s->n_tensors, bits_per_weight(s),
            o->dry_run ? " · not written (--dry-run)" : "");
@@ -147,17 +139,32 @@ static void print_result(const struct options *o, const struct ew_requantize_sum
                s->n_fallback);
 }
 
+static int foretell(const struct options *o) {
+    struct ew_error err = {0};
+    struct ew_requantize_summary summary;
+    json_t *tensors = o->list && o->common.json ? json_array() : NULL;
+    enum ew_status status = ew_requantize_measure(&o->params,
+                                                  !o->list         ? NULL
+                                                  : o->common.json ? append_tensor
+                                                                   : print_tensor,
+                                                  tensors, &summary, &err);
+    if (status != EW_OK) {
+        json_decref(tensors);
+        return ew_cli_fail(&err);
+    }
+    if (o->common.json)
+        print_json(o, &summary, tensors);
+    else
+        print_text(o, &summary);
+    return EW_EXIT_OK;
+}
+
 static int quantize(struct options *o) {
     struct ew_error err = {0};
     struct ew_requantize_summary summary;
     bool terminal = isatty(STDERR_FILENO) && !o->common.json;
     o->params.progress = ew_cli_write_show;
     o->params.context = &terminal;
-    if (o->dry_run) {
-        if (ew_requantize_measure(&o->params, &summary, &err) != EW_OK) return ew_cli_fail(&err);
-        print_result(o, &summary);
-        return EW_EXIT_OK;
-    }
     if (!o->force && access(o->output, F_OK) == 0) {
         fprintf(stderr, "edgewise: %s: exists; --force replaces it\n", o->output);
         return EW_EXIT_USAGE;
@@ -166,7 +173,10 @@ static int quantize(struct options *o) {
     enum ew_status status = ew_requantize_write(&o->params, o->output, &summary, &err);
     ew_cli_write_end(terminal);
     if (status != EW_OK) return ew_cli_fail(&err);
-    print_result(o, &summary);
+    if (o->common.json)
+        print_json(o, &summary, NULL);
+    else
+        print_text(o, &summary);
     return EW_EXIT_OK;
 }
 
@@ -178,7 +188,7 @@ int ew_cmd_quantize(int argc, char **argv) {
         ew_thread_choose(&threads);
         o.params.threads = threads.n_default;
     }
-    int status = quantize(&o);
+    int status = o.dry_run ? foretell(&o) : quantize(&o);
     for (size_t i = 0; i < o.params.n_overrides; i++) free(o.patterns[i]);
     return status;
 }

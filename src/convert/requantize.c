@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "gguf/gguf_write.h"
+#include "model/synth.h"
 #include "model/type_mixture.h"
 
 #include <assert.h>
@@ -19,24 +20,28 @@
 /* Encoded bytes that are gathered before they are written, and floats that one thread decodes at a time at least. */
 enum { PIECE_BYTES = 8 << 20, PROGRESS_NS = 100000000 };
 
-static const char *const type_names[] = {"F32",    "F16",    "BF16",   "Q8_0",   "Q6_K", "Q5_K_M", "Q5_K_S",
-                                         "Q5_1",   "Q5_0",   "Q4_K_M", "Q4_K_S", "Q4_1", "Q4_0",   "IQ4_NL",
-                                         "IQ4_XS", "Q3_K_L", "Q3_K_M", "Q3_K_S", "Q2_K", NULL};
-
-const char *const *ew_requantize_types(void) { return type_names; }
-
-static bool same_name(const char *a, const char *b) {
-    while (*a && tolower((unsigned char)*a) == tolower((unsigned char)*b)) a++, b++;
-    return *a == *b;
+bool ew_requantize_file_type(const char *name, enum ew_file_type *out) {
+    uint32_t id;
+    size_t n;
+    const enum ew_file_type *types = ew_synth_file_types(&n);
+    if (!ew_file_type_by_name(name, &id)) return false;
+    for (size_t i = 0; i < n; i++) {
+        if ((uint32_t)types[i] != id) continue;
+        *out = types[i];
+        return true;
+    }
+    return false;
 }
 
 bool ew_requantize_tensor_type(const char *name, enum ew_type *out) {
     static const enum ew_type types[] = {EW_TYPE_F32,  EW_TYPE_F16,  EW_TYPE_BF16, EW_TYPE_Q8_0,   EW_TYPE_Q6_K,
                                          EW_TYPE_Q5_K, EW_TYPE_Q5_1, EW_TYPE_Q5_0, EW_TYPE_Q4_K,   EW_TYPE_Q4_1,
                                          EW_TYPE_Q4_0, EW_TYPE_Q3_K, EW_TYPE_Q2_K, EW_TYPE_IQ4_NL, EW_TYPE_IQ4_XS};
+    enum ew_type found;
+    if (!ew_type_by_name(name, &found)) return false;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (!same_name(ew_type_traits((uint32_t)types[i])->name, name)) continue;
-        *out = types[i];
+        if (types[i] != found) continue;
+        *out = found;
         return true;
     }
     return false;
@@ -130,7 +135,7 @@ struct choice {
     bool encoded, fallback;
 };
 
-static enum ew_status choose(const struct ew_requantize_params *p, const struct source *s, uint32_t file_type,
+static enum ew_status choose(const struct ew_requantize_params *p, const struct source *s,
                              const struct ew_gguf_tensor *t, struct choice *out, struct ew_error *err) {
     *out = (struct choice){.type = (enum ew_type)t->type};
     if (!is_encoded(t)) return EW_OK;
@@ -141,7 +146,7 @@ static enum ew_status choose(const struct ew_requantize_params *p, const struct 
                                           .row = t->ne[0],
                                           .n_expert = s->n_expert};
     out->encoded = true;
-    out->type = ew_mixture_type((enum ew_file_type)file_type, place, &out->fallback);
+    out->type = ew_mixture_type(p->file_type, place, &out->fallback);
     for (size_t i = p->n_overrides; i-- > 0;) {
         if (!contains(t->name, p->overrides[i].pattern)) continue;
         out->type = p->overrides[i].type;
@@ -184,7 +189,7 @@ struct job {
     int64_t next_progress_ns;
 };
 
-static void put_metadata(struct job *j, uint32_t file_type) {
+static void put_metadata(struct job *j) {
     const struct ew_gguf *gguf = j->source.gguf;
     for (size_t i = 0; i < ew_gguf_n_kv(gguf); i++) {
         const struct ew_gguf_kv *kv = ew_gguf_kv_at(gguf, i);
@@ -193,14 +198,14 @@ static void put_metadata(struct job *j, uint32_t file_type) {
             continue;
         ew_gguf_put_kv(j->writer, kv);
     }
-    ew_gguf_put_u32(j->writer, "general.file_type", file_type);
+    ew_gguf_put_u32(j->writer, "general.file_type", (uint32_t)j->params->file_type);
     ew_gguf_put_u32(j->writer, "general.quantization_version", 2);
 }
 
-static enum ew_status add_tensor(struct job *j, size_t i, uint32_t file_type, struct ew_error *err) {
+static enum ew_status add_tensor(struct job *j, size_t i, struct ew_error *err) {
     const struct ew_gguf_tensor *t = ew_gguf_tensor_at(j->source.gguf, i);
     struct choice *c = &j->choices[i];
-    enum ew_status status = choose(j->params, &j->source, file_type, t, c, err);
+    enum ew_status status = choose(j->params, &j->source, t, c, err);
     if (status != EW_OK) return status;
     char name[256];
     if (t->name.size >= sizeof name)
@@ -219,12 +224,7 @@ static enum ew_status add_tensor(struct job *j, size_t i, uint32_t file_type, st
 }
 
 static enum ew_status job_open(struct job *j, const struct ew_requantize_params *params, struct ew_error *err) {
-    uint32_t file_type;
-    bool known = false;
     *j = (struct job){.params = params};
-    for (size_t i = 0; type_names[i]; i++) known |= same_name(type_names[i], params->type);
-    if (!known || !ew_file_type_by_name(params->type, &file_type))
-        return ew_error_set(err, EW_ERR_UNSUPPORTED, "type `%s` cannot be written", params->type);
     enum ew_status status = source_open(params->source, &j->source, err);
     if (status == EW_OK) status = check_source(params, &j->source, err);
     if (status == EW_OK) status = ew_gguf_writer_open(&j->writer, err);
@@ -232,9 +232,9 @@ static enum ew_status job_open(struct job *j, const struct ew_requantize_params 
     size_t n = ew_gguf_n_tensors(j->source.gguf);
     j->choices = calloc(n + 1, sizeof *j->choices);
     if (!j->choices) return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory for %zu tensors", params->source, n);
-    put_metadata(j, file_type);
-    for (size_t i = 0; i < n && status == EW_OK; i++) status = add_tensor(j, i, file_type, err);
-    j->summary.file_type = ew_file_type_name(file_type);
+    put_metadata(j);
+    for (size_t i = 0; i < n && status == EW_OK; i++) status = add_tensor(j, i, err);
+    j->summary.file_type = ew_file_type_name((uint32_t)params->file_type);
     j->summary.n_tensors = (uint32_t)n;
     j->summary.source_bytes = ew_gguf_map(j->source.gguf)->size;
     j->summary.file_bytes = ew_gguf_writer_file_bytes(j->writer);
@@ -334,32 +334,27 @@ static enum ew_status reserve_buffers(struct job *j, struct ew_error *err) {
     return ew_thread_pool_open(j->params->threads, NULL, 0, &j->pool, err);
 }
 
-enum ew_status ew_requantize_measure(const struct ew_requantize_params *params, struct ew_requantize_summary *out,
-                                     struct ew_error *err) {
+static void tell_tensor(const struct job *j, uint32_t i,
+                        void (*each)(void *context, const struct ew_requantize_tensor *tensor), void *context) {
+    const struct ew_gguf_tensor *t = ew_gguf_tensor_at(j->source.gguf, i);
+    char name[256];
+    snprintf(name, sizeof name, "%.*s", (int)t->name.size, t->name.data);
+    struct ew_requantize_tensor tensor = {.name = name,
+                                          .ne = {t->ne[0], t->ne[1], t->ne[2], t->ne[3]},
+                                          .from = (enum ew_type)t->type,
+                                          .to = j->choices[i].type,
+                                          .from_bytes = t->size_bytes};
+    tensor.to_bytes = t->ne[1] * t->ne[2] * t->ne[3] * ew_type_row_bytes((uint32_t)tensor.to, t->ne[0]);
+    each(context, &tensor);
+}
+
+enum ew_status ew_requantize_measure(const struct ew_requantize_params *params,
+                                     void (*each)(void *context, const struct ew_requantize_tensor *tensor),
+                                     void *context, struct ew_requantize_summary *out, struct ew_error *err) {
     struct job j;
     enum ew_status status = job_open(&j, params, err);
     if (status == EW_OK) *out = j.summary;
-    job_close(&j);
-    return status;
-}
-
-enum ew_status ew_requantize_list(const struct ew_requantize_params *params,
-                                  void (*each)(void *context, const struct ew_requantize_tensor *tensor), void *context,
-                                  struct ew_error *err) {
-    struct job j;
-    enum ew_status status = job_open(&j, params, err);
-    for (uint32_t i = 0; status == EW_OK && i < j.summary.n_tensors; i++) {
-        const struct ew_gguf_tensor *t = ew_gguf_tensor_at(j.source.gguf, i);
-        char name[256];
-        snprintf(name, sizeof name, "%.*s", (int)t->name.size, t->name.data);
-        struct ew_requantize_tensor tensor = {.name = name,
-                                              .ne = {t->ne[0], t->ne[1], t->ne[2], t->ne[3]},
-                                              .from = (enum ew_type)t->type,
-                                              .to = j.choices[i].type,
-                                              .from_bytes = t->size_bytes};
-        tensor.to_bytes = t->ne[1] * t->ne[2] * t->ne[3] * ew_type_row_bytes((uint32_t)tensor.to, t->ne[0]);
-        each(context, &tensor);
-    }
+    for (uint32_t i = 0; each && status == EW_OK && i < j.summary.n_tensors; i++) tell_tensor(&j, i, each, context);
     job_close(&j);
     return status;
 }

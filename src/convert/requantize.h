@@ -4,6 +4,7 @@
 #define EW_CONVERT_REQUANTIZE_H
 
 #include "edgewise/quantize.h"
+#include "gguf/file_type.h"
 #include <stdbool.h>
 
 enum { EW_REQUANTIZE_OVERRIDES = 32 };
@@ -16,9 +17,9 @@ struct ew_requantize_override {
 
 struct ew_requantize_params {
     const char *source;
-    const char *type; /* name of a file type, any case: "q4_k_m" */
-    bool pure;        /* every matrix of the file type's main type, no mixture */
-    bool again;       /* take sources that are quantized already: what they lost stays lost */
+    enum ew_file_type file_type; /* one that ew_requantize_file_type finds */
+    bool pure;                   /* every matrix of the file type's main type, no mixture */
+    bool again;                  /* take sources that are quantized already: what they lost stays lost */
     struct ew_requantize_override overrides[EW_REQUANTIZE_OVERRIDES];
     size_t n_overrides;
     uint32_t threads; /* at least 1 */
@@ -35,27 +36,23 @@ struct ew_requantize_summary {
     uint32_t n_fallback; /* of another type than the rule's, because their rows are no whole blocks of it */
 };
 
-/* Names of the types that can be written, NULL at the end. */
-const char *const *ew_requantize_types(void);
-/* Tensor type by name, any case ("q6_k"), if it can be written; false otherwise. */
+/* File type, and tensor type, by name in any case; false: it cannot be written. */
+bool ew_requantize_file_type(const char *name, enum ew_file_type *out);
 bool ew_requantize_tensor_type(const char *name, enum ew_type *out);
 const char *ew_requantize_type_name(enum ew_type type); /* "Q6_K" */
 
-/* What the file would be. Errors: NOT_FOUND, IO, FORMAT (source), UNSUPPORTED (type; a source that is quantized
- * already), SHAPE (an override that does not fit a tensor's rows), MEMORY. */
-enum ew_status ew_requantize_measure(const struct ew_requantize_params *params, struct ew_requantize_summary *out,
-                                     struct ew_error *err);
-
-/* Called by ew_requantize_list for each tensor. */
 struct ew_requantize_tensor {
     const char *name;
     uint64_t ne[4];
     enum ew_type from, to;
     uint64_t from_bytes, to_bytes;
 };
-enum ew_status ew_requantize_list(const struct ew_requantize_params *params,
-                                  void (*each)(void *context, const struct ew_requantize_tensor *tensor), void *context,
-                                  struct ew_error *err);
+
+/* What the file would be; each, if not NULL, is called for every tensor. Errors: NOT_FOUND, IO, FORMAT (source),
+ * UNSUPPORTED (a source that is quantized already), SHAPE (an override that does not fit a tensor's rows), MEMORY. */
+enum ew_status ew_requantize_measure(const struct ew_requantize_params *params,
+                                     void (*each)(void *context, const struct ew_requantize_tensor *tensor),
+                                     void *context, struct ew_requantize_summary *out, struct ew_error *err);
 
 /* Writes the file; an older one of that name is replaced once the new one is complete. summary may be NULL. Errors: the
  * above, FORMAT (a weight that is no number), CANCELLED, and what ew_gguf_writer_begin gives. */
