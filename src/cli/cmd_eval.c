@@ -5,9 +5,10 @@
 #include "cli/context_options.h"
 #include "cli/eval_view.h"
 #include "cli/interrupt.h"
+#include "cli/token_ids.h"
+#include "cli/write_progress.h"
 #include "edgewise/model.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,25 +79,6 @@ static const struct argp eval_argp = {
 };
 
 /* ---- the text ---- */
-
-static enum ew_status tokenize(const struct ew_model *model, const char *text, size_t n, int32_t **out, size_t *n_ids,
-                               struct ew_error *err) {
-    size_t capacity = n + 8; /* no token is shorter than a byte, but for the special ones */
-    int32_t *ids = malloc(capacity * sizeof *ids);
-    if (!ids) return ew_error_set(err, EW_ERR_MEMORY, "token ids of %zu bytes: out of memory", n);
-    const unsigned flags = EW_TOKENIZE_ADD_SPECIAL;
-    enum ew_status status = ew_model_tokenize(model, text, n, flags, ids, capacity, n_ids, err);
-    if (status == EW_ERR_LIMIT) { /* a vocabulary that spells out more than there was */
-        int32_t *more = realloc(ids, *n_ids * sizeof *ids);
-        if (more) ids = more;
-        status = more ? ew_model_tokenize(model, text, n, flags, ids, *n_ids, n_ids, err) : EW_ERR_MEMORY;
-    }
-    if (status == EW_OK)
-        *out = ids;
-    else
-        free(ids);
-    return status;
-}
 
 /* The begin-of-text token that the model's file asks for, or -1: what stands before a letter only when special tokens
  * are added. */
@@ -206,7 +188,9 @@ static enum ew_status evaluate(const struct options *o, struct ew_error *err) {
     size_t n_ids = 0;
     enum ew_status status = ew_file_map_open(o->text, &text, err);
     if (status == EW_OK) status = ew_model_open(o->model, &model, err);
-    if (status == EW_OK) status = tokenize(model, (const char *)text.data, text.size, &ids, &n_ids, err);
+    if (status == EW_OK)
+        status =
+            ew_cli_token_ids(model, (const char *)text.data, text.size, EW_TOKENIZE_ADD_SPECIAL, &ids, &n_ids, err);
     if (status == EW_OK) status = open_session(o, model, &session, err);
     if (status != EW_OK) goto done;
     e.model = model;
@@ -239,8 +223,6 @@ int ew_cmd_eval(int argc, char **argv) {
     struct options o = {0};
     struct ew_error err = {0};
     ew_cli_parse(&eval_argp, argc, argv, &o.common, &o);
-    ew_interrupt_catch(SIGINT);
-    ew_interrupt_catch(SIGTERM);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit is reported like a full disk */
+    ew_cli_write_begin();
     return evaluate(&o, &err) == EW_OK ? EW_EXIT_OK : ew_cli_fail(&err);
 }

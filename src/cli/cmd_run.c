@@ -5,6 +5,7 @@
 #include "cli/interrupt.h"
 #include "cli/run_figures.h"
 #include "cli/run_session.h"
+#include "cli/token_ids.h"
 #include "edgewise/speculation.h"
 #include "edgewise/text_stream.h"
 #include "model/box.h"
@@ -162,19 +163,16 @@ static enum ew_status get_prompt(const struct ew_run_options *o, char **out, siz
 
 static enum ew_status tokenize(const struct ew_model *m, const struct ew_run_options *o, const char *text,
                                size_t n_bytes, int32_t **ids, size_t *n, struct ew_error *err) {
-    size_t capacity = n_bytes + 8;
-    int32_t *buf = malloc(capacity * sizeof *buf);
-    if (!buf) return ew_error_set(err, EW_ERR_MEMORY, "prompt: out of memory");
     unsigned flags = EW_TOKENIZE_PARSE_SPECIAL | (o->no_bos ? 0 : EW_TOKENIZE_ADD_SPECIAL);
-    enum ew_status status = ew_model_tokenize(m, text, n_bytes, flags, buf, capacity, n, err);
+    int32_t *found = NULL;
+    enum ew_status status = ew_cli_token_ids(m, text, n_bytes, flags, &found, n, err);
     if (status == EW_OK && *n == 0)
         status = ew_error_set(err, EW_ERR_ARGUMENT, "prompt: empty, and the model adds no begin-of-text token");
-    if (status != EW_OK) {
-        free(buf);
-        return status;
-    }
-    *ids = buf;
-    return EW_OK;
+    if (status == EW_OK)
+        *ids = found;
+    else
+        free(found);
+    return status;
 }
 
 /* ---- generation ---- */

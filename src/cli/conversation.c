@@ -3,6 +3,7 @@
 #include "cli/conversation.h"
 #include "base/error.h"
 #include "base/file_map.h"
+#include "cli/token_ids.h"
 #include "report/run_json.h"
 
 #include <errno.h>
@@ -43,17 +44,8 @@ static enum ew_status open_template(struct ew_conversation *c, const struct ew_r
 
 static enum ew_status tokenize(const struct ew_conversation *c, const char *text, size_t n_bytes, int32_t **ids,
                                size_t *n, struct ew_error *err) {
-    size_t capacity = n_bytes + 8;
-    int32_t *buf = malloc(capacity * sizeof *buf);
-    if (!buf) return ew_error_set(err, EW_ERR_MEMORY, "prompt: out of memory");
     unsigned flags = EW_TOKENIZE_PARSE_SPECIAL | (c->adds_special ? EW_TOKENIZE_ADD_SPECIAL : 0);
-    enum ew_status status = ew_model_tokenize(c->model, text, n_bytes, flags, buf, capacity, n, err);
-    if (status != EW_OK) {
-        free(buf);
-        return status;
-    }
-    *ids = buf;
-    return EW_OK;
+    return ew_cli_token_ids(c->model, text, n_bytes, flags, ids, n, err);
 }
 
 static bool is_control(const struct ew_model *model, int32_t id) {

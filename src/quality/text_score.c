@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -100,10 +101,7 @@ static void walk_close(struct walk *w) {
 
 enum ew_status ew_text_score_run(const struct ew_text_score *s, struct ew_error *err) {
     size_t n = ew_text_score_windows(s);
-    if (n == 0)
-        return ew_error_set(err, EW_ERR_ARGUMENT,
-                            "the text has %zu tokens, a window %u: a longer text or a shorter window", s->n_ids,
-                            s->windows.n_ctx);
+    assert(n > 0);
     struct walk w;
     enum ew_status status = walk_open(&w, s, err);
     for (size_t i = 0; i < n && status == EW_OK; i++) {

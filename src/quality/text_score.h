@@ -43,7 +43,8 @@ struct ew_text_score {
 /* Windows that ew_text_score_run walks over. */
 size_t ew_text_score_windows(const struct ew_text_score *score);
 
-/* Errors: ARGUMENT (the text is shorter than a window), MEMORY, CANCELLED, those of the session and of take. */
+/* There is a window at least. Errors: MEMORY, CANCELLED, FORMAT (logits that are no numbers), those of the session and
+ * of take. */
 enum ew_status ew_text_score_run(const struct ew_text_score *score, struct ew_error *err);
 
 #endif

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import time
 import unittest
 
 PROGRAM = os.environ["EW_PROGRAM"]
@@ -43,6 +44,17 @@ class ScratchCase(unittest.TestCase):
     def query(self, sql, store="s.db"):
         with sqlite3.connect(f"file:{self.path(store)}?mode=ro", uri=True) as db:
             return db.execute(sql).fetchall()
+
+    def signal_while_writing(self, child, number):
+        """Sends a signal as soon as a file is being written in the scratch folder; what child says on standard error."""
+        while not any(name.endswith(".partial") for name in os.listdir(self.folder)):
+            self.assertIsNone(child.poll())
+            time.sleep(0.002)
+        child.send_signal(number)
+        _, errors = child.communicate(timeout=TIMEOUT_S)
+        self.assertEqual(child.returncode, 1, errors)
+        self.assertIn("stopped", errors)
+        return errors
 
     def check_store(self, store="s.db"):
         self.assertEqual(self.query("PRAGMA integrity_check", store), [("ok",)])

@@ -215,12 +215,7 @@ class Types(ConvertCase):
 
     def test_interrupted_it_leaves_nothing(self):
         child = self.start()
-        while child.poll() is None and not [n for n in os.listdir(self.folder) if n.endswith(".partial")]:
-            time.sleep(0.002)
-        child.send_signal(signal.SIGINT)
-        _, message = child.communicate()
-        self.assertEqual(child.returncode, 1, message)
-        self.assertIn("stopped", message)
+        self.signal_while_writing(child, signal.SIGINT)
         self.assertEqual(os.listdir(self.folder), ["m"])
 
 

@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import subprocess
-import time
 import unittest
 
 from harness import BOX, PROGRAM, ScratchCase, run
@@ -124,13 +123,7 @@ class Eval(ScratchCase):
         long = self.write("long.txt", TEXT * 300)
         process = subprocess.Popen([PROGRAM, "eval", BOX, "-f", long, "--save-reference", self.path("r")],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while not any(name.endswith(".partial") for name in os.listdir(self.folder)):
-            self.assertIsNone(process.poll())
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 1)
-        self.assertIn("stopped after", errors)
+        self.assertIn("stopped after", self.signal_while_writing(process, signal.SIGINT))
         self.assertEqual(sorted(os.listdir(self.folder)), ["long.txt", "text.txt"])
 
 
