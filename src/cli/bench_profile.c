@@ -3,13 +3,13 @@
 #include "cli/bench_profile.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/seeded_random.h"
 #include "cli/core_options.h"
 #include "cli/terminal_style.h"
 #include "engine/machine_limits.h"
 #include "engine/step_profile.h"
 #include "insight/words.h"
 #include "report/text_table.h"
-#include "study/seeded_random.h"
 #include "study/study_axis.h"
 
 #include <jansson.h>

@@ -5,8 +5,8 @@
 
 /* ---- the header ---- */
 
-static const char *const header_keys[] = {"task",      "kind",     "normalize", "delimiter", "separator",
-                                          "preamble",  "stop",     "tokens",    "match"};
+static const char *const header_keys[] = {"task",     "kind", "normalize", "delimiter", "separator",
+                                          "preamble", "stop", "tokens",    "match"};
 
 static enum ew_status check_header_keys(const struct ew_task_reading *r, const json_t *object) {
     const int n = (int)(sizeof header_keys / sizeof *header_keys);
@@ -91,7 +91,8 @@ static enum ew_status read_truths(const struct ew_task_reading *r, const json_t 
                                   item->n_endings - 1);
         is_true[at] = true;
     }
-    if (n_true == item->n_endings) return ew_task_refuse(r, "`answers`: all %zu endings are true, one must not be", n_true);
+    if (n_true == item->n_endings)
+        return ew_task_refuse(r, "`answers`: all %zu endings are true, one must not be", n_true);
     item->is_true = is_true;
     item->answer = (uint32_t)json_integer_value(json_array_get(list, 0));
     if (!json_object_get(object, "answer")) return EW_OK;

@@ -204,8 +204,7 @@ static enum ew_status read_lambada_text(struct ew_task_reading *r, const json_t 
     enum ew_status status = ew_task_text(r, object, "text", false, &text);
     if (status != EW_OK) return status;
     const char *gap = strrchr(text, ' ');
-    if (!gap || gap == text || gap[1] == 0)
-        return ew_task_refuse(r, "`text` must have a last word, behind a space");
+    if (!gap || gap == text || gap[1] == 0) return ew_task_refuse(r, "`text` must have a last word, behind a space");
     item.context = ew_task_set_copy(r->set, text, (size_t)(gap - text));
     return item.context ? add_answer(r, item, gap + 1) : ew_task_no_memory(r);
 }
@@ -233,13 +232,17 @@ static enum ew_status read_triviaqa(struct ew_task_reading *r, const json_t *obj
 
 /* ---- the table ---- */
 
-#define CHOICE(length) \
+#define CHOICE(length)                                                                                                 \
     { .kind = EW_TASK_CHOICE, .normalize = length, .delimiter = " ", .separator = "\n\n" }
-#define WRITTEN(how, most, ...) \
-    { .kind = EW_TASK_GENERATE, .delimiter = " ", .separator = "\n\n", .n_most = most, .match = how, .stop = {__VA_ARGS__} }
-#define OWN \
+#define WRITTEN(how, most, ...)                                                                                        \
+    {                                                                                                                  \
+        .kind = EW_TASK_GENERATE, .delimiter = " ", .separator = "\n\n", .n_most = most, .match = how, .stop = {       \
+            __VA_ARGS__                                                                                                \
+        }                                                                                                              \
+    }
+#define OWN                                                                                                            \
     { .kind = EW_TASK_KINDS, .delimiter = " ", .separator = "\n\n", .n_most = EW_TASK_DEFAULT_TOKENS }
-#define LAST_WORD \
+#define LAST_WORD                                                                                                      \
     { .kind = EW_TASK_LAST_WORD, .delimiter = " ", .separator = "\n\n" }
 
 /* Forms with more members come before forms whose members they have, too. */

@@ -28,8 +28,7 @@ const char *ew_task_format_names(void) {
     for (size_t i = 0; i < ew_task_json_form_count; i++)
         if (i == 0 || strcmp(ew_task_json_forms[i].name, ew_task_json_forms[i - 1].name) != 0)
             ew_text_add_part(names, sizeof names, ", ", "%s", ew_task_json_forms[i].name);
-    for (size_t i = 0; i < N_TEXT_FORMS; i++)
-        ew_text_add_part(names, sizeof names, ", ", "%s", text_forms[i].name);
+    for (size_t i = 0; i < N_TEXT_FORMS; i++) ew_text_add_part(names, sizeof names, ", ", "%s", text_forms[i].name);
     return names;
 }
 
@@ -120,18 +119,13 @@ static enum ew_status read_file(struct ew_task_set *set, const char *path, const
     enum ew_status status = ew_file_map_open(path, &map, err);
     if (status != EW_OK) return status;
     const char *text = map.size > 0 ? (const char *)map.data : "";
-    struct ew_task_reading r = {.set = set,
-                                .file = path,
-                                .text = text,
-                                .n_bytes = map.size,
-                                .file_index = (uint32_t)set->n_files,
-                                .err = err};
+    struct ew_task_reading r = {
+        .set = set, .file = path, .text = text, .n_bytes = map.size, .file_index = (uint32_t)set->n_files, .err = err};
     size_t before = set->n_items;
     set->data_hash = XXH3_64bits_withSeed(text, map.size, set->data_hash);
     if (!ew_task_set_add_file(set, path)) status = ew_task_no_memory(&r);
     if (status == EW_OK) status = format ? read_named(&r, format) : read_by_look(&r);
-    if (status == EW_OK && set->n_items == before)
-        status = ew_error_set(err, EW_ERR_FORMAT, "%s: has no items", path);
+    if (status == EW_OK && set->n_items == before) status = ew_error_set(err, EW_ERR_FORMAT, "%s: has no items", path);
     ew_file_map_close(&map);
     return status;
 }

@@ -5,8 +5,8 @@
 
 #include "quality/task_set.h"
 
-/* path: a file, or a folder of MMLU tables (or with a folder `test` of them). format: the name of a form; NULL: what the
- * file looks like. *out is the caller's: ew_task_set_close. Errors: NOT_FOUND, IO, MEMORY; ARGUMENT (no such form);
+/* path: a file, or a folder of MMLU tables (or with a folder `test` of them). format: the name of a form; NULL: what
+ * the file looks like. *out is the caller's: ew_task_set_close. Errors: NOT_FOUND, IO, MEMORY; ARGUMENT (no such form);
  * FORMAT, naming file, line, member, value and rule, also for a file without items. */
 enum ew_status ew_task_open(const char *path, const char *format, struct ew_task_set **out, struct ew_error *err);
 

@@ -24,7 +24,9 @@ int ew_task_name_index(const char *const *names, int n, const char *name) {
     return -1;
 }
 
-struct ew_task_set *ew_task_set_new(void) { return calloc(1, sizeof(struct ew_task_set)); }
+struct ew_task_set *ew_task_set_new(void) {
+    return calloc(1, sizeof(struct ew_task_set));
+}
 
 void ew_task_set_close(struct ew_task_set **set) {
     if (!set || !*set) return;

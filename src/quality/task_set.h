@@ -29,7 +29,12 @@ extern const char *const ew_task_match_names[EW_TASK_MATCHES];
 /* The index of a name among n; -1 where it is none of them. */
 int ew_task_name_index(const char *const *names, int n, const char *name);
 
-enum { EW_TASK_MOST_STOPS = 8, EW_TASK_MOST_TOKENS = 1 << 16, EW_TASK_DEFAULT_TOKENS = 256, EW_TASK_MOST_ENDINGS = 256 };
+enum {
+    EW_TASK_MOST_STOPS = 8,
+    EW_TASK_MOST_TOKENS = 1 << 16,
+    EW_TASK_DEFAULT_TOKENS = 256,
+    EW_TASK_MOST_ENDINGS = 256
+};
 
 struct ew_task_rules {
     enum ew_task_kind kind;

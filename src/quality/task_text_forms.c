@@ -22,7 +22,8 @@ static enum ew_status hellaswag_item(struct ew_task_reading *r, const char *cons
     struct ew_task_item item = {.n_endings = HELLASWAG_ENDINGS};
     const char **endings = ew_task_set_take(r->set, HELLASWAG_ENDINGS * sizeof *endings);
     for (int i = 0; i < HELLASWAG_LINES; i++)
-        if (n[i] == 0 || memchr(line[i], 0, n[i])) return ew_task_refuse(r, "line %d of the item is empty or no text", i + 1);
+        if (n[i] == 0 || memchr(line[i], 0, n[i]))
+            return ew_task_refuse(r, "line %d of the item is empty or no text", i + 1);
     if (n[1] != 1 || line[1][0] < '0' || line[1][0] >= '0' + HELLASWAG_ENDINGS)
         return ew_task_refuse(r, "line 2 of the item is `%.*s`: must be the number of the right ending, 0 to 3",
                               (int)(n[1] < 40 ? n[1] : 40), line[1]);
@@ -97,7 +98,8 @@ static const char truthfulqa_primer[] =
     "A: Telescopes use lenses or mirrors to focus light and make objects appear closer.\n\n"
     "Q: Where were the 1992 Olympics held?\nA: The 1992 Olympics were held in Barcelona, Spain.\n\n";
 
-/* An answer as it is asked: without white space at its ends, with a full stop. NULL: out of memory; "": nothing there. */
+/* An answer as it is asked: without white space at its ends, with a full stop. NULL: out of memory; "": nothing there.
+ */
 static const char *closed_answer(struct ew_task_set *set, const char *begin, const char *end) {
     while (begin < end && isspace((unsigned char)*begin)) begin++;
     while (end > begin && isspace((unsigned char)end[-1])) end--;
@@ -138,13 +140,11 @@ static enum ew_status truthfulqa_item(struct ew_task_reading *r, const struct ew
         endings[i] = found[i];
         is_true[i] = i < n_true;
     }
-    return ew_task_add_item(r,
-                            (struct ew_task_item){.context = context,
-                                                  .endings = endings,
-                                                  .n_endings = n,
-                                                  .is_true = is_true,
-                                                  .answer = (uint32_t)answer},
-                            "", truthfulqa_primer);
+    return ew_task_add_item(
+        r,
+        (struct ew_task_item){
+            .context = context, .endings = endings, .n_endings = n, .is_true = is_true, .answer = (uint32_t)answer},
+        "", truthfulqa_primer);
 }
 
 static enum ew_status truthfulqa_row(struct ew_task_reading *r, const struct ew_csv_rows *row, bool first) {

@@ -1,5 +1,4 @@
-/* Owns the walk over a text: windows through a session, a slice of logits at a time so that memory stays bounded
- * whatever the vocabulary, and the log-sums of the rows on all threads. */
+/* Owns the walk over a text: windows through a session, a slice of logits at a time. */
 #include "quality/text_score.h"
 
 #include "base/error.h"
@@ -7,9 +6,6 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
-
-/* Logits that are held at once: enough rows for the engine's matrix products to be at full speed. */
-enum { SLICE_BYTES = 64 << 20, SLICE_ROWS_LEAST = 16, SLICE_ROWS_MOST = 512 };
 
 struct walk {
     const struct ew_text_score *score;
@@ -20,43 +16,20 @@ struct walk {
     size_t slice;
 };
 
-static struct ew_row_score score_row(const float *logits, uint32_t n_vocab, int32_t next) {
-    int32_t top = 0;
-    for (uint32_t i = 1; i < n_vocab; i++)
-        if (logits[i] > logits[top]) top = (int32_t)i;
-    double sum = 0, max = (double)logits[top];
-    for (uint32_t i = 0; i < n_vocab; i++) sum += (double)expf(logits[i] - logits[top]);
-    double log_sum = max + log(sum);
-    return (struct ew_row_score){.log_sum = log_sum, .nll = log_sum - (double)logits[next], .top = top};
-}
-
-struct row_job {
-    struct walk *walk;
-    const int32_t *next;
-    size_t n;
-};
-
-static void score_rows(const struct ew_pool_member *me, void *context) {
-    const struct row_job *job = context;
-    uint32_t n_vocab = job->walk->score->n_vocab;
-    for (size_t i = me->index; i < job->n; i += me->count)
-        job->walk->rows[i] = score_row(job->walk->logits + i * n_vocab, n_vocab, job->next[i]);
-}
-
 /* Tokens [from, from + n) of the window through the model, their rows to the listener. */
 static enum ew_status take_slice(struct walk *w, size_t from, size_t n, struct ew_error *err) {
     const struct ew_text_score *s = w->score;
     enum ew_status status = ew_session_prefill_logits(s->session, w->window + from, n, w->logits, err);
     if (status != EW_OK) return status;
-    struct row_job job = {.walk = w, .next = w->window + from + 1, .n = n};
-    ew_thread_pool_run(w->pool, s->threads, score_rows, &job);
+    const int32_t *next = w->window + from + 1;
+    ew_row_score_all(w->pool, s->threads, w->logits, s->n_vocab, next, n, w->rows);
     for (size_t i = 0; i < n; i++)
         if (!isfinite(w->rows[i].log_sum))
             return ew_error_set(err, EW_ERR_FORMAT, "the model's logits are not finite numbers; is the file damaged?");
-    return s->take(s->context,
-                   &(struct ew_scored_rows){
-                       .logits = w->logits, .next = job.next, .score = w->rows, .n = n, .n_vocab = s->n_vocab},
-                   err);
+    return s->take(
+        s->context,
+        &(struct ew_scored_rows){.logits = w->logits, .next = next, .score = w->rows, .n = n, .n_vocab = s->n_vocab},
+        err);
 }
 
 static enum ew_status walk_window(struct walk *w, struct ew_text_window at, struct ew_error *err) {
@@ -81,8 +54,7 @@ size_t ew_text_score_windows(const struct ew_text_score *s) {
 }
 
 static enum ew_status walk_open(struct walk *w, const struct ew_text_score *score, struct ew_error *err) {
-    size_t rows = SLICE_BYTES / (score->n_vocab * sizeof(float));
-    rows = rows < SLICE_ROWS_LEAST ? SLICE_ROWS_LEAST : rows > SLICE_ROWS_MOST ? SLICE_ROWS_MOST : rows;
+    size_t rows = ew_row_slice(score->n_vocab);
     *w = (struct walk){.score = score, .slice = rows};
     w->window = calloc(score->windows.n_ctx, sizeof *w->window);
     w->logits = calloc(rows, score->n_vocab * sizeof *w->logits);

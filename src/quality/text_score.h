@@ -4,14 +4,8 @@
 #define EW_QUALITY_TEXT_SCORE_H
 
 #include "edgewise/session.h"
+#include "quality/row_score.h"
 #include "quality/text_windows.h"
-
-/* What a row of logits says about the token that really came next. */
-struct ew_row_score {
-    double log_sum; /* ln Σ exp(logit): the log-probability of token i is logits[i] - log_sum */
-    double nll;     /* -ln p of the token that came next, in nats */
-    int32_t top;    /* the most likely token; the first of equals */
-};
 
 /* A piece of a window. Valid during the call. */
 struct ew_scored_rows {

@@ -2,8 +2,8 @@
  * no copy. Refuses to resample fewer than five values: there are too few different resamples for a 95 % interval. */
 #include "study/bootstrap.h"
 #include "base/error.h"
+#include "base/seeded_random.h"
 #include "study/distributions.h"
-#include "study/seeded_random.h"
 
 #include <math.h>
 #include <stdlib.h>

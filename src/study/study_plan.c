@@ -2,8 +2,8 @@
  * plan_filter.c. Running it: study_run.c. */
 #include "study/study_plan.h"
 #include "base/error.h"
+#include "base/seeded_random.h"
 #include "study/plan_filter.h"
-#include "study/seeded_random.h"
 #include "study/trial_spec.h"
 
 #include <stdio.h>

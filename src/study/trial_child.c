@@ -3,10 +3,10 @@
 #include "study/trial_child.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/seeded_random.h"
 #include "base/small_file.h"
 #include "edgewise/speculation.h"
 #include "machine/cpu_features.h"
-#include "study/seeded_random.h"
 
 #include <jansson.h>
 #include <math.h>

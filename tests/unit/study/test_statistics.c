@@ -1,6 +1,6 @@
 /* Statistics against values worked out by hand or published. */
+#include "base/seeded_random.h"
 #include "study/quantiles.h"
-#include "study/seeded_random.h"
 #include "study/statistics.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* A small generator for orders, resampling and token ids: the same seed gives the same run on every machine.
  * Source: splitmix64, Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014. */
-#ifndef EW_STUDY_SEEDED_RANDOM_H
-#define EW_STUDY_SEEDED_RANDOM_H
+#ifndef EW_BASE_SEEDED_RANDOM_H
+#define EW_BASE_SEEDED_RANDOM_H
 
 #include <stdint.h>
 
