@@ -1,49 +1,109 @@
-/* edgewise eval: how well a model predicts a text, alone or held against a reference run of another. The figures are
- * the quality room's; their words are eval_view.c's. */
-#include "base/error.h"
-#include "base/file_map.h"
+/* edgewise eval: what a model knows. Here are its options; a text is eval_text.c's, a task eval_task.c's. */
 #include "cli/context_options.h"
-#include "cli/eval_view.h"
-#include "cli/interrupt.h"
-#include "cli/token_ids.h"
+#include "cli/eval_options.h"
 #include "cli/write_progress.h"
-#include "edgewise/model.h"
+#include "quality/task_set.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-struct options {
-    struct ew_cli_common common;
-    const char *model, *text, *reference, *save_reference;
-    uint32_t n_ctx, stride, windows, threads;
-    enum ew_kv_type kv_k, kv_v;
+enum {
+    KEY_STRIDE = 2201,
+    KEY_WINDOWS,
+    KEY_KV,
+    KEY_REFERENCE,
+    KEY_SAVE,
+    KEY_TASK,
+    KEY_FORMAT,
+    KEY_SHOTS,
+    KEY_SHOTS_FROM,
+    KEY_SEED,
+    KEY_ITEMS,
+    KEY_NORMALIZE,
+    KEY_TOKENS,
+    KEY_SKIP_LONG,
+    KEY_ITEMS_OUT,
+    KEY_SHOW_PROMPTS
 };
 
-enum { KEY_STRIDE = 2201, KEY_WINDOWS, KEY_KV, KEY_REFERENCE, KEY_SAVE, DEFAULT_WINDOW = 512, LEAST_WINDOW = 4 };
-
 static const struct argp_option option_table[] = {
-    {"file", 'f', "FILE", 0, "The text, as it is, byte by byte", 0},
-    {"context", 'c', "N", 0, "Tokens of a window (512, or as many as the model was trained for where that is less)", 0},
+    {0, 0, 0, 0, "A text: perplexity, and what quantization costs", 1},
+    {"file", 'f', "FILE", 0, "The text, as it is, byte by byte", 1},
     {"stride", KEY_STRIDE, "N", 0,
      "Begin a window every N tokens and score its last N (by default windows lie side by side and the second half of "
      "each is scored, as llama.cpp does)",
-     0},
-    {"windows", KEY_WINDOWS, "N", 0, "Only the first N windows (all)", 0},
-    {"threads", 't', "N", 0, "Threads (all cores)", 0},
-    {"kv", KEY_KV, "TYPE", 0, "Type of the KV cache: f16, q8_0, f32, or keys and values apart, as q8_0/f16 (f16)", 0},
-    {"save-reference", KEY_SAVE, "RUN", 0, "Keep what the model predicted in file RUN, for --reference", 0},
-    {"reference", KEY_REFERENCE, "RUN", 0, "Hold the model against what another one predicted, from file RUN", 0},
+     1},
+    {"windows", KEY_WINDOWS, "N", 0, "Only the first N windows (all)", 1},
+    {"save-reference", KEY_SAVE, "RUN", 0, "Keep what the model predicted in file RUN, for --reference", 1},
+    {"reference", KEY_REFERENCE, "RUN", 0, "Hold the model against what another one predicted, from file RUN", 1},
+    {0, 0, 0, 0, "A task: questions with right answers", 2},
+    {"task", KEY_TASK, "FILE", 0, "Items as docs/tasks.md describes them, or a file of a public data set", 2},
+    {"format", KEY_FORMAT, "NAME", 0, "The form of FILE (by default what it looks like)", 2},
+    {"shots", KEY_SHOTS, "N", 0, "Show N examples with their answers before each item (0)", 2},
+    {"shots-from", KEY_SHOTS_FROM, "FILE", 0, "Take them from FILE (from the task, which then does not score them)", 2},
+    {"seed", KEY_SEED, "N", 0, "Draw the examples by seed N (0: the first ones)", 2},
+    {"items", KEY_ITEMS, "N", 0, "Only the first N items, of each group where there are groups (all)", 2},
+    {"normalize", KEY_NORMALIZE, "BY", 0,
+     "Divide the log-likelihood of an ending by its length: token, byte, char or none (as the task says)", 2},
+    {"tokens", KEY_TOKENS, "N", 0, "Most tokens of a written answer (as the task says)", 2},
+    {"skip-long", KEY_SKIP_LONG, 0, 0, "Leave out items that do not fit the context, instead of refusing the task", 2},
+    {"items-out", KEY_ITEMS_OUT, "FILE", 0, "Write each item with its scores to FILE, as lines of JSON", 2},
+    {"show-prompts", KEY_SHOW_PROMPTS, 0, 0, "Print what a model would be asked, as lines of JSON; needs no MODEL", 2},
+    {0, 0, 0, 0, "Both", 3},
+    {"context", 'c', "N", 0,
+     "Tokens of a window (512, or as many as the model was trained for where that is less); for a task the longest "
+     "item (4096, or as many as it was trained for)",
+     3},
+    {"threads", 't', "N", 0, "Threads (all cores)", 3},
+    {"kv", KEY_KV, "TYPE", 0, "Type of the KV cache: f16, q8_0, f32, or keys and values apart, as q8_0/f16 (f16)", 3},
     {0},
 };
 
+/* ---- wrong use ---- */
+
+static int normalize_of(const struct argp_state *state, const char *text) {
+    int by = ew_task_name_index(ew_task_length_names, EW_TASK_LENGTHS, text);
+    if (by < 0) argp_error(state, "--normalize: `%s` is not one of token, byte, char and none", text);
+    return by;
+}
+
+static void check_mode(const struct argp_state *state, const struct ew_eval_options *o) {
+    if (o->text && o->task) argp_error(state, "--file is a text, --task a list of questions: choose one");
+    if (!o->text && !o->task) argp_error(state, "which text? --file FILE; or which questions? --task FILE");
+    bool of_text = o->stride || o->windows || o->reference || o->save_reference;
+    bool of_task = o->format || o->shots || o->shots_from || o->seed || o->items || o->normalize >= 0 || o->n_most ||
+                   o->skip_long || o->items_out || o->show_prompts;
+    if (o->task && of_text)
+        argp_error(state, "--stride, --windows, --reference and --save-reference are for a text, not for a task");
+    if (o->text && of_task)
+        argp_error(state, "--shots, --items and what else is about questions are for a task, not for a text");
+    if (o->reference && o->save_reference)
+        argp_error(state, "--reference compares with a run, --save-reference writes one: choose one");
+    if (o->shots == 0 && (o->shots_from || o->seed)) argp_error(state, "how many examples? --shots N");
+    if (!o->model && !o->show_prompts) argp_error(state, "which MODEL?");
+}
+
+static error_t parse_task_option(int key, char *arg, struct argp_state *state) {
+    struct ew_eval_options *o = state->input;
+    switch (key) {
+    case KEY_TASK: o->task = arg; return 0;
+    case KEY_FORMAT: o->format = arg; return 0;
+    case KEY_SHOTS: o->shots = ew_cli_u32(state, "--shots", arg, 0, 1000); return 0;
+    case KEY_SHOTS_FROM: o->shots_from = arg; return 0;
+    case KEY_SEED: o->seed = ew_cli_u32(state, "--seed", arg, 0, UINT32_MAX); return 0;
+    case KEY_ITEMS: o->items = ew_cli_u32(state, "--items", arg, 1, UINT32_MAX); return 0;
+    case KEY_NORMALIZE: o->normalize = normalize_of(state, arg); return 0;
+    case KEY_TOKENS: o->n_most = ew_cli_u32(state, "--tokens", arg, 1, EW_TASK_MOST_TOKENS); return 0;
+    case KEY_SKIP_LONG: o->skip_long = true; return 0;
+    case KEY_ITEMS_OUT: o->items_out = arg; return 0;
+    case KEY_SHOW_PROMPTS: o->show_prompts = true; return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state) {
-    struct options *o = state->input;
+    struct ew_eval_options *o = state->input;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case 'f': o->text = arg; return 0;
-    case 'c': o->n_ctx = ew_cli_u32(state, "--context", arg, LEAST_WINDOW, 1 << 24); return 0;
+    case 'c': o->n_ctx = ew_cli_u32(state, "--context", arg, EW_EVAL_LEAST_WINDOW, 1 << 24); return 0;
     case 't': o->threads = ew_cli_u32(state, "--threads", arg, 1, 1024); return 0;
     case KEY_STRIDE: o->stride = ew_cli_u32(state, "--stride", arg, 1, 1 << 24); return 0;
     case KEY_WINDOWS: o->windows = ew_cli_u32(state, "--windows", arg, 1, UINT32_MAX); return 0;
@@ -54,13 +114,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         if (o->model) argp_error(state, "one model at a time, please: `%s` is a second one", arg);
         o->model = arg;
         return 0;
-    case ARGP_KEY_END:
-        if (!o->model) argp_error(state, "which MODEL?");
-        if (!o->text) argp_error(state, "which text? --file FILE");
-        if (o->reference && o->save_reference)
-            argp_error(state, "--reference compares with a run, --save-reference writes one: choose one");
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    case ARGP_KEY_END: check_mode(state, o); return 0;
+    default: return parse_task_option(key, arg, state);
     }
 }
 
@@ -68,161 +123,32 @@ static const struct argp_child children[] = {{&ew_cli_common_argp, 0, NULL, 0}, 
 static const struct argp eval_argp = {
     option_table,
     parse_option,
-    "MODEL --file FILE",
-    "How well a model predicts a text: perplexity, and what quantization costs.\v"
+    "MODEL --file FILE\nMODEL --task FILE",
+    "What a model knows: how well it predicts a text, and how many questions it answers.\v"
     "Example:  edgewise eval model-f16.gguf -f wiki.test.raw --save-reference wiki.ref\n"
-    "          edgewise eval model-q4_0.gguf -f wiki.test.raw --reference wiki.ref\n\n"
-    "docs/eval.md defines every figure.",
+    "          edgewise eval model-q4_0.gguf -f wiki.test.raw --reference wiki.ref\n"
+    "          edgewise eval model-q4_0.gguf --task hellaswag_val.jsonl --items 1000\n"
+    "          edgewise eval model-q4_0.gguf --task mmlu/ --shots 5\n\n"
+    "docs/eval.md defines every figure, docs/tasks.md the questions.",
     children,
     NULL,
     NULL,
 };
 
-/* ---- the text ---- */
-
-/* The begin-of-text token that the model's file asks for, or -1: what stands before a letter only when special tokens
- * are added. */
-static int32_t find_bos(const struct ew_model *model) {
-    int32_t with[16], without[16];
-    size_t n_with, n_without;
-    if (ew_model_tokenize(model, "a", 1, EW_TOKENIZE_ADD_SPECIAL, with, 16, &n_with, NULL) != EW_OK ||
-        ew_model_tokenize(model, "a", 1, 0, without, 16, &n_without, NULL) != EW_OK)
-        return -1;
-    return n_with > n_without && with[0] != without[0] ? with[0] : -1;
-}
-
-/* ---- the walk ---- */
-
-struct eval {
-    const struct options *o;
-    const struct ew_model *model;
-    struct ew_perplexity_sum sum;
-    struct ew_divergence_sum *divergence; /* NULL without --reference */
-    struct ew_reference_reader *reference;
-    struct ew_reference_writer *writer; /* NULL without --save-reference */
-    bool terminal;
-};
-
-static enum ew_status take_rows(void *context, const struct ew_scored_rows *rows, struct ew_error *err) {
-    struct eval *e = context;
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < rows->n; i++) bytes += ew_model_token_bytes(e->model, rows->next[i], false, NULL, 0);
-    ew_perplexity_add(&e->sum, rows, bytes);
-    if (e->writer) return ew_reference_writer_add(e->writer, rows, err);
-    return e->divergence ? ew_divergence_add(e->divergence, e->reference, rows, err) : EW_OK;
-}
-
-static bool window_done(void *context, size_t done, size_t total) {
-    struct eval *e = context;
-    ew_perplexity_end_window(&e->sum);
-    if (e->terminal) ew_eval_show_progress(done, total, &e->sum);
-    return !ew_interrupt_pending();
-}
-
-/* Opens what the walk reads or writes beside the model. */
-static enum ew_status open_reference(struct eval *e, const struct ew_text_score *score, struct ew_error *err) {
-    struct ew_reference_key key;
-    const struct ew_model_info info = ew_model_info(e->model);
-    char name[sizeof key.model];
-    snprintf(name, sizeof name, "%.100s %.20s", info.name[0] ? info.name : e->o->model, info.file_type);
-    ew_reference_key_of(score, name, &key);
-    if (e->o->save_reference) return ew_reference_writer_open(e->o->save_reference, &key, &e->writer, err);
-    if (!e->o->reference) return EW_OK;
-    enum ew_status status = ew_reference_reader_open(e->o->reference, &e->reference, err);
-    if (status == EW_OK) status = ew_reference_reader_matches(e->reference, &key, err);
-    return status == EW_OK ? ew_divergence_open(&e->divergence, err) : status;
-}
-
-static enum ew_status walk(struct eval *e, struct ew_text_score *score, struct ew_error *err) {
-    if (ew_text_score_windows(score) == 0)
-        return ew_error_set(err, EW_ERR_ARGUMENT, "%s: %zu tokens are less than a window of %u; see --context",
-                            e->o->text, score->n_ids, score->windows.n_ctx);
-    enum ew_status status = open_reference(e, score, err);
-    if (status == EW_OK) status = ew_text_score_run(score, err);
-    if (e->terminal) ew_eval_end_progress();
-    if (status == EW_OK && e->writer) status = ew_reference_writer_finish(&e->writer, err);
-    return status;
-}
-
-static enum ew_status open_session(const struct options *o, struct ew_model *model, struct ew_session **out,
-                                   struct ew_error *err) {
-    uint32_t n_ctx = o->n_ctx, trained = ew_model_info(model).n_ctx_train;
-    if (n_ctx == 0) n_ctx = trained >= LEAST_WINDOW && trained < DEFAULT_WINDOW ? trained : DEFAULT_WINDOW;
-    if (o->stride >= n_ctx)
-        return ew_error_set(err, EW_ERR_ARGUMENT, "--stride: %u must be below the window's %u tokens", o->stride,
-                            n_ctx);
-    const struct ew_session_params params = {.n_ctx = n_ctx,
-                                             .threads_prefill = o->threads,
-                                             .threads_decode = o->threads,
-                                             .cpu_mask = o->common.cpu_mask,
-                                             .kv_k = o->kv_k,
-                                             .kv_v = o->kv_v};
-    return ew_session_open(model, &params, out, err);
-}
-
-static void print_result(struct eval *e, const struct ew_text_score *score) {
-    const struct ew_model_info info = ew_model_info(e->model);
-    const struct ew_eval_result result = {
-        .model = e->o->model,
-        .text = e->o->text,
-        .synthetic = info.synthetic,
-        .windows = score->windows,
-        .n_ids = score->n_ids,
-        .perplexity = ew_perplexity_of(&e->sum),
-        .saved = e->o->save_reference,
-        .reference = e->reference ? ew_reference_reader_key(e->reference)->model : NULL,
-        .divergence = e->divergence ? ew_divergence_of(e->divergence) : (struct ew_divergence){0},
-    };
-    if (e->o->common.json)
-        ew_eval_print_json(&result);
-    else
-        ew_eval_print(&result);
-}
-
-static enum ew_status evaluate(const struct options *o, struct ew_error *err) {
-    struct ew_model *model = NULL;
-    struct ew_session *session = NULL;
-    struct ew_file_map text = {0};
-    struct eval e = {.o = o, .terminal = isatty(STDERR_FILENO) && !o->common.json};
-    int32_t *ids = NULL;
-    size_t n_ids = 0;
-    enum ew_status status = ew_file_map_open(o->text, &text, err);
-    if (status == EW_OK) status = ew_model_open(o->model, &model, err);
-    if (status == EW_OK)
-        status =
-            ew_cli_token_ids(model, (const char *)text.data, text.size, EW_TOKENIZE_ADD_SPECIAL, &ids, &n_ids, err);
-    if (status == EW_OK) status = open_session(o, model, &session, err);
-    if (status != EW_OK) goto done;
-    e.model = model;
-    const struct ew_session_params p = ew_session_params_of(session);
-    struct ew_text_score score = {.session = session,
-                                  .n_vocab = ew_model_info(model).n_vocab,
-                                  .ids = ids,
-                                  .n_ids = n_ids,
-                                  .windows = {p.n_ctx, o->stride},
-                                  .max_windows = o->windows,
-                                  .bos = find_bos(model),
-                                  .threads = p.threads_prefill,
-                                  .take = take_rows,
-                                  .progress = window_done,
-                                  .context = &e};
-    status = walk(&e, &score, err);
-    if (status == EW_OK) print_result(&e, &score);
-done:
-    ew_divergence_close(&e.divergence);
-    ew_reference_reader_close(&e.reference);
-    ew_reference_writer_abandon(&e.writer);
-    ew_session_close(&session);
-    free(ids);
-    ew_model_close(&model);
-    ew_file_map_close(&text);
-    return status;
+struct ew_session_params ew_eval_session_params(const struct ew_eval_options *o) {
+    return (struct ew_session_params){.n_ctx = o->n_ctx,
+                                      .threads_prefill = o->threads,
+                                      .threads_decode = o->threads,
+                                      .cpu_mask = o->common.cpu_mask,
+                                      .kv_k = o->kv_k,
+                                      .kv_v = o->kv_v};
 }
 
 int ew_cmd_eval(int argc, char **argv) {
-    struct options o = {0};
+    struct ew_eval_options o = {.normalize = -1};
     struct ew_error err = {0};
     ew_cli_parse(&eval_argp, argc, argv, &o.common, &o);
     ew_cli_write_begin();
-    return evaluate(&o, &err) == EW_OK ? EW_EXIT_OK : ew_cli_fail(&err);
+    enum ew_status status = o.task ? ew_eval_task(&o, &err) : ew_eval_text(&o, &err);
+    return status == EW_OK ? EW_EXIT_OK : ew_cli_fail(&err);
 }

@@ -1,5 +1,6 @@
 /* Owns the words and the JSON of edgewise eval. */
 #include "cli/eval_view.h"
+#include "cli/json_number.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -45,30 +46,28 @@ void ew_eval_print(const struct ew_eval_result *r) {
     if (r->saved) printf("reference run kept in %s\n", r->saved);
 }
 
-/* JSON has no NAN: null stands for it. */
-static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
-
 static json_t *mean_json(struct ew_divergence_mean mean) {
-    return json_pack("{s:o, s:o}", "value", number(mean.value), "error", number(mean.error));
+    return json_pack("{s:o, s:o}", "value", ew_json_number(mean.value), "error", ew_json_number(mean.error));
 }
 
 static json_t *divergence_json(const char *reference, const struct ew_divergence *d) {
     return json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "model", reference, "tokens",
-                     (json_int_t)d->n, "kl", mean_json(d->kl), "kl_median", number(d->kl_median), "kl_p90",
-                     number(d->kl_p90), "kl_p99", number(d->kl_p99), "kl_max", number(d->kl_max), "same_top",
-                     mean_json(d->same_top), "delta_p", mean_json(d->delta_p), "delta_p_rms", number(d->delta_p_rms),
-                     "perplexity", number(d->reference_perplexity), "log_ratio", mean_json(d->log_ratio));
+                     (json_int_t)d->n, "kl", mean_json(d->kl), "kl_median", ew_json_number(d->kl_median), "kl_p90",
+                     ew_json_number(d->kl_p90), "kl_p99", ew_json_number(d->kl_p99), "kl_max",
+                     ew_json_number(d->kl_max), "same_top", mean_json(d->same_top), "delta_p", mean_json(d->delta_p),
+                     "delta_p_rms", ew_json_number(d->delta_p_rms), "perplexity",
+                     ew_json_number(d->reference_perplexity), "log_ratio", mean_json(d->log_ratio));
 }
 
 void ew_eval_print_json(const struct ew_eval_result *r) {
     const struct ew_perplexity *p = &r->perplexity;
-    json_t *object =
-        json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "model", r->model, "text",
-                  r->text, "synthetic", (int)r->synthetic, "context", (json_int_t)r->windows.n_ctx, "stride",
-                  (json_int_t)r->windows.stride, "text_tokens", (json_int_t)r->n_ids, "windows",
-                  (json_int_t)p->n_windows, "tokens", (json_int_t)p->n_tokens, "bytes", (json_int_t)p->n_bytes,
-                  "mean_nll", number(p->mean_nll), "perplexity", number(p->perplexity), "error", number(p->error),
-                  "error_windows", number(p->error_windows), "bits_per_byte", number(p->bits_per_byte));
+    json_t *object = json_pack(
+        "{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "model", r->model, "text", r->text,
+        "synthetic", (int)r->synthetic, "context", (json_int_t)r->windows.n_ctx, "stride",
+        (json_int_t)r->windows.stride, "text_tokens", (json_int_t)r->n_ids, "windows", (json_int_t)p->n_windows,
+        "tokens", (json_int_t)p->n_tokens, "bytes", (json_int_t)p->n_bytes, "mean_nll", ew_json_number(p->mean_nll),
+        "perplexity", ew_json_number(p->perplexity), "error", ew_json_number(p->error), "error_windows",
+        ew_json_number(p->error_windows), "bits_per_byte", ew_json_number(p->bits_per_byte));
     if (r->reference) json_object_set_new(object, "reference", divergence_json(r->reference, &r->divergence));
     if (r->saved) json_object_set_new(object, "saved", json_string(r->saved));
     json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
