@@ -196,15 +196,16 @@ enum ew_status ew_study_models_locate(const struct ew_study_file *study, const c
     return EW_OK;
 }
 
-static void free_record(struct ew_model_record *r) {
+void ew_model_record_free(struct ew_model_record *r) {
     const char *const texts[] = {r->key, r->path, r->name, r->architecture, r->file_type, r->shape};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free((char *)texts[i]);
+    *r = (struct ew_model_record){0};
 }
 
 void ew_located_models_close(struct ew_located_models *models) {
     for (size_t i = 0; i < models->n; i++) {
         free(models->models[i].path);
-        free_record(&models->models[i].record);
+        ew_model_record_free(&models->models[i].record);
     }
     free(models->models);
     free(models->cache);
@@ -320,29 +321,50 @@ static void name_by_file(struct ew_model_record *r, const char *path) {
     r->name = strndup(base, n);
 }
 
-static enum ew_status describe(struct ew_located_model *m, bool foreign_engine, struct ew_error *err) {
+/* *out is to be freed in any case. */
+static enum ew_status describe_file(const char *path, struct ew_model_record *out, struct ew_error *err) {
     struct ew_gguf *gguf = NULL;
-    enum ew_status status = ew_gguf_open(m->path, &gguf, err);
+    enum ew_status status = ew_gguf_open(path, &gguf, err);
     if (status != EW_OK) return status;
     struct ew_model_record r = {0};
     struct stat info = {0};
     char key[17], full[PATH_MAX];
-    stat(m->path, &info);
-    model_key(gguf, m->path, (uint64_t)info.st_size, key);
+    stat(path, &info);
+    model_key(gguf, path, (uint64_t)info.st_size, key);
     describe_gguf(gguf, &r);
     ew_gguf_close(&gguf);
-    name_by_file(&r, m->path);
+    name_by_file(&r, path);
     r.key = strdup(key);
-    r.path = strdup(realpath(m->path, full) ? full : m->path);
-    r.shape = m->shape ? strdup(m->shape->name) : NULL;
-    r.in_the_box = m->from->kind == EW_STUDY_MODEL_BOX;
+    r.path = strdup(realpath(path, full) ? full : path);
     r.file_bytes = info.st_size;
     r.mtime_unix_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
-    free_record(&m->record);
-    m->record = r;
+    *out = r;
     if (!r.key || !r.path || !r.name || !r.architecture || !r.file_type)
-        return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", m->path);
+        return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", path);
+    return EW_OK;
+}
+
+static enum ew_status describe(struct ew_located_model *m, bool foreign_engine, struct ew_error *err) {
+    ew_model_record_free(&m->record);
+    enum ew_status status = describe_file(m->path, &m->record, err);
+    if (status != EW_OK) return status;
+    m->record.shape = m->shape ? strdup(m->shape->name) : NULL;
+    m->record.in_the_box = m->from->kind == EW_STUDY_MODEL_BOX;
     return foreign_engine ? EW_OK : describe_model(m->path, &m->record, err);
+}
+
+enum ew_status ew_model_record_make(const char *path, struct ew_model_record *out, struct ew_error *err) {
+    char box[PATH_MAX], full[PATH_MAX];
+    struct ew_model_record r = {0};
+    enum ew_status status = describe_file(path, &r, err);
+    if (status == EW_OK) status = describe_model(path, &r, err);
+    if (status != EW_OK) {
+        ew_model_record_free(&r);
+        return status;
+    }
+    r.in_the_box = ew_model_box_path(box, sizeof box, NULL) == EW_OK && realpath(box, full) && !strcmp(full, r.path);
+    *out = r;
+    return EW_OK;
 }
 
 enum ew_status ew_study_models_describe(struct ew_located_models *models, const char *study_path, bool foreign_engine,

@@ -42,4 +42,9 @@ enum ew_status ew_study_models_write(struct ew_located_models *models,
 enum ew_status ew_study_models_describe(struct ew_located_models *models, const char *study_path, bool foreign_engine,
                                         struct ew_error *err);
 
+/* A model file by itself, as a study would describe it: its rows join. *out: ew_model_record_free. Errors: what opening
+ * gives, MEMORY. */
+enum ew_status ew_model_record_make(const char *path, struct ew_model_record *out, struct ew_error *err);
+void ew_model_record_free(struct ew_model_record *record);
+
 #endif

@@ -54,6 +54,8 @@ struct ew_study_outcome {
     char stopped_why[200];           /* "interrupted", or the budget that would be exceeded; "" = not stopped */
 };
 
+int64_t ew_study_unix_now_ns(void); /* wall-clock, for records */
+
 /* Errors: what the sink, the meters or starting the engine give; *out is set in any case once the plan is known. A
  * child that fails is no error. */
 enum ew_status ew_study_run(const struct ew_study_request *request, struct ew_study_outcome *out, struct ew_error *err);

@@ -23,7 +23,6 @@ struct ew_study_runner {
     struct ew_study_progress progress;
 };
 
-int64_t ew_study_unix_now_ns(void);
 bool ew_study_stops_soon(const struct ew_study_runner *r);
 void ew_study_note_progress(struct ew_study_runner *r, size_t index);
 /* A line for whoever watches. */
