@@ -95,7 +95,7 @@ static void say_plan(const struct ew_study_drive *d, const struct ew_study_plan 
             d->models.n, d->models.n == 1 ? "" : "s", plan->n_configs, plan->n_configs == 1 ? "" : "s", runs, time);
     if (d->models.write_bytes > 0) {
         ew_value_print_bytes((double)d->models.write_bytes, disk, sizeof disk);
-        fprintf(out, "disk    %s of model files with random weights go to %s", disk, d->models.cache);
+        fprintf(out, "disk    %s of model files go to %s", disk, d->models.cache);
         ew_value_print_bytes((double)d->models.free_bytes, disk, sizeof disk);
         fprintf(out, " (%s free)\n", disk);
     }
