@@ -49,7 +49,8 @@ enum ew_status ew_store_put_invocation(struct ew_store *store, const struct ew_i
                                        struct ew_error *err);
 enum ew_status ew_store_end_invocation(struct ew_store *store, int64_t invocation_id, int64_t ended_unix_ns,
                                        struct ew_error *err);
-/* The same with what is known at its end: stopped, own_cpu_ns, own_max_rss_bytes. */
+/* The same with what is known at its end: stopped, own_cpu_ns, own_max_rss_bytes, and left_out_json where it is not
+ * NULL. */
 enum ew_status ew_store_finish_invocation(struct ew_store *store, const struct ew_invocation_record *record,
                                           struct ew_error *err);
 enum ew_status ew_store_put_meter(struct ew_store *store, const struct ew_meter_record *record, int64_t *id,

@@ -30,8 +30,7 @@ static enum ew_status no_memory(const struct ew_study_file *study, struct ew_err
     return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", study->path);
 }
 
-/* "path" seen from the folder of the study file where that exists or nothing does; otherwise from the current one. */
-static char *beside_study(const struct ew_study_file *study, const char *path) {
+char *ew_study_beside(const struct ew_study_file *study, const char *path) {
     const char *slash = strrchr(study->path, '/');
     char *joined = NULL;
     if (*path == '/' || !slash) return strdup(path);
@@ -132,7 +131,7 @@ static enum ew_status locate_file(const struct ew_study_file *study, const char 
         if (m->from->type) return locate_box_type(study, cache, path, m, err);
         m->path = strdup(path);
     } else {
-        m->path = beside_study(study, m->from->name);
+        m->path = ew_study_beside(study, m->from->name);
     }
     return m->path ? stat_file(m, err) : no_memory(study, err);
 }
@@ -203,7 +202,7 @@ static char *typed_path(const struct ew_study_model *from, bool capitals) {
 static enum ew_status locate_either(const struct ew_study_file *study, const char *cache, struct ew_located_model *m,
                                     struct ew_error *err) {
     for (int i = 0; i < 2; i++) {
-        char *name = typed_path(m->from, i == 0), *path = name ? beside_study(study, name) : NULL;
+        char *name = typed_path(m->from, i == 0), *path = name ? ew_study_beside(study, name) : NULL;
         free(name);
         if (!path) return no_memory(study, err);
         if (access(path, F_OK) == 0) {
@@ -233,7 +232,7 @@ static uint64_t free_where(const char *path) {
 enum ew_status ew_study_models_locate(const struct ew_study_file *study, const char *cache,
                                       struct ew_located_models *out, struct ew_error *err) {
     struct ew_located_models all = {.models = calloc(study->n_models + 1, sizeof *all.models)};
-    all.cache = cache ? strdup(cache) : study->cache ? beside_study(study, study->cache) : ew_cache_folder();
+    all.cache = cache ? strdup(cache) : study->cache ? ew_study_beside(study, study->cache) : ew_cache_folder();
     enum ew_status status = all.models && all.cache ? EW_OK : no_memory(study, err);
     for (size_t i = 0; status == EW_OK && i < study->n_models; i++) {
         struct ew_located_model *m = &all.models[all.n++];

@@ -44,6 +44,10 @@ enum ew_status ew_study_models_write(struct ew_located_models *models,
 enum ew_status ew_study_models_describe(struct ew_located_models *models, const char *study_path, bool foreign_engine,
                                         struct ew_error *err);
 
+/* "path" of a study file as seen from here: from the study file's folder where that exists or nothing does; otherwise
+ * from the current one. The caller's: free(). NULL = out of memory. */
+char *ew_study_beside(const struct ew_study_file *study, const char *path);
+
 /* A model file by itself, as a study would describe it: its rows join. *out: ew_model_record_free. Errors: what opening
  * gives, MEMORY. */
 enum ew_status ew_model_record_make(const char *path, struct ew_model_record *out, struct ew_error *err);
