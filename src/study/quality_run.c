@@ -166,15 +166,18 @@ static enum ew_status leave_out(struct asking *a, const char *reason) {
     return ew_study_plan_leave_out(&a->r->plan, &one, a->r->err);
 }
 
-/* The reference run may be missing, because it was left out itself: perplexity is still worth having. */
+/* The reference run may be missing, because it was left out itself: perplexity is still worth having, where it is not
+ * known yet. */
 static enum ew_status drop_divergence(struct asking *a, struct command *c) {
-    if (!a->job->run || a->job->writes_run || access(a->job->run, F_OK) == 0) return EW_OK;
-    c->argv[c->n - 2] = NULL; /* --reference RUN stand last */
     a->progress.what = "divergence";
     enum ew_status status = leave_out(a, "its reference was left out, too");
+    if (status != EW_OK || a->job->has_value) return status;
+    ew_study_say(a->r, "divergence of %s %s on %s: left out — %s", a->job->model->name, a->job->model->file_type,
+                 a->progress.data, a->progress.left_out);
+    c->argv[c->n - 2] = NULL; /* --reference RUN stand last */
     a->progress.what = "perplexity";
     a->progress.left_out = NULL;
-    return status;
+    return EW_OK;
 }
 
 static void estimate(struct asking *a) {
@@ -212,9 +215,12 @@ static enum ew_status run_job(struct asking *a) {
     struct ew_metered_result result;
     struct ew_study_runner *r = a->r;
     make_command(a, &command);
-    enum ew_status status = drop_divergence(a, &command);
-    if (status == EW_OK && a->job->writes_run) status = ew_make_folders(r->quality.folder, r->err);
-    if (status != EW_OK) return status;
+    enum ew_status status = EW_OK;
+    if (a->job->writes_run)
+        status = ew_make_folders(r->quality.folder, r->err);
+    else if (a->job->run && access(a->job->run, F_OK) != 0)
+        status = drop_divergence(a, &command);
+    if (status != EW_OK || a->progress.left_out) return status;
     const struct ew_metered_setup setup = {.argv = command.argv,
                                            .timeout_s = r->request->study->quality.timeout_s,
                                            .meters = &r->meters,
