@@ -216,9 +216,9 @@ static enum ew_status run_job(struct asking *a) {
     struct ew_study_runner *r = a->r;
     make_command(a, &command);
     enum ew_status status = EW_OK;
-    if (a->job->writes_run)
-        status = ew_make_folders(r->quality.folder, r->err);
-    else if (a->job->run && access(a->job->run, F_OK) != 0)
+    if (a->job->writes_run && ew_make_folders(r->quality.folder, r->err) != EW_OK)
+        status = leave_out_unrun(a);
+    else if (!a->job->writes_run && a->job->run && access(a->job->run, F_OK) != 0)
         status = drop_divergence(a, &command);
     if (status != EW_OK || a->progress.left_out) return status;
     const struct ew_metered_setup setup = {.argv = command.argv,
