@@ -260,16 +260,26 @@ static const struct ew_quality_job *writer_of(const struct ew_quality_jobs *jobs
     return NULL;
 }
 
+/* A reference runs in the windows of those that are held against it, whatever its own would be. */
+static enum ew_status take_windows(struct making *m, struct ew_quality_job *writer, const struct ew_quality_job *job) {
+    writer->context = job->context;
+    memcpy(writer->settings, job->settings, sizeof writer->settings);
+    free(writer->run);
+    writer->run = strdup(job->run);
+    return writer->run ? EW_OK : no_memory(m);
+}
+
 /* References that are none of the study's models, or run with another KV type only: jobs of their own. */
 static enum ew_status add_writers(struct making *m, size_t data, size_t begin) {
     enum ew_status status = EW_OK;
     for (size_t i = begin, end = m->out->n; status == EW_OK && i < end; i++) {
-        struct ew_quality_job *job = &m->out->jobs[i];
+        const struct ew_quality_job *job = &m->out->jobs[i];
         const struct ew_model_record *reference = NULL;
         if (!job->run || writer_of(m->out, job->run)) continue;
         status = find_reference(m, job->model, &reference);
         if (status != EW_OK || !reference) continue;
         status = add_text(m, data, reference, EW_MISSING, NULL, reference);
+        if (status == EW_OK) status = take_windows(m, &m->out->jobs[m->out->n - 1], &m->out->jobs[i]);
     }
     return status;
 }
