@@ -43,7 +43,7 @@ enum ew_status ew_store_has_quality(struct ew_store *store, const struct ew_qual
         "SELECT count(*) FROM quality WHERE model_id = ?1 AND kv_type = ?2 AND data_hash = ?3"
         " AND (?4 IS NULL OR study_id = ?4) AND (?5 IS NULL OR settings = ?5) AND (?6 IS NULL OR measure = ?6)"
         " AND (?7 IS NULL OR reference = ?7)",
-        "ititttt", r->model_id, kv_of(r->kv_type), r->data_hash, r->study_id, r->settings, r->measure, r->reference);
+        "ittittt", r->model_id, kv_of(r->kv_type), r->data_hash, r->study_id, r->settings, r->measure, r->reference);
     if (status == EW_OK) *yes = n > 0;
     return status;
 }

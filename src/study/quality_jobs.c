@@ -4,7 +4,8 @@
 #include "base/error.h"
 #include "study/plan_filter.h"
 
-#include <math.h>
+#include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,12 +128,17 @@ static void name_reference(const struct ew_model_record *r, char name[128]) {
     snprintf(name, 128, "%.100s %.20s", r->name, r->file_type);
 }
 
+/* The caller's; NULL = out of memory. */
 static char *run_path(const struct making *m, const struct ew_model_record *reference, const char *data_hash,
                       const char *settings) {
     char text[256], *path = NULL;
     int n = snprintf(text, sizeof text, "%s|%s|%s", reference->key, data_hash, settings);
-    unsigned long long hash = XXH64(text, (size_t)n, 0);
-    return asprintf(&path, "%s/%016llx.ref", m->out->folder, hash) < 0 ? NULL : path;
+    uint64_t hash = XXH64(text, (size_t)n, 0);
+    uint64_t *larger = realloc(m->out->runs, (m->out->n_runs + 1) * sizeof *larger);
+    if (!larger) return NULL;
+    m->out->runs = larger;
+    larger[m->out->n_runs++] = hash;
+    return asprintf(&path, "%s/%016" PRIx64 ".ref", m->out->folder, hash) < 0 ? NULL : path;
 }
 
 /* ---- jobs ---- */
@@ -363,6 +369,25 @@ enum ew_status ew_quality_jobs_make(const struct ew_study_file *study, const str
     return status;
 }
 
+/* A run, or a part of one: "0123456789abcdef.ref", "0123456789abcdef.ref.77.partial". */
+static bool is_run_of(const struct ew_quality_jobs *jobs, const char *name) {
+    char *end = NULL;
+    uint64_t hash = strtoull(name, &end, 16);
+    if (end != name + 16 || strncmp(end, ".ref", 4) != 0) return false;
+    for (size_t i = 0; i < jobs->n_runs; i++)
+        if (jobs->runs[i] == hash) return true;
+    return false;
+}
+
+void ew_quality_jobs_remove_runs(const struct ew_quality_jobs *jobs) {
+    DIR *folder = jobs->n_runs > 0 ? opendir(jobs->folder) : NULL;
+    if (!folder) return;
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        if (is_run_of(jobs, entry->d_name)) unlinkat(dirfd(folder), entry->d_name, 0);
+    closedir(folder);
+    rmdir(jobs->folder);
+}
+
 void ew_quality_jobs_close(struct ew_quality_jobs *jobs) {
     for (size_t i = 0; i < jobs->n_data; i++) {
         ew_prompt_set_close(&jobs->data[i].prompts);
@@ -373,5 +398,6 @@ void ew_quality_jobs_close(struct ew_quality_jobs *jobs) {
     free(jobs->data);
     free(jobs->jobs);
     free(jobs->folder);
+    free(jobs->runs);
     *jobs = (struct ew_quality_jobs){0};
 }

@@ -44,6 +44,8 @@ struct ew_quality_jobs {
     size_t n_synthetic;             /* model files that are not asked: random weights */
     struct ew_model_record outside; /* a reference that is none of the study's models */
     char *folder;                   /* of reference runs */
+    uint64_t *runs;                 /* [n_runs] by their names: of all jobs, also those that need not run */
+    size_t n_runs;
 };
 
 /* plan: its configurations know their models' rows, and it is told what is left out: files that cannot be read,
@@ -52,6 +54,10 @@ struct ew_quality_jobs {
 enum ew_status ew_quality_jobs_make(const struct ew_study_file *study, const struct ew_located_models *models,
                                     struct ew_study_plan *plan, const struct ew_study_sink *sink, int64_t study_id,
                                     struct ew_quality_jobs *out, struct ew_error *err);
+/* Reference runs are large, and worth nothing once all were held against them. What a killed study left of them goes,
+ * too.
+ */
+void ew_quality_jobs_remove_runs(const struct ew_quality_jobs *jobs);
 void ew_quality_jobs_close(struct ew_quality_jobs *jobs);
 
 #endif

@@ -266,13 +266,6 @@ static void tell_asked(struct asking *a, struct ew_study_outcome *out) {
     if (w->asked) w->asked(w->context, &a->progress);
 }
 
-/* Runs are large, and worth nothing once all were held against them. */
-static void remove_runs(const struct ew_quality_jobs *jobs) {
-    for (size_t i = 0; i < jobs->n; i++)
-        if (jobs->jobs[i].run) unlink(jobs->jobs[i].run);
-    rmdir(jobs->folder);
-}
-
 enum ew_status ew_study_run_quality(struct ew_study_runner *r, struct ew_study_outcome *out) {
     struct asking a = {.r = r, .progress = {.total = r->quality.n}};
     enum ew_status status = EW_OK;
@@ -285,7 +278,5 @@ enum ew_status ew_study_run_quality(struct ew_study_runner *r, struct ew_study_o
         if (!out->stopped) status = run_job(&a);
         if (!out->stopped && status == EW_OK) tell_asked(&a, out);
     }
-    status = ew_study_note_stop(status, out);
-    if (status == EW_OK && !out->stopped && r->quality.n > 0) remove_runs(&r->quality);
-    return status;
+    return ew_study_note_stop(status, out);
 }

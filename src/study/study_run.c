@@ -316,6 +316,7 @@ enum ew_status ew_study_run(const struct ew_study_request *request, struct ew_st
         r.trials_wanted |= ew_study_slots_wants(&r.slots, request->study, i);
     if (status == EW_OK) status = find_quality(&r, out);
     if (status == EW_OK && (r.trials_wanted || r.quality.n > 0)) status = run_all(&r, out);
+    if (status == EW_OK && !out->stopped) ew_quality_jobs_remove_runs(&r.quality);
     if (r.slots.slots) count(&r, out);
     if (r.meters_open) ew_study_meters_close(&r.meters);
     ew_study_slots_close(&r.slots);

@@ -96,7 +96,7 @@ static void mistakes_name_line_key_and_rule(void **state) {
     bad("study: s\nmodels: {box: true}\n", "s.yaml:2: models: must be a list");
     bad(HEAD "colour: red\n",
         "s.yaml:4: colour: is not a key of a study file (models, sweep, configurations, exclude, measure, "
-        "budget, study, store, cache)");
+        "budget, quality, study, store, cache)");
     bad(HEAD "sweep:\n  decode_thread: [1]\n",
         "s.yaml:5: decode_thread: is not a key of sweep (threads, prefill_threads");
     bad(HEAD "measure: {repeat: 3}\n", "s.yaml:4: repeat: is not a key of measure");
