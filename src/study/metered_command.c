@@ -43,6 +43,15 @@ static enum ew_status take_bytes(void *context, const char *bytes, size_t n, str
     return EW_OK;
 }
 
+/* What a command of ours says when it fails is a reason by itself. */
+static void take_message(const struct ew_trial_process *process, char reason[EW_TRIAL_REASON_SIZE]) {
+    static const char prefix[] = "edgewise: ";
+    const char *at = strstr(process->stderr_tail, prefix);
+    if (!at) return;
+    at += sizeof prefix - 1;
+    snprintf(reason, EW_TRIAL_REASON_SIZE, "%.*s", (int)strcspn(at, "\n"), at);
+}
+
 static void judge(struct command *c) {
     struct ew_metered_result *r = c->result;
     bool killed = WIFSIGNALED(c->end.wait_status);
@@ -60,6 +69,7 @@ static void judge(struct command *c) {
         .free_at_start_bytes = c->before.free_bytes,
         .stderr_tail = c->process.stderr_tail};
     r->status = ew_trial_judge(&evidence, r->reason);
+    if (r->status == EW_TRIAL_FAILED) take_message(&c->process, r->reason);
 }
 
 static void note_energy(struct command *c) {
