@@ -131,6 +131,19 @@ static void columns_of(const char *path, char *text, size_t capacity) {
     sqlite3_close(db);
 }
 
+static void put_figure(struct ew_store *store) {
+    const struct ew_quality_record figure = {.model_id = 1,
+                                             .study_id = EW_MISSING,
+                                             .measure = "perplexity",
+                                             .data = "text",
+                                             .data_hash = "0",
+                                             .settings = "context 8, stride 0",
+                                             .value = 3.5};
+    struct ew_error err = {0};
+    int64_t id = 0;
+    if (ew_store_put_quality(store, &figure, &id, &err) != EW_OK) fail_msg("%s", err.message);
+}
+
 static void upgrade(int version) {
     struct fixture f, fresh;
     static char old_columns[32768], new_columns[32768];
@@ -155,15 +168,7 @@ static void upgrade(int version) {
                                                      .others_share = 0.25,
                                                      .stolen_share = 0.125}};
     if (ew_store_finish_trial(f.store, &t, &err) != EW_OK) fail_msg("%s", err.message);
-    const struct ew_quality_record figure = {.model_id = 1,
-                                             .study_id = EW_MISSING,
-                                             .measure = "perplexity",
-                                             .data = "text",
-                                             .data_hash = "0",
-                                             .settings = "context 8, stride 0",
-                                             .value = 3.5};
-    int64_t id = 0;
-    if (ew_store_put_quality(f.store, &figure, &id, &err) != EW_OK) fail_msg("%s", err.message);
+    put_figure(f.store);
     ew_store_close(&f.store);
     fixture_open(&fresh);
     ew_store_close(&fresh.store);
