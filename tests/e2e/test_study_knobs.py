@@ -321,7 +321,7 @@ class Shipped(ScratchCase):
         self.assertEqual({c["type"] for c in paper}, {"q4_0", "q4_k_m"})
         self.assertEqual({c["sustained_s"] for c in plans["sustained"]["configurations"]}, {600})
         self.assertEqual(len({c["depth"] for c in plans["context"]["configurations"]}), 5)
-        self.assertEqual(len(plans["quant"]["configurations"]), 4)
+        self.assertEqual(len(plans["quant"]["configurations"]), 4 + 8)  # a large shape, and the model in the box
         self.assertEqual(os.listdir(self.folder), [])
 
     def test_files_go_before_their_stand_ins(self):
