@@ -243,6 +243,20 @@ class Quality(ScratchCase):
         self.assertEqual(self.study("s.yaml").returncode, 0)
         self.assertEqual(self.query("SELECT count(*) FROM quality"), [(1,)])
 
+    def test_energy_and_time_of_an_evaluation(self):
+        """Five watts, or a tenth more, for as long as it takes."""
+        rows = "".join(f"{i / 20},{5 + i % 2 / 10}\n" for i in range(20 * 120))
+        trace = self.write("power.csv", "# boundary: board\ntime_s,power_w\n" + rows)
+        self.write("text.txt", TEXT * 8)
+        head = STUDY.replace("types: [f16, q8_0, q4_0]", "types: [q8_0]").replace("none", "replay, idle: 0, gap: 0")
+        self.write_study("quality: {texts: [{text: text.txt, context: 128}]}\n", head)
+        result = self.study("s.yaml", "--power-trace", trace)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        ((joules, seconds),) = self.query("SELECT joules, seconds_ns / 1e9 FROM quality")
+        self.assertGreater(seconds, 0.2)
+        self.assertLessEqual(joules, 5.1 * seconds)  # from the first to the last reading within it
+        self.assertGreater(joules, max(0, 5 * (seconds - 1)))
+
     def test_a_reference_beside_the_study(self):
         head = STUDY.replace("types: [f16, q8_0, q4_0]", "types: [q4_0]")
         self.write_study(QUALITY.replace("divergence: true", f"divergence: true\n  reference: {BOX}"), head)
