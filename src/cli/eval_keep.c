@@ -50,20 +50,20 @@ void ew_eval_keep_close(struct ew_eval_keep **keep) {
 
 enum ew_status ew_eval_keep_figures(struct ew_eval_keep *keep, const char *json, const char *data, const char *settings,
                                     struct ew_error *err) {
-    char hash[EW_DATA_HASH], name[EW_DATA_NAME];
+    char hash[EW_DATA_HASH] = "", name[EW_DATA_NAME] = "";
     struct ew_eval_figures figures = {0};
     struct ew_store *store = NULL;
     int64_t model_id = 0, id = 0;
-    enum ew_status status = ew_data_hash(data, hash, err);
+    enum ew_status status = data ? ew_data_hash(data, hash, err) : EW_OK;
     if (status == EW_OK) status = ew_store_open(keep->path, EW_STORE_WRITE, &store, err);
     if (status == EW_OK) status = ew_store_put_model(store, &keep->model, &model_id, err);
-    ew_data_name(data, name);
+    if (data) ew_data_name(data, name);
     const struct ew_quality_record like = {.model_id = model_id,
                                            .study_id = EW_MISSING,
                                            .kv_type = keep->kv_type,
                                            .data = name,
                                            .data_hash = hash,
-                                           .settings = settings,
+                                           .settings = settings ? settings : "",
                                            .seconds_ns = ew_clock_now_ns() - keep->begin_ns,
                                            .joules = NAN,
                                            .made_unix_ns = ew_study_unix_now_ns(),

@@ -14,8 +14,8 @@ enum ew_status ew_eval_keep_open(const char *store, const char *model, enum ew_k
                                  struct ew_eval_keep **out, struct ew_error *err);
 void ew_eval_keep_close(struct ew_eval_keep **keep); /* NULL and *NULL are fine */
 
-/* json: what `edgewise eval --json` prints. data: the file that was read, settings: study/eval_figures.h; a task says
- * both itself. Errors: those of the store and of reading the file; FORMAT. */
+/* json: what `edgewise eval --json` prints. data: the file that was read, settings: study/eval_figures.h; both NULL for
+ * a task, which says them itself. Errors: those of the store and of reading the file; FORMAT. */
 enum ew_status ew_eval_keep_figures(struct ew_eval_keep *keep, const char *json, const char *data, const char *settings,
                                     struct ew_error *err);
 
