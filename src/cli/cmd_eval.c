@@ -3,11 +3,14 @@
 #include "base/error.h"
 #include "base/file_map.h"
 #include "cli/context_options.h"
+#include "cli/eval_answers.h"
+#include "cli/eval_keep.h"
 #include "cli/eval_view.h"
 #include "cli/interrupt.h"
 #include "cli/token_ids.h"
 #include "cli/write_progress.h"
 #include "edgewise/model.h"
+#include "study/eval_figures.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +19,22 @@
 
 struct options {
     struct ew_cli_common common;
-    const char *model, *text, *reference, *save_reference;
-    uint32_t n_ctx, stride, windows, threads;
+    const char *model, *text, *reference, *save_reference, *store, *prompts;
+    uint32_t n_ctx, stride, windows, threads, tokens;
     enum ew_kv_type kv_k, kv_v;
 };
 
-enum { KEY_STRIDE = 2201, KEY_WINDOWS, KEY_KV, KEY_REFERENCE, KEY_SAVE, DEFAULT_WINDOW = 512, LEAST_WINDOW = 4 };
+enum {
+    KEY_STRIDE = 2201,
+    KEY_WINDOWS,
+    KEY_KV,
+    KEY_REFERENCE,
+    KEY_SAVE,
+    KEY_STORE,
+    KEY_PROMPTS,
+    KEY_TOKENS,
+    LEAST_WINDOW = 4
+};
 
 static const struct argp_option option_table[] = {
     {"file", 'f', "FILE", 0, "The text, as it is, byte by byte", 0},
@@ -35,6 +48,10 @@ static const struct argp_option option_table[] = {
     {"kv", KEY_KV, "TYPE", 0, "Type of the KV cache: f16, q8_0, f32, or keys and values apart, as q8_0/f16 (f16)", 0},
     {"save-reference", KEY_SAVE, "RUN", 0, "Keep what the model predicted in file RUN, for --reference", 0},
     {"reference", KEY_REFERENCE, "RUN", 0, "Hold the model against what another one predicted, from file RUN", 0},
+    {"prompts", KEY_PROMPTS, "FILE", 0,
+     "Answer the prompts of FILE ({\"prompt\": \"…\"} a line), always the likeliest token", 0},
+    {"tokens", KEY_TOKENS, "N", 0, "With --prompts: at most N tokens an answer (64)", 0},
+    {"store", KEY_STORE, "DB", 0, "Keep the figures, or the answers, in this store, beside what studies measured", 0},
     {0},
 };
 
@@ -50,13 +67,18 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case KEY_KV: ew_cli_kv(state, arg, &o->kv_k, &o->kv_v); return 0;
     case KEY_SAVE: o->save_reference = arg; return 0;
     case KEY_REFERENCE: o->reference = arg; return 0;
+    case KEY_STORE: o->store = arg; return 0;
+    case KEY_PROMPTS: o->prompts = arg; return 0;
+    case KEY_TOKENS: o->tokens = ew_cli_u32(state, "--tokens", arg, 1, 1 << 16); return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "one model at a time, please: `%s` is a second one", arg);
         o->model = arg;
         return 0;
     case ARGP_KEY_END:
         if (!o->model) argp_error(state, "which MODEL?");
-        if (!o->text) argp_error(state, "which text? --file FILE");
+        if (!o->text && !o->prompts) argp_error(state, "which text? --file FILE");
+        if (o->text && o->prompts) argp_error(state, "--file is scored, --prompts are answered: choose one");
+        if (o->tokens && !o->prompts) argp_error(state, "--tokens goes with --prompts");
         if (o->reference && o->save_reference)
             argp_error(state, "--reference compares with a run, --save-reference writes one: choose one");
         return 0;
@@ -68,10 +90,11 @@ static const struct argp_child children[] = {{&ew_cli_common_argp, 0, NULL, 0}, 
 static const struct argp eval_argp = {
     option_table,
     parse_option,
-    "MODEL --file FILE",
+    "MODEL --file FILE\nMODEL --prompts FILE",
     "How well a model predicts a text: perplexity, and what quantization costs.\v"
     "Example:  edgewise eval model-f16.gguf -f wiki.test.raw --save-reference wiki.ref\n"
-    "          edgewise eval model-q4_0.gguf -f wiki.test.raw --reference wiki.ref\n\n"
+    "          edgewise eval model-q4_0.gguf -f wiki.test.raw --reference wiki.ref\n"
+    "          edgewise eval model-q4_0.gguf --prompts prompts.jsonl --json\n\n"
     "docs/eval.md defines every figure.",
     children,
     NULL,
@@ -100,6 +123,7 @@ struct eval {
     struct ew_divergence_sum *divergence; /* NULL without --reference */
     struct ew_reference_reader *reference;
     struct ew_reference_writer *writer; /* NULL without --save-reference */
+    struct ew_eval_keep *keep;          /* NULL without --store */
     bool terminal;
 };
 
@@ -146,8 +170,7 @@ static enum ew_status walk(struct eval *e, struct ew_text_score *score, struct e
 
 static enum ew_status open_session(const struct options *o, struct ew_model *model, struct ew_session **out,
                                    struct ew_error *err) {
-    uint32_t n_ctx = o->n_ctx, trained = ew_model_info(model).n_ctx_train;
-    if (n_ctx == 0) n_ctx = trained >= LEAST_WINDOW && trained < DEFAULT_WINDOW ? trained : DEFAULT_WINDOW;
+    uint32_t n_ctx = o->n_ctx ? o->n_ctx : (uint32_t)ew_eval_context(ew_model_info(model).n_ctx_train);
     if (o->stride >= n_ctx)
         return ew_error_set(err, EW_ERR_ARGUMENT, "--stride: %u must be below the window's %u tokens", o->stride,
                             n_ctx);
@@ -160,7 +183,7 @@ static enum ew_status open_session(const struct options *o, struct ew_model *mod
     return ew_session_open(model, &params, out, err);
 }
 
-static void print_result(struct eval *e, const struct ew_text_score *score) {
+static enum ew_status conclude(struct eval *e, const struct ew_text_score *score, struct ew_error *err) {
     const struct ew_model_info info = ew_model_info(e->model);
     const struct ew_eval_result result = {
         .model = e->o->model,
@@ -177,6 +200,13 @@ static void print_result(struct eval *e, const struct ew_text_score *score) {
         ew_eval_print_json(&result);
     else
         ew_eval_print(&result);
+    if (!e->keep) return EW_OK;
+    char settings[EW_TEXT_SETTINGS], *json = ew_eval_json(&result);
+    if (!json) return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", e->o->store);
+    ew_text_settings(score->windows.n_ctx, score->windows.stride, e->o->windows, settings);
+    enum ew_status status = ew_eval_keep_figures(e->keep, json, e->o->text, settings, err);
+    free(json);
+    return status;
 }
 
 static enum ew_status evaluate(const struct options *o, struct ew_error *err) {
@@ -187,6 +217,7 @@ static enum ew_status evaluate(const struct options *o, struct ew_error *err) {
     int32_t *ids = NULL;
     size_t n_ids = 0;
     enum ew_status status = ew_file_map_open(o->text, &text, err);
+    if (status == EW_OK && o->store) status = ew_eval_keep_open(o->store, o->model, o->kv_k, o->kv_v, &e.keep, err);
     if (status == EW_OK) status = ew_model_open(o->model, &model, err);
     if (status == EW_OK)
         status =
@@ -207,8 +238,9 @@ static enum ew_status evaluate(const struct options *o, struct ew_error *err) {
                                   .progress = window_done,
                                   .context = &e};
     status = walk(&e, &score, err);
-    if (status == EW_OK) print_result(&e, &score);
+    if (status == EW_OK) status = conclude(&e, &score, err);
 done:
+    ew_eval_keep_close(&e.keep);
     ew_divergence_close(&e.divergence);
     ew_reference_reader_close(&e.reference);
     ew_reference_writer_abandon(&e.writer);
@@ -224,5 +256,16 @@ int ew_cmd_eval(int argc, char **argv) {
     struct ew_error err = {0};
     ew_cli_parse(&eval_argp, argc, argv, &o.common, &o);
     ew_cli_write_begin();
-    return evaluate(&o, &err) == EW_OK ? EW_EXIT_OK : ew_cli_fail(&err);
+    const struct ew_eval_answers answers = {.model = o.model,
+                                            .prompts = o.prompts,
+                                            .store = o.store,
+                                            .tokens = o.tokens,
+                                            .json = o.common.json,
+                                            .session = {.threads_prefill = o.threads,
+                                                        .threads_decode = o.threads,
+                                                        .cpu_mask = o.common.cpu_mask,
+                                                        .kv_k = o.kv_k,
+                                                        .kv_v = o.kv_v}};
+    enum ew_status status = o.prompts ? ew_eval_answer(&answers, &err) : evaluate(&o, &err);
+    return status == EW_OK ? EW_EXIT_OK : ew_cli_fail(&err);
 }
