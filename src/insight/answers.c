@@ -86,7 +86,7 @@ static config_ref best_of_class(const struct ew_insight *insight, enum ew_use_cl
 
 /* What "best" stands on, and how surely; the words that follow "this has". */
 static const char *what_is_best(struct ew_insight *insight, config_ref c, bool rated) {
-    char value[EW_NUMBER_SIZE], apart[96] = "";
+    char value[EW_NUMBER_SIZE], spread[EW_NUMBER_SIZE], apart[96] = "";
     if (!rated) {
         bool some = insight->rating.basis != EW_RATING_NONE;
         return ew_words_keep(insight,
@@ -94,12 +94,12 @@ static const char *what_is_best(struct ew_insight *insight, config_ref c, bool r
                              "stand in for it.",
                              some ? "measured for only some of them" : "not measured");
     }
-    ew_words_number(value, c->quality, ew_words_decimals(c->quality, (c->quality_high - c->quality_low) / 2));
+    ew_words_figure(&(struct ew_figure){c->quality, c->quality_low, c->quality_high, 1, false}, 1, value, spread);
     size_t others = ew_rating_not_told_apart(insight, c);
     if (others)
         snprintf(apart, sizeof apart, "; %zu other configuration%s not told apart from it by this", others,
                  others == 1 ? " is" : "s are");
-    return ew_words_keep(insight, "the best measured quality: %s, %s%s.", value,
+    return ew_words_keep(insight, "the best measured quality: %s%s%s, %s%s.", value, *spread ? " " : "", spread,
                          insight->rating.words ? insight->rating.words : "", apart);
 }
 

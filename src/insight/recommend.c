@@ -152,7 +152,7 @@ static const char *quality_in_words(struct ew_insight *insight, const struct ew_
     if (!decided || isnan(c->quality)) return "";
     char value[EW_NUMBER_SIZE], low[EW_NUMBER_SIZE], high[EW_NUMBER_SIZE], range[3 * EW_NUMBER_SIZE] = "",
                                                                                      apart[64] = "";
-    int decimals = ew_words_decimals(c->quality, (c->quality_high - c->quality_low) / 2);
+    int decimals = ew_words_decimals(c->quality, fmax(c->quality_high - c->quality, c->quality - c->quality_low));
     ew_words_number(value, c->quality, decimals);
     ew_words_number(low, c->quality_low, decimals);
     ew_words_number(high, c->quality_high, decimals);
