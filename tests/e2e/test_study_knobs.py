@@ -345,7 +345,7 @@ class Stores(KnobCase):
         self.check_store("all.db")
         result = run("store", "check", "all.db", cwd=self.folder)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("all.db: whole. Schema version 4, 1 study, 1 of 1 runs done", result.stdout)
+        self.assertIn("all.db: whole. Schema version 5, 1 study, 1 of 1 runs done", result.stdout)
         self.assertIn("the newest", run("store", "upgrade", "all.db", cwd=self.folder).stdout)
         self.assertEqual(run("report", "all.db", cwd=self.folder).returncode, 0)
         with open(self.path("all.db"), "r+b") as f:
