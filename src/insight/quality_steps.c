@@ -23,21 +23,17 @@ static bool same_text(const char *a, const char *b) { return strcmp(a ? a : "", 
 struct file {
     const struct ew_model_record *model;
     const char *kv;
-    const char *name; /* as reports show it */
 };
 
-/* Files with a figure, each once, in the order of the configurations: models as the study names them. */
+/* Files with a figure, each once, in the order of the figures: models as the study names them. */
 static size_t collect_files(const struct ew_insight *insight, struct file *files) {
     size_t n = 0;
-    for (size_t i = 0; i < insight->n_configs; i++) {
-        config_ref c = &insight->configs[i];
-        const char *kv = ew_rating_kv(c->record->kv_type);
-        bool again = false, rated = false;
-        for (size_t k = 0; k < n && !again; k++) again = files[k].model == c->model && same_text(files[k].kv, kv);
-        for (size_t q = 0; q < insight->n_qualities && !again && !rated; q++)
-            rated = insight->qualities[q].model == c->model &&
-                    same_text(ew_rating_kv(insight->qualities[q].record->kv_type), kv);
-        if (rated) files[n++] = (struct file){c->model, kv, c->name};
+    for (size_t i = 0; i < insight->n_qualities; i++) {
+        const struct ew_model_record *model = insight->qualities[i].model;
+        const char *kv = ew_rating_kv(insight->qualities[i].record->kv_type);
+        bool again = false;
+        for (size_t k = 0; k < n && !again; k++) again = files[k].model == model && same_text(files[k].kv, kv);
+        if (!again) files[n++] = (struct file){model, kv};
     }
     return n;
 }
@@ -47,7 +43,7 @@ static const struct file *next_larger(const struct file *files, size_t n, const 
     const struct file *best = NULL;
     for (size_t i = 0; i < n; i++) {
         const struct file *f = &files[i];
-        if (f == of || !same_text(f->name, of->name) || !same_text(f->kv, of->kv)) continue;
+        if (f == of || !same_text(f->model->name, of->model->name) || !same_text(f->kv, of->kv)) continue;
         bool larger =
             f->model->file_bytes > of->model->file_bytes || (f->model->file_bytes == of->model->file_bytes && f < of);
         if (larger && (!best || f->model->file_bytes < best->model->file_bytes)) best = f;
@@ -371,14 +367,14 @@ static int compare_steps(const void *pa, const void *pb) {
 
 enum ew_status ew_quality_steps_find(struct ew_insight *insight, struct ew_error *err) {
     size_t n = 0, begun = 0;
-    struct file *files = calloc(insight->n_configs + 1, sizeof *files);
+    struct file *files = calloc(insight->n_qualities + 1, sizeof *files);
     if (files) n = collect_files(insight, files);
     insight->steps = calloc(2 * n + 1, sizeof *insight->steps);
     bool ok = files && insight->steps;
     for (size_t i = 0; i < n && ok; i++) {
         ok = add_step(insight, next_larger(files, n, &files[i]), &files[i]) &&
              add_step(insight, plain_kv(files, n, &files[i]), &files[i]);
-        bool last = i + 1 == n || !same_text(files[i].name, files[i + 1].name);
+        bool last = i + 1 == n || !same_text(files[i].model->name, files[i + 1].model->name);
         if (!last) continue;
         qsort(insight->steps + begun, insight->n_steps - begun, sizeof *insight->steps, compare_steps);
         begun = insight->n_steps;

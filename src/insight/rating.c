@@ -29,7 +29,7 @@ const char *ew_rating_unit(enum ew_rating_basis basis) {
 static bool same_text(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") == 0; }
 
 bool ew_rating_comparable(const struct ew_quality_record *a, const struct ew_quality_record *b) {
-    bool hashed = a->data_hash && b->data_hash;
+    bool hashed = a->data_hash && *a->data_hash && b->data_hash && *b->data_hash;
     return same_text(a->measure, b->measure) && same_text(a->settings, b->settings) &&
            (hashed ? same_text(a->data_hash, b->data_hash) : same_text(a->data, b->data));
 }
@@ -67,6 +67,7 @@ static int compare_keys(const void *pa, const void *pb) {
     const struct sort_key *a = pa, *b = pb;
     const struct ew_quality_record *x = a->quality.record, *y = b->quality.record;
     if (a->rank != b->rank) return a->rank < b->rank ? -1 : 1;
+    if (a->quality.model != b->quality.model) return a->quality.model->id < b->quality.model->id ? -1 : 1;
     int order = strcmp(ew_rating_kv(x->kv_type), ew_rating_kv(y->kv_type));
     if (!order) order = strcmp(x->measure, y->measure);
     if (!order) order = strcmp(x->data ? x->data : "", y->data ? y->data : "");

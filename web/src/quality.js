@@ -2,7 +2,7 @@
 // with its data; or one line on what would fill it. Figures belong to a file (with its KV type), not to a configuration.
 import { button, choice, h, pagedTable, save, section } from './dom.js';
 import { measures, typesOf, valueOf } from './figures.js';
-import { csv, figureText, number, sizeText } from './format.js';
+import { csv, figureText, number, sizeText, toMiB } from './format.js';
 import { plot } from './plot.js';
 import { colour, palette } from './theme.js';
 
@@ -52,13 +52,16 @@ function filesOf(data) {
   const files = new Map();
   for (const c of data.configurations) {
     const key = fileKey(c);
-    if (!files.has(key)) files.set(key, { key, label: fileLabel(c), model: c.model, type: c.type, configurations: [] });
+    if (!files.has(key)) files.set(key, { key, label: fileLabel(c), model: c.model, type: c.type, bytes: c.file_size_bytes, configurations: [] });
     files.get(key).configurations.push(c);
   }
+  // Rated without having been run.
+  for (const q of data.qualities) if (!files.has(fileKey(q))) files.set(fileKey(q), { key: fileKey(q), label: fileLabel(q), model: q.model, type: q.type, bytes: q.file_size_bytes, configurations: [] });
   return files;
 }
 
 function costOf(file, key) {
+  if (key === 'size') return Number.isFinite(file.bytes) ? { value: file.bytes * toMiB, low: file.bytes * toMiB, high: file.bytes * toMiB, text: number(file.bytes * toMiB), configuration: null } : null;
   const m = measures[key], of = file.configurations.filter((c) => Number.isFinite(valueOf(m, c)));
   if (!of.length) return null;
   const best = of.reduce((a, b) => ((valueOf(m, b) - valueOf(m, a)) * m.sense > 0 ? b : a)), f = m.get(best), scale = m.scale ?? 1;
@@ -66,10 +69,10 @@ function costOf(file, key) {
 }
 
 function picturePart(data, figures) {
-  const state = { figure: figures[0], cost: 'size' }, types = typesOf(data);
+  const state = { figure: figures[0], cost: 'size' }, types = [...new Set([...typesOf(data), ...data.qualities.map((q) => q.type)])];
   const models = [...new Set(figures.flatMap((one) => one.rows.map((r) => r.file.model)))];
   const rows = () => state.figure.rows.map((r) => ({ ...r, cost: costOf(r.file, state.cost) })).filter((r) => r.cost).map((r) => ({ key: r.file.key, label: r.file.label, model: r.file.model, type: r.file.type, n: r.n, reference: r.reference, chance: r.chance,
-    x: r.cost.value, x0: r.cost.low, x1: r.cost.high, xText: r.cost.text, how: r.cost.configuration.label, y: r.value, y0: r.low, y1: r.high })).sort((a, b) => a.x - b.x);
+    x: r.cost.value, x0: r.cost.low, x1: r.cost.high, xText: r.cost.text, how: r.cost.configuration?.label, y: r.value, y0: r.low, y1: r.high })).sort((a, b) => a.x - b.x);
   const text = (r) => figureText({ value: r.y, low: r.y0, high: r.y1 });
   const cost = () => measures[state.cost];
   const costTitle = () => `${cost().name} (${cost().unit}) ${cost().sense > 0 ? '→ better' : '→ worse'}`;
@@ -100,7 +103,7 @@ function picturePart(data, figures) {
     name: 'quality', title: 'What the files know, and what that costs', spec,
     description: () => rows().map((r) => `${r.label}: ${state.figure.name} ${text(r)}, ${cost().name} ${r.xText} ${cost().unit}`).join('; '),
     table: () => ({ heads: ['File', `${cost().name} (${cost().unit})`, state.figure.axis, 'low', 'high', 'n'], numeric: [1, 2, 3, 4, 5], rows: rows().map((r) => [r.label, number(r.x), number(r.y), number(r.y0), number(r.y1), r.n ?? '–']) }),
-    lines: (d) => (d.key ? [['', d.label], [state.figure.name.split(' · ')[0].split(':')[0].toLowerCase(), text(d)], ...(Number.isFinite(d.chance) ? [['guessing', number(d.chance, 0)]] : []), ...(d.reference ? [['against', d.reference]] : []), [cost().name.toLowerCase(), `${d.xText} ${cost().unit}`], ['run as', d.how]] : []),
+    lines: (d) => (d.key ? [['', d.label], [state.figure.name.split(' · ')[0].split(':')[0].toLowerCase(), text(d)], ...(Number.isFinite(d.chance) ? [['guessing', number(d.chance, 0)]] : []), ...(d.reference ? [['against', d.reference]] : []), [cost().name.toLowerCase(), `${d.xText} ${cost().unit}`], ...(d.how ? [['run as', d.how]] : [])] : []),
   });
   const available = COSTS.filter((key) => figures.some((one) => one.rows.some((r) => costOf(r.file, key))));
   return [h('div', { class: 'controls' },
@@ -119,7 +122,7 @@ function stepsPart(data) {
 
 // What a file knows per joule and per gigabyte: of its best configuration in either.
 function worthPart(data, files) {
-  const rated = [...files.values()].filter((f) => Number.isFinite(f.configurations[0].quality));
+  const rated = [...files.values()].filter((f) => Number.isFinite(f.configurations[0]?.quality));
   if (!rated.length) return null;
   const most = (f, key) => f.configurations.reduce((best, c) => (Number.isFinite(c[key]) && !(c[key] <= best) ? c[key] : best), NaN);
   const joules = rated.some((f) => Number.isFinite(most(f, 'quality_per_joule')));
@@ -127,7 +130,7 @@ function worthPart(data, files) {
   return [h('h3', { class: 'part' }, `Per gigabyte${joules ? ' and per joule' : ''}`),
     h('p', { class: 'lead' }, `Quality: ${data.quality.words}${Number.isFinite(chance) && chance > 0 ? `; ${data.quality.basis === 'tasks' ? `guessing gives about ${number(chance, 2)}` : `a model that knows nothing has ${number(chance, 0)}`}, and only what is above that counts here` : ''}. Divided by peak memory${joules ? ' and by joules per generated token' : ''}, each of the file’s best configuration.`),
     pagedTable(['File', 'Size', 'Quality', 'per GB of peak memory', ...(joules ? ['per J/token'] : [])],
-      rated.map((f) => [f.label, sizeText(c(f).file_size_bytes), figureText({ value: c(f).quality, low: c(f).quality_low, high: c(f).quality_high }), number(most(f, 'quality_per_gb')), ...(joules ? [number(most(f, 'quality_per_joule'))] : [])]), [1, 2, 3, 4])];
+      rated.map((f) => [f.label, sizeText(f.bytes), figureText({ value: c(f).quality, low: c(f).quality_low, high: c(f).quality_high }), number(most(f, 'quality_per_gb')), ...(joules ? [number(most(f, 'quality_per_joule'))] : [])]), [1, 2, 3, 4])];
 }
 
 const percent = (share, digits) => `${number(100 * share, digits)} %`;
