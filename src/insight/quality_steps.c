@@ -109,12 +109,12 @@ static bool figures_told_apart(const struct ew_quality_step *s, enum ew_measure 
 
 #define Z95 1.959963984540054 /* of the normal distribution: 95 % lie within */
 
-/* What a divergence run calls its reference: name and type of the model. */
-static bool is_named(const char *reference, const struct ew_model_record *model) {
+/* What a divergence run calls its reference: name and type of the model; it ran with the plain KV type. */
+static bool is_named(const char *reference, const struct file *file) {
     char name[256];
-    snprintf(name, sizeof name, "%.100s %.20s", model->name ? model->name : "",
-             model->file_type ? model->file_type : "");
-    return reference && strcmp(reference, name) == 0;
+    snprintf(name, sizeof name, "%.100s %.20s", file->model->name ? file->model->name : "",
+             file->model->file_type ? file->model->file_type : "");
+    return reference && strcmp(reference, name) == 0 && same_text(file->kv, "f16");
 }
 
 /* The divergence of a file on the text of `like`, whatever was asked besides; NULL: none. */
@@ -131,7 +131,7 @@ static bool paired_log_ratio(const struct ew_insight *insight, const struct file
                              const struct ew_quality_record *like, double *value, double *error) {
     quality_ref b = divergence_on(insight, to, like), a = divergence_on(insight, from, like);
     if (!b || !isfinite(b->figures.log_ratio) || !isfinite(b->figures.log_ratio_error)) return false;
-    if (is_named(b->record->reference, from->model)) {
+    if (is_named(b->record->reference, from)) {
         *value = b->figures.log_ratio;
         *error = b->figures.log_ratio_error;
         return true;
@@ -182,7 +182,7 @@ static void find_divergence(const struct ew_insight *insight, const struct file 
         bool same = a && same_text(a->record->reference, b->record->reference);
         *d = (struct ew_step_divergence){.data = b->record->data ? b->record->data : "its text",
                                          .reference = b->record->reference,
-                                         .from_larger = is_named(b->record->reference, from->model),
+                                         .from_larger = is_named(b->record->reference, from),
                                          .kl = b->record->value,
                                          .same_top = b->figures.same_top,
                                          .kl_before = same ? a->record->value : NAN};
@@ -254,6 +254,12 @@ static void say_costs(const struct ew_quality_step *s, char *text) {
         ew_words_add(text, TEXT_SIZE, "energy per token not told apart");
 }
 
+static void say_not_told_apart(char *text, int64_t n, const char *of_what) {
+    char number[EW_NUMBER_SIZE];
+    ew_words_number(number, n > 0 ? (double)n : NAN, 0);
+    ew_words_add(text, TEXT_SIZE, ": not told apart by %s %s", n > 0 ? number : "these", of_what);
+}
+
 /* "+0.5 %", with the sign of either way. */
 static void add_change(char *text, double ratio, int decimals) {
     double percent = 100 * (ratio - 1);
@@ -263,7 +269,6 @@ static void add_change(char *text, double ratio, int decimals) {
 }
 
 static void say_perplexity(const struct ew_step_perplexity *p, char *text) {
-    char n[EW_NUMBER_SIZE];
     if (!p->data) return;
     int decimals = ew_words_decimals(100 * (p->ratio - 1), 50 * (p->high - p->low));
     begin_clause(text, ";");
@@ -274,9 +279,7 @@ static void say_perplexity(const struct ew_step_perplexity *p, char *text) {
     ew_words_add(text, TEXT_SIZE, " … ");
     add_change(text, p->high, decimals);
     ew_words_add(text, TEXT_SIZE, ")");
-    if (p->told_apart) return;
-    ew_words_number(n, (double)p->n, 0);
-    ew_words_add(text, TEXT_SIZE, ": not told apart by %s tokens", n);
+    if (!p->told_apart) say_not_told_apart(text, p->n, "tokens");
 }
 
 static void say_divergence(const struct ew_step_divergence *d, char *text) {
@@ -305,16 +308,14 @@ static const char *share_name(const struct ew_quality_record *r) {
 
 static void say_task(const struct ew_step_task *t, char *text) {
     const struct ew_quality_record *a = t->from, *b = t->to;
-    char n[EW_NUMBER_SIZE];
     bool guessing = a->low <= a->chance && a->chance <= a->high && b->low <= b->chance && b->chance <= b->high;
-    ew_words_number(n, (double)b->n, 0);
     begin_clause(text, ";");
     ew_words_add(text, TEXT_SIZE, "%s on %.60s %.0f %% → %.0f %%", share_name(b), t->data, 100 * a->value,
                  100 * b->value);
     if (guessing)
         ew_words_add(text, TEXT_SIZE, ": neither is told apart from guessing (%.0f %%)", 100 * b->chance);
     else if (!t->told_apart)
-        ew_words_add(text, TEXT_SIZE, ": not told apart by %s items", n);
+        say_not_told_apart(text, b->n, "items");
 }
 
 static const char *say_step(struct ew_insight *insight, const struct ew_quality_step *s) {
