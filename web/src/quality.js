@@ -28,7 +28,8 @@ function figuresOf(data, files) {
     list.push({ key: 'quality', name: `Quality: ${data.quality?.words ?? 'score'}`, axis: `Quality, ${data.quality?.unit || 'score'}`, sense: 1,
       rows: rated.map((f) => { const c = f.configurations[0]; return { file: f, value: c.quality, low: c.quality_low ?? c.quality, high: c.quality_high ?? c.quality, chance: data.quality?.basis === 'tasks' ? c.quality_chance : null }; }) });
   }
-  const groups = Map.groupBy ? Map.groupBy(data.qualities, groupKey) : data.qualities.reduce((map, q) => map.set(groupKey(q), [...(map.get(groupKey(q)) ?? []), q]), new Map());
+  const groups = new Map();
+  for (const q of data.qualities) { if (!groups.has(groupKey(q))) groups.set(groupKey(q), []); groups.get(groupKey(q)).push(q); }
   const several = new Set(data.qualities.map((q) => q.model)).size > 1;
   for (const [key, of] of groups) {
     const [q] = of, share = isShare(q.measure), on = `${q.data ?? 'its data'}${of.some((o) => data.qualities.some((p) => p.measure === o.measure && p.data === o.data && p.settings !== o.settings)) && q.settings ? ` (${q.settings})` : ''}`;
