@@ -268,9 +268,16 @@ static void add_change(char *text, double ratio, int decimals) {
     ew_words_add(text, TEXT_SIZE, "%s%s", percent < 0 ? "−" : "+", number);
 }
 
+/* The first digit of the half-width, in percentage points: +0.1 (−0.1 … +0.3), but +0.012 (+0.008 … +0.016). */
+static int decimals_of_change(double half) {
+    if (!(half > 0)) return 1;
+    int digits = -(int)floor(log10(half));
+    return digits < 0 ? 0 : digits > 4 ? 4 : digits;
+}
+
 static void say_perplexity(const struct ew_step_perplexity *p, char *text) {
     if (!p->data) return;
-    int decimals = ew_words_decimals(100 * (p->ratio - 1), 50 * (p->high - p->low));
+    int decimals = decimals_of_change(50 * (p->high - p->low));
     begin_clause(text, ";");
     ew_words_add(text, TEXT_SIZE, "perplexity on %.60s ", p->data);
     add_change(text, p->ratio, decimals);

@@ -40,6 +40,12 @@ static void add_more(struct ew_text_table *table, const struct ew_insight_qualit
     ew_text_table_add(table, *text ? text : "–", NULL);
 }
 
+static void measure_in_words(char *out, size_t size, const char *measure) {
+    if (strcmp(measure, "kl_divergence") == 0) measure = "KL divergence";
+    snprintf(out, size, "%.60s", measure);
+    for (char *c = out; *c; c++) *c = *c == '_' ? ' ' : *c;
+}
+
 struct ew_text_table *ew_quality_table(const struct ew_insight *insight) {
     static const struct ew_text_column columns[] = {
         {"model", NULL, false, true},     {"type", NULL, false, true},  {"KV", NULL, false, true},
@@ -53,8 +59,7 @@ struct ew_text_table *ew_quality_table(const struct ew_insight *insight) {
         ew_text_table_add(table, q->model->name ? q->model->name : "–", NULL);
         ew_text_table_add(table, q->model->file_type ? q->model->file_type : "–", NULL);
         ew_text_table_add(table, ew_rating_kv(q->record->kv_type), NULL);
-        snprintf(measure, sizeof measure, "%.60s", q->record->measure);
-        for (char *c = measure; *c; c++) *c = *c == '_' ? ' ' : *c;
+        measure_in_words(measure, sizeof measure, q->record->measure);
         ew_text_table_add(table, measure, NULL);
         ew_text_table_add(table, q->record->data ? q->record->data : "–", NULL);
         add_value(table, q->record);

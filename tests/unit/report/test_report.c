@@ -270,7 +270,7 @@ static void quality_in_words(void **state) {
     free(text);
     char *markdown = written(p.report, ew_report_write_markdown);
     expect_in(markdown, "## Quality\n\n| model | type | KV | measure | data |");
-    expect_in(markdown, "- **tiny:** F16 → Q8\\_0: 47 % smaller");
+    expect_in(markdown, "- **tiny:** F16 → Q8_0: 47 % smaller");
     free(markdown);
     char *csv = written(p.report, ew_report_write_csv);
     expect_in(csv, ",flags,quality,quality_low,quality_high,quality_basis,quality_per_joule,quality_per_gb\r\n");
