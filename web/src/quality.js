@@ -10,7 +10,6 @@ const COSTS = ['size', 'memory', 'decode', 'ttft', 'joules', 'money'];
 const SHARES = ['accuracy', 'exact_match', 'last_word'];
 const NAMES = { perplexity: 'Perplexity', kl_divergence: 'KL divergence', accuracy: 'Accuracy', exact_match: 'Exact match', last_word: 'Last words' };
 const SHAPES = ['circle', 'square', 'triangle-up', 'diamond', 'triangle-down', 'cross', 'triangle-right', 'triangle-left'];
-const MOST_CARDS = 24;
 
 const nameOf = (measure) => NAMES[measure] ?? measure.replaceAll('_', ' ');
 const isShare = (measure) => SHARES.includes(measure);
@@ -53,11 +52,11 @@ function filesOf(data) {
   const files = new Map();
   for (const c of data.configurations) {
     const key = fileKey(c);
-    if (!files.has(key)) files.set(key, { key, label: fileLabel(c), model: c.model, type: c.type, bytes: c.file_size_bytes, configurations: [] });
+    if (!files.has(key)) files.set(key, { key, label: fileLabel(c), model: c.model, type: c.type, line: `${c.model} ${c.kv_type ?? 'f16'}`, bytes: c.file_size_bytes, configurations: [] });
     files.get(key).configurations.push(c);
   }
   // Rated without having been run.
-  for (const q of data.qualities) if (!files.has(fileKey(q))) files.set(fileKey(q), { key: fileKey(q), label: fileLabel(q), model: q.model, type: q.type, bytes: q.file_size_bytes, configurations: [] });
+  for (const q of data.qualities) if (!files.has(fileKey(q))) files.set(fileKey(q), { key: fileKey(q), label: fileLabel(q), model: q.model, type: q.type, line: `${q.model} ${q.kv_type}`, bytes: q.file_size_bytes, configurations: [] });
   return files;
 }
 
@@ -72,7 +71,7 @@ function costOf(file, key) {
 function picturePart(data, figures) {
   const state = { figure: figures[0], cost: 'size' }, types = [...new Set([...typesOf(data), ...data.qualities.map((q) => q.type)])];
   const models = [...new Set(figures.flatMap((one) => one.rows.map((r) => r.file.model)))];
-  const rows = () => state.figure.rows.map((r) => ({ ...r, cost: costOf(r.file, state.cost) })).filter((r) => r.cost).map((r) => ({ key: r.file.key, label: r.file.label, model: r.file.model, type: r.file.type, n: r.n, reference: r.reference, chance: r.chance,
+  const rows = () => state.figure.rows.map((r) => ({ ...r, cost: costOf(r.file, state.cost) })).filter((r) => r.cost).map((r) => ({ key: r.file.key, label: r.file.label, model: r.file.model, type: r.file.type, line: r.file.line, n: r.n, reference: r.reference, chance: r.chance,
     x: r.cost.value, x0: r.cost.low, x1: r.cost.high, xText: r.cost.text, how: r.cost.configuration?.label, y: r.value, y0: r.low, y1: r.high })).sort((a, b) => a.x - b.x);
   const text = (r) => figureText({ value: r.y, low: r.y0, high: r.y1 });
   const cost = () => measures[state.cost];
@@ -87,11 +86,11 @@ function picturePart(data, figures) {
     const chances = [...new Set(all.map((r) => r.chance).filter(Number.isFinite))].map((chance) => ({ chance, words: 'guessing' }));
     const left = Math.min(...all.map((r) => r.x0));
     return {
-      width, height: narrow ? 420 : 360, autosize: { type: 'fit', contains: 'padding' },
+      width, height: narrow ? 400 + 18 * models.length : 360, autosize: { type: 'fit', contains: 'padding' },
       layer: [
         ...(chances.length ? [{ data: { values: chances }, mark: { type: 'rule', strokeDash: [2, 4], color: colour('ink-soft') }, encoding: { y: { ...y, field: 'chance' } } },
           { data: { values: chances.map((c) => ({ ...c, left })) }, mark: { type: 'text', align: 'left', baseline: 'bottom', dy: -3, color: colour('ink-soft'), fontSize: 11 }, encoding: { y: { ...y, field: 'chance' }, x: { ...x, field: 'left' }, text: { field: 'words' } } }] : []),
-        { data: { values: all }, mark: { type: 'line', color: colour('ink-soft'), strokeWidth: 1, strokeDash: [5, 4], opacity: 0.6 }, encoding: { x, y, detail: { field: 'model' }, order: { field: 'x' } } },
+        { data: { values: all }, mark: { type: 'line', color: colour('ink-soft'), strokeWidth: 1, strokeDash: [5, 4], opacity: 0.6 }, encoding: { x, y, detail: { field: 'line' }, order: { field: 'x' } } },
         { data: { values: all }, mark: { type: 'rule', strokeWidth: 1.5, opacity: 0.8 }, encoding: { x, y: { ...y, field: 'y0' }, y2: { field: 'y1' }, color } },
         { data: { values: all }, mark: { type: 'rule', strokeWidth: 1.5, opacity: 0.8 }, encoding: { x: { ...x, field: 'x0' }, x2: { field: 'x1' }, y, color } },
         { data: { values: all }, name: 'files', mark: { type: 'point', filled: true, size: 110, opacity: 1 }, encoding: { x, y, color,
@@ -118,8 +117,11 @@ function stepsPart(data) {
   const models = [...new Set(steps.map((s) => s.model))];
   return [h('h3', { class: 'part' }, 'What each step of quantization costs'),
     h('p', { class: 'lead' }, 'Each file of a model against the next larger one. A difference is claimed only where it is larger than its interval; speed and energy are of two configurations that differ in nothing but the file.'),
-    models.map((model) => h('div', { class: 'steps' }, models.length > 1 && h('h4', null, model), h('ul', null, steps.filter((s) => s.model === model).slice(0, MOST_CARDS).map((s) => { const at = s.text.indexOf(': '); return h('li', null, h('b', null, s.text.slice(0, at)), s.text.slice(at)); }))))];
+    models.map((model, i) => (models.length > 1 ? h('details', { class: 'steps', open: i === 0 }, h('summary', null, model), stepList(steps, model)) : h('div', { class: 'steps' }, stepList(steps, model))))];
 }
+
+// The files of a step are what the eye looks for: "F16 → Q8_0".
+const stepList = (steps, model) => h('ul', null, steps.filter((s) => s.model === model).map((s) => { const at = s.text.indexOf(': '); return h('li', null, h('b', null, s.text.slice(0, at)), s.text.slice(at)); }));
 
 // What a file knows per joule and per gigabyte: of its best configuration in either.
 function worthPart(data, files) {
@@ -131,7 +133,7 @@ function worthPart(data, files) {
   return [h('h3', { class: 'part' }, `Per gigabyte${joules ? ' and per joule' : ''}`),
     h('p', { class: 'lead' }, `Quality: ${data.quality.words}${Number.isFinite(chance) && chance > 0 ? `; ${data.quality.basis === 'tasks' ? `guessing gives about ${number(chance, 2)}` : `a model that knows nothing has ${number(chance, 0)}`}, and only what is above that counts here` : ''}. Divided by peak memory${joules ? ' and by joules per generated token' : ''}, each of the file’s best configuration.`),
     pagedTable(['File', 'Size', 'Quality', 'per GB of peak memory', ...(joules ? ['per J/token'] : [])],
-      rated.map((f) => [f.label, sizeText(f.bytes), figureText({ value: c(f).quality, low: c(f).quality_low, high: c(f).quality_high }), number(most(f, 'quality_per_gb')), ...(joules ? [number(most(f, 'quality_per_joule'))] : [])]), [1, 2, 3, 4])];
+      rated.map((f) => [f.label, sizeText(f.bytes), figureText({ value: c(f).quality, low: c(f).quality_low, high: c(f).quality_high }), number(most(f, 'quality_per_gb')), ...(joules ? [number(most(f, 'quality_per_joule'))] : [])]), [1, 2, 3, 4], 25)];
 }
 
 const percent = (share, digits) => `${number(100 * share, digits)} %`;
@@ -154,7 +156,7 @@ function tablePart(data) {
   const raw = () => csv(['model', 'type', 'kv_type', 'measure', 'data', 'data_hash', 'settings', 'reference', 'n', 'value', 'low', 'high', 'chance', 'figures'], data.qualities.map((q) => [q.model, q.type, q.kv_type, q.measure, q.data, q.data_hash, q.settings, q.reference, q.n, q.value, q.low, q.high, q.chance, q.figures ? JSON.stringify(q.figures) : null]));
   return [h('h3', { class: 'part' }, 'Every figure'),
     h('p', { class: 'lead' }, '± is the larger half of the 95 % interval. Figures compare where measure, data and settings are the same; perplexities also need the same vocabulary, bits a byte do not.'),
-    pagedTable(columns.map(([head]) => head), data.qualities.map((q) => columns.map(([, text]) => text(q))), [3, 4, 5], 100),
+    pagedTable(columns.map(([head]) => head), data.qualities.map((q) => columns.map(([, text]) => text(q))), [3, 4, 5], 25),
     h('p', null, button('CSV', () => save('qualities.csv', 'text/csv', raw()), { class: 'quiet', 'aria-label': 'Save every figure of quality as CSV' }))];
 }
 

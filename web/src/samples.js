@@ -29,12 +29,14 @@ const bare = (text) => words(text.trim()).map((word) => word.trim());
 const between = (reference, answer) => differences(bare(reference.text ?? ''), bare(answer.text ?? ''));
 const share = (value) => `${Math.floor(100 * value)} %`;
 const verdict = ({ first, share: same }) => (first < 0 ? 'word for word the same' : `differs from word ${first + 1} on · ${share(same)} of the words the same`);
+// The word is marked, the space behind it is not.
+const marked = (word) => [h('mark', null, word.trimEnd()), word.slice(word.trimEnd().length)];
 
 function card(answer, reference, showPrompt) {
   const text = answer.text ?? '', compared = reference && reference !== answer ? between(reference, answer) : null, lead = text.match(/^\s*/)[0].length;
   const cut = Number.isFinite(answer.tokens) && answer.tokens === answer.most_tokens;
   return h('figure', { class: 'sample' },
-    h('blockquote', null, showPrompt && h('span', { class: 'prompt' }, answer.prompt), text.slice(0, lead), words(text.slice(lead)).map((word, i) => (compared?.differs[i] ? h('mark', null, word) : word)), cut && h('span', { class: 'prompt' }, ' …')),
+    h('blockquote', null, showPrompt && h('span', { class: 'prompt' }, answer.prompt), showPrompt && text.slice(0, lead), words(text.slice(lead)).map((word, i) => (compared?.differs[i] ? marked(word) : word)), cut && h('span', { class: 'prompt' }, ' …')),
     h('figcaption', null, h('b', null, fileLabel(answer)), h('span', null, !reference ? '' : reference === answer ? 'the reference' : verdict(compared))));
 }
 
@@ -66,7 +68,8 @@ function promptsPart(all) {
     for (const p of by.values()) p.answers.sort((a, b) => (a.model === b.model ? better(a, b) : 0));
     return [...by.values()].sort((a, b) => a.position - b.position);
   };
-  const state = { set: sets[0], prompts: promptsOf(sets[0]), at: 0, model: '' };
+  const models = [...new Set(all.map((a) => a.model))];
+  const state = { set: sets[0], prompts: promptsOf(sets[0]), at: 0, model: models[0] };
   const host = h('div', { class: 'samples' }), shown = h('blockquote', { class: 'asked' }), place = h('span', { class: 'hint', 'aria-live': 'polite' }), note = h('p', { class: 'hint' });
   const summary = h('details', { class: 'data' }, h('summary', null, 'All prompts at a glance'));
   summary.addEventListener('toggle', () => {
@@ -74,7 +77,6 @@ function promptsPart(all) {
     const rows = glance(all, state.prompts);
     summary.append(rows.length ? pagedTable(['File', 'Against', 'Word for word the same', 'Words the same', 'First difference at word (median)'], rows, [2, 3, 4]) : h('p', { class: 'hint' }, 'Each model has one file here, so there is nothing to hold it against.'));
   });
-  const models = [...new Set(all.map((a) => a.model))];
   const ask = choice('Prompt', [], '', (value) => { state.at = Number(value); show(); }), select = ask.querySelector('select');
   const before = button('Before', () => { state.at--; show(); }), after = button('After', () => { state.at++; show(); });
   function fill() {
@@ -97,7 +99,7 @@ function promptsPart(all) {
   return [h('h3', { class: 'part' }, 'The same prompts, one file beside the other'),
     h('p', { class: 'lead' }, 'Each file answered the same prompts, always taking the most likely token. Marked: words that differ from the answer of the model’s largest file. A difference is not an error: after the first other word the text goes its own way.'),
     h('div', { class: 'controls' }, sets.length > 1 && choice('Set', sets.map((s) => [s, s]), sets[0], (set) => { state.set = set; state.prompts = promptsOf(set); state.at = 0; fill(); }), ask,
-      models.length > 1 && choice('Model', [['', 'all'], ...models.map((m) => [m, m])], '', (m) => { state.model = m; show(); }), h('div', { class: 'turn' }, before, place, after)),
+      models.length > 1 && choice('Model', [...models.map((m) => [m, m]), ['', 'all']], models[0], (m) => { state.model = m; show(); }), h('div', { class: 'turn' }, before, place, after)),
     shown, host, note, summary];
 }
 
