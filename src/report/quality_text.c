@@ -7,12 +7,26 @@
 #include <math.h>
 #include <string.h>
 
+/* Files of one model share the text, so perplexities differ by less than their intervals: four digits at least. */
+static void perplexity_in_words(const struct ew_quality_record *r, char value[EW_NUMBER_SIZE],
+                                char spread[EW_NUMBER_SIZE]) {
+    int decimals = r->value < 10 ? 3 : r->value < 100 ? 2 : r->value < 1000 ? 1 : 0;
+    char half[EW_NUMBER_SIZE];
+    ew_words_number(value, r->value, decimals);
+    ew_words_number(half, fmax(r->high - r->value, r->value - r->low), decimals);
+    snprintf(spread, EW_NUMBER_SIZE, "± %.30s", half);
+    if (!isfinite(r->low)) *spread = 0;
+}
+
 /* Shares are shown in percent. */
 static void add_value(struct ew_text_table *table, const struct ew_quality_record *r) {
     char value[EW_NUMBER_SIZE], spread[EW_NUMBER_SIZE];
     const struct ew_figure figure = {.value = r->value, .low = r->low, .high = r->high, .n = 1};
     bool share = ew_rating_is_share(r);
-    ew_words_figure(&figure, share ? 100 : 1, value, spread);
+    if (strcmp(r->measure, "perplexity") == 0)
+        perplexity_in_words(r, value, spread);
+    else
+        ew_words_figure(&figure, share ? 100 : 1, value, spread);
     ew_text_table_add(table, value, spread);
     snprintf(value, sizeof value, "%s", share ? "%" : strcmp(r->measure, "kl_divergence") == 0 ? "nats" : "");
     ew_text_table_add(table, *value ? value : "–", NULL);

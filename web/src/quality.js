@@ -149,9 +149,15 @@ function besides(q) {
   return said.join(', ');
 }
 
+// Files of one model share the text, so perplexities differ by less than their intervals: four digits at least.
+function perplexityText(q) {
+  const digits = Math.max(0, 3 - Math.floor(Math.log10(q.value)));
+  return `${number(q.value, digits)}${Number.isFinite(q.low) ? ` ± ${number(Math.max(q.high - q.value, q.value - q.low), digits)}` : ''}`;
+}
+
 function tablePart(data) {
   const columns = [['File', (q) => fileLabel(q)], ['Measure', (q) => nameOf(q.measure)], ['Data', (q) => q.data ?? '–'],
-    ['Value', (q) => { const s = isShare(q.measure) ? 100 : 1; return `${figureText({ value: q.value, low: q.low, high: q.high }, s)}${isShare(q.measure) ? ' %' : q.measure === 'kl_divergence' ? ' nats' : ''}`; }],
+    ['Value', (q) => { const s = isShare(q.measure) ? 100 : 1; return `${q.measure === 'perplexity' ? perplexityText(q) : figureText({ value: q.value, low: q.low, high: q.high }, s)}${isShare(q.measure) ? ' %' : q.measure === 'kl_divergence' ? ' nats' : ''}`; }],
     ['Guessing', (q) => (Number.isFinite(q.chance) ? percent(q.chance, 0) : '–')], ['n', (q) => (q.n === null ? '–' : number(q.n, 0))], ['Settings', (q) => q.settings ?? '–'], ['Besides', (q) => besides(q) || '–']];
   const raw = () => csv(['model', 'type', 'kv_type', 'measure', 'data', 'data_hash', 'settings', 'reference', 'n', 'value', 'low', 'high', 'chance', 'figures'], data.qualities.map((q) => [q.model, q.type, q.kv_type, q.measure, q.data, q.data_hash, q.settings, q.reference, q.n, q.value, q.low, q.high, q.chance, q.figures ? JSON.stringify(q.figures) : null]));
   return [h('h3', { class: 'part' }, 'Every figure'),
@@ -164,6 +170,6 @@ export function qualitySection(data) {
   if (!data.qualities?.length) return section('quality', 'Quality', h('p', { class: 'empty' }, 'Quality (perplexity, accuracy) was not measured in this study. Parameters and bits per weight stand in for it where an answer needs it, and the answer says so; a study that rates its models, or `edgewise eval --store`, fills this section.'));
   const files = filesOf(data), figures = figuresOf(data, files);
   return section('quality', 'Quality',
-    h('p', { class: 'lead' }, data.quality?.basis ? `The one number called quality here is the ${data.quality.words}. Bars are 95 % intervals: where they overlap, the files are not told apart.` : 'No one figure compares over the files of this study, so no configuration has a single number for its quality. Bars are 95 % intervals.'),
+    h('p', { class: 'lead' }, data.quality?.basis ? `The one number called quality here is the ${data.quality.words}. Bars are 95 % intervals: where they overlap, this figure alone does not tell the files apart. The steps below use paired differences where there are any, and tell more.` : 'No one figure compares over the files of this study, so no configuration has a single number for its quality. Bars are 95 % intervals.'),
     figures.length > 0 && picturePart(data, figures), stepsPart(data), worthPart(data, files), tablePart(data));
 }

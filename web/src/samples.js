@@ -104,7 +104,9 @@ function promptsPart(all) {
 }
 
 // Text that came about while speed was measured: one piece per model and type.
-function runsPart(samples) {
+function runsPart(data) {
+  const bytes = (s) => data.configurations.find((c) => c.model === s.model && c.type === s.type)?.file_size_bytes ?? 0;
+  const samples = [...data.samples].sort((a, b) => (a.model === b.model ? bytes(b) - bytes(a) : 0));
   const prompts = [...new Set(samples.map((s) => s.prompt))], host = h('div', { class: 'samples' });
   const show = (prompt) => {
     const mine = samples.filter((s) => s.prompt === prompt);
@@ -113,12 +115,12 @@ function runsPart(samples) {
   };
   show(prompts[0]);
   const marked = samples.some((s) => samples.some((o) => o !== s && o.model === s.model && o.prompt === s.prompt));
-  return [h('p', { class: 'lead' }, `Text that the real models wrote in these runs, unedited.${marked ? ' Marked: words that differ from the first type of the same model.' : ''}`),
+  return [h('p', { class: 'lead' }, `Text that the real models wrote in these runs, unedited.${marked ? ' Marked: words that differ from the model’s largest file.' : ''}`),
     prompts.length > 1 && h('div', { class: 'controls' }, choice('Prompt', prompts.map((p) => [p, p.slice(0, 80)]), prompts[0], show)), host];
 }
 
 export function samplesSection(data) {
   const answers = data.answers_to_prompts ?? [];
   if (!data.samples.length && !answers.length) return section('samples', 'In its own words', h('p', { class: 'empty' }, 'No text was kept. A study with a real model and sample text, or with a set of prompts, shows here what it writes; synthetic weights write noise, so theirs is never shown.'));
-  return section('samples', 'In its own words', answers.length > 0 && promptsPart(answers), data.samples.length > 0 && [answers.length > 0 && h('h3', { class: 'part' }, 'Written while speed was measured'), runsPart(data.samples)]);
+  return section('samples', 'In its own words', answers.length > 0 && promptsPart(answers), data.samples.length > 0 && [answers.length > 0 && h('h3', { class: 'part' }, 'Written while speed was measured'), runsPart(data)]);
 }
