@@ -28,7 +28,7 @@ static const struct number numbers[] = {
     {"at-once", "Windows that a thread computes together (4)", U32, AT(training.at_once), 1, 1024},
     {"threads", "Threads (2)", U32, AT(training.threads), 1, 64},
     {"steps", "Steps of the whole training (2500)", U64, AT(training.n_steps), 1, 1e9},
-    {"stop-after", "End after N steps, as a kill would", U64, AT(stop_after), 1, 1e9},
+    {"stop-after", "End after N steps, with the model as it is then", U64, AT(stop_after), 1, 1e9},
     {"warmup", "Steps in which the rate rises (100)", U64, AT(training.warmup), 0, 1e9},
     {"decay", "Share of the steps, the last ones, in which the rate falls to 0 (0.6)", F64, AT(training.decay), 0, 1},
     {"clip", "Longest gradient (1)", F32, AT(training.clip), 1e-6, 1e9},
