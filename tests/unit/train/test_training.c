@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { N_IDS = 700, PERIOD = 11, N_STEPS = 40 };
+enum { N_IDS = 700, PERIOD = 11, N_STEPS = 80 };
 
 static char folder[] = "/tmp/edgewise-training-XXXXXX", path[64];
 static uint16_t ids[N_IDS];
