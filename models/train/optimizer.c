@@ -10,7 +10,7 @@
 struct ew_optimizer_params ew_optimizer_default_params(void) {
     return (struct ew_optimizer_params){.muon = true,
                                         .rate = 3e-3f,
-                                        .muon_rate = 3e-3f,
+                                        .muon_rate = 6e-3f,
                                         .beta1 = 0.9f,
                                         .beta2 = 0.95f,
                                         .epsilon = 1e-8f,

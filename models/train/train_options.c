@@ -18,7 +18,7 @@ struct number {
 
 #define AT(member) offsetof(struct ew_train_options, member)
 static const struct number numbers[] = {
-    {"layers", "Layers (6)", U32, AT(training.shape.n_layer), 1, 256},
+    {"layers", "Layers (5)", U32, AT(training.shape.n_layer), 1, 256},
     {"width", "Width of the residual stream (256)", U32, AT(training.shape.n_embd), 2, 16384},
     {"heads", "Heads of attention (4)", U32, AT(training.shape.n_head), 1, 1024},
     {"kv-heads", "Heads of keys and values (2)", U32, AT(training.shape.n_head_kv), 1, 1024},
@@ -27,13 +27,13 @@ static const struct number numbers[] = {
     {"batch", "Windows of a step (64)", U32, AT(training.batch), 1, 65536},
     {"at-once", "Windows that a thread computes together (4)", U32, AT(training.at_once), 1, 1024},
     {"threads", "Threads (2)", U32, AT(training.threads), 1, 64},
-    {"steps", "Steps of the whole training (2500)", U64, AT(training.n_steps), 1, 1e9},
+    {"steps", "Steps of the whole training (1900)", U64, AT(training.n_steps), 1, 1e9},
     {"stop-after", "End after N steps, with the model as it is then", U64, AT(stop_after), 1, 1e9},
     {"warmup", "Steps in which the rate rises (100)", U64, AT(training.warmup), 0, 1e9},
     {"decay", "Share of the steps, the last ones, in which the rate falls to 0 (0.6)", F64, AT(training.decay), 0, 1},
     {"clip", "Longest gradient (1)", F32, AT(training.clip), 1e-6, 1e9},
-    {"rate", "AdamW's rate", F32, AT(training.optimizer.rate), 0, 10},
-    {"muon-rate", "Muon's rate", F32, AT(training.optimizer.muon_rate), 0, 10},
+    {"rate", "AdamW's rate (0.003)", F32, AT(training.optimizer.rate), 0, 10},
+    {"muon-rate", "Muon's rate (0.006)", F32, AT(training.optimizer.muon_rate), 0, 10},
     {"momentum", "Muon's momentum (0.95)", F32, AT(training.optimizer.momentum), 0, 0.9999},
     {"weight-decay", "Decay of weights (0.1)", F32, AT(training.optimizer.decay), 0, 10},
     {"seed", "Seed of weights and of the windows' order (1)", U64, AT(training.seed), 0, 1e15},
@@ -104,7 +104,7 @@ void ew_train_parse(int argc, char **argv, struct ew_train_options *o) {
         NULL,  NULL,         NULL};
     *o = (struct ew_train_options){
         .name = "edgewise",
-        .training = {.shape = {.n_layer = 6,
+        .training = {.shape = {.n_layer = 5,
                                .n_embd = 256,
                                .n_head = 4,
                                .n_head_kv = 2,
@@ -116,7 +116,7 @@ void ew_train_parse(int argc, char **argv, struct ew_train_options *o) {
                      .batch = 64,
                      .at_once = 4,
                      .threads = 2,
-                     .n_steps = 2500,
+                     .n_steps = 1900,
                      .warmup = 100,
                      .decay = 0.6,
                      .clip = 1,
