@@ -13,7 +13,7 @@ corpus=$1 out=${2:-trained} build=build-train
 shift $(($# > 1 ? 2 : 1))
 tools/install-deps.sh build train
 [ -f $build/build.ninja ] || meson setup $build --buildtype=release -Dtrainer=true -Dtests=false
-ninja -C $build --quiet edgewise train-vocabulary train-model
+ninja -C $build --quiet edgewise models/train/train-vocabulary models/train/train-model
 
 mkdir -p "$out"
 [ -f "$out/valid.txt" ] || python3 models/train/prepare_text.py "$corpus" "$out"
