@@ -45,15 +45,18 @@ static bool try_scale(const float *x, const float *weight, size_t n, int half, f
     return true;
 }
 
+/* Grids that give the anchor about their furthest level: -half, which is one further from zero than half - 1. */
+static void try_anchor(const float *x, const float *weight, size_t n, int half, float anchor, struct scale_fit *best) {
+    for (int t = -TRIES_EACH_SIDE; t <= TRIES_EACH_SIDE; t++)
+        try_scale(x, weight, n, half, -((float)half + try_step * (float)t) / anchor, best);
+}
+
 float ew_quant_fit_scale(const float *x, const float *weight, size_t n, int half) {
     const struct ew_quant_peaks peaks = ew_quant_find_peaks(x, weight, n);
     if (!(fabsf(peaks.plain) > 0.0f)) return 0.0f;
     struct scale_fit best = {.scale = -peaks.plain / (float)half, .gain = -1.0f};
-    const float anchors[] = {peaks.plain, peaks.weighted};
-    for (size_t a = 0; a < (peaks.weighted != peaks.plain ? 2 : 1); a++)
-        for (int t = -TRIES_EACH_SIDE; t <= TRIES_EACH_SIDE; t++) /* -half is one level further from zero than half - 1,
-                                                                     so the anchor takes it */
-            try_scale(x, weight, n, half, -((float)half + try_step * (float)t) / anchors[a], &best);
+    try_anchor(x, weight, n, half, peaks.plain, &best);
+    if (peaks.weighted != peaks.plain) try_anchor(x, weight, n, half, peaks.weighted, &best);
     for (int round = 0; round < POLISH_ROUNDS && best.scale != 0.0f; round++)
         if (!try_scale(x, weight, n, half, 1.0f / best.scale, &best)) break;
     return best.scale;
