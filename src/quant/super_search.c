@@ -9,6 +9,9 @@
 
 enum { ROUNDS = 4, MOST_SUB = 32 };
 
+/* A round that leaves more than this of the error is the last one: what comes after would not pay for its time. */
+static const float worth_going_on = 0.99f;
+
 /* ---- scales ---- */
 
 /* The scale among the neighbours of fit / d that leaves the least error, which is returned. */
@@ -60,8 +63,10 @@ void ew_quant_search_scaled(const struct ew_quant_scaled_format *f, const float 
             error += choose_scale(f, x + at, weight + at, fit[s], d, &tried.scale[s], tried.q + at);
         }
         if (!(error < best)) return;
+        bool last = error > worth_going_on * best;
         best = error;
         *out = tried;
+        if (last) return;
         d = refit_scaled(f, x, weight, &tried);
     }
 }
@@ -150,8 +155,9 @@ void ew_quant_search_affine(const struct ew_quant_affine_format *f, const float 
             error += choose_affine(f, sub, d, dmin);
         }
         if (!(error < best)) return;
+        bool last = error > worth_going_on * best;
         best = error;
         *out = tried;
-        if (!refit_affine(f, x, weight, &tried, &d, &dmin)) return;
+        if (last || !refit_affine(f, x, weight, &tried, &d, &dmin)) return;
     }
 }
