@@ -101,19 +101,6 @@ static const struct argp eval_argp = {
     NULL,
 };
 
-/* ---- the text ---- */
-
-/* The begin-of-text token that the model's file asks for, or -1: what stands before a letter only when special tokens
- * are added. */
-static int32_t find_bos(const struct ew_model *model) {
-    int32_t with[16], without[16];
-    size_t n_with, n_without;
-    if (ew_model_tokenize(model, "a", 1, EW_TOKENIZE_ADD_SPECIAL, with, 16, &n_with, NULL) != EW_OK ||
-        ew_model_tokenize(model, "a", 1, 0, without, 16, &n_without, NULL) != EW_OK)
-        return -1;
-    return n_with > n_without && with[0] != without[0] ? with[0] : -1;
-}
-
 /* ---- the walk ---- */
 
 struct eval {
@@ -232,7 +219,7 @@ static enum ew_status evaluate(const struct options *o, struct ew_error *err) {
                                   .n_ids = n_ids,
                                   .windows = {p.n_ctx, o->stride},
                                   .max_windows = o->windows,
-                                  .bos = find_bos(model),
+                                  .bos = ew_cli_begin_token(model),
                                   .threads = p.threads_prefill,
                                   .take = take_rows,
                                   .progress = window_done,

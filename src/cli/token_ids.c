@@ -26,3 +26,13 @@ enum ew_status ew_cli_token_ids(const struct ew_model *model, const char *text, 
         free(buf);
     return status;
 }
+
+/* What stands before a letter only when special tokens are added. */
+int32_t ew_cli_begin_token(const struct ew_model *model) {
+    int32_t with[16], without[16];
+    size_t n_with, n_without;
+    if (ew_model_tokenize(model, "a", 1, EW_TOKENIZE_ADD_SPECIAL, with, 16, &n_with, NULL) != EW_OK ||
+        ew_model_tokenize(model, "a", 1, 0, without, 16, &n_without, NULL) != EW_OK)
+        return -1;
+    return n_with > n_without && with[0] != without[0] ? with[0] : -1;
+}

@@ -8,4 +8,7 @@
 enum ew_status ew_cli_token_ids(const struct ew_model *model, const char *text, size_t n_bytes, unsigned flags,
                                 int32_t **ids, size_t *n, struct ew_error *err);
 
+/* The begin-of-text token that the model's file asks for, or -1. */
+int32_t ew_cli_begin_token(const struct ew_model *model);
+
 #endif
