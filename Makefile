@@ -3,7 +3,7 @@ SHELL := /bin/bash
 MESON_SETUP = test -f $(1)/build.ninja || meson setup $(1) $(2)
 DEPS = tools/install-deps.sh
 
-.PHONY: all build install deps debug asan demo check check-arm check-sanitize bench format clean help
+.PHONY: all build install deps debug asan demo check check-arm check-sanitize bench train-model format clean help
 
 all: build
 
@@ -44,6 +44,9 @@ bench: ## speed of kernels and engine on this machine: minutes; with FULL=1 ever
 	@ninja -C build
 	@meson test -C build --benchmark --suite $(if $(FULL),full,quick) --num-processes 1 --no-rebuild --verbose
 	@bench/engine_bench.py $(if $(FULL),--full)
+
+train-model: ## train the model in the box anew from CORPUS=folder: about two hours (models/train)
+	@models/train/train.sh $(CORPUS) $(OUT)
 
 format: ## clang-format over all C files
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -3,13 +3,14 @@
 set -eu
 cd "$(dirname "$0")/.."
 edgewise=build/edgewise
-need_mib=3300 # three sizes each of two models, and the results
+need_mib=3300 # three sizes each of two models, types of the one in the box, and the results
 
 mkdir -p demo models/synth
 there_mib=$(du -sm models/synth | cut -f1)
 free_mib=$(df -Pm . | awk 'NR == 2 {print $4}')
-echo "The demo writes model files with random weights to models/synth/ and its results to demo/: about $need_mib MiB of"
-echo "disk, of which $there_mib MiB are there already; $free_mib MiB are free. To give them back: rm -r models/synth demo"
+echo "The demo writes model files (random weights, and types of the one in the box) to models/synth/ and its results to"
+echo "demo/: about $need_mib MiB of disk, of which $there_mib MiB are there already; $free_mib MiB are free. To give them"
+echo "back: rm -r models/synth demo"
 if [ $((there_mib + free_mib)) -lt "$need_mib" ]; then
     echo "demo: $free_mib MiB are free in $(pwd), $((need_mib - there_mib)) are needed" >&2
     exit 1

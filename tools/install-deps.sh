@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the packages that Edgewise needs on Debian, Ubuntu and Raspberry Pi OS, and says what each is for.
-#   tools/install-deps.sh [build|check|arm|bench]…      (default: build)
+#   tools/install-deps.sh [build|check|arm|bench|train]…      (default: build)
 # Does nothing, quickly, when all is there. EDGEWISE_NO_DEPS=1 skips it: then the packages are yours to provide.
 set -eu
 
@@ -34,6 +34,7 @@ arm   qemu-user                runs the result here
 arm   libcmocka-dev:arm64      unit tests
 arm   libpcre2-dev:arm64       as in the build set
 bench llvm-19                  llvm-mca, by which bench/arm_cycles.py estimates ARM loops
+train libopenblas-dev          matrix products of models/train
 END
 }
 
@@ -141,7 +142,7 @@ install_missing() {
 sets=${*:-build}
 [ "${EDGEWISE_NO_DEPS:-}" != 1 ] || exit 0
 for set in $sets; do
-    case $set in build | check | arm | bench) ;; *) fail "install-deps.sh: \`$set' is not a set (build, check, arm, bench)" ;; esac
+    case $set in build | check | arm | bench | train) ;; *) fail "install-deps.sh: \`$set' is not a set (build, check, arm, bench, train)" ;; esac
 done
 check_can_install
 

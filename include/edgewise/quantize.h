@@ -3,6 +3,7 @@
 #define EDGEWISE_QUANTIZE_H
 
 #include "status.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,14 @@ enum ew_type {
 /* Encodes one row. src: [n] f32; dst: [n / block] blocks of `type`, at least ew_type_row_bytes(type, n) bytes.
  * n is a multiple of the block length. IQ1, IQ2 and IQ3 types are decoded only. Errors: UNSUPPORTED, SHAPE. */
 enum ew_status ew_quantize_row(enum ew_type type, const float *src, size_t n, void *dst, struct ew_error *err);
+
+/* The same, so that Σ weight[i] * error[i]² is small: weight: [n], finite and not negative, what each column of the
+ * matrix matters; only ratios count. NULL: all the same. Types that do not search, see below, encode as without. */
+enum ew_status ew_quantize_row_weighted(enum ew_type type, const float *src, const float *weight, size_t n, void *dst,
+                                        struct ew_error *err);
+
+/* Whether a type's encoder makes use of weights: those with fewer than 8 bits, but for ternary types and MXFP4. */
+bool ew_quantize_takes_weights(enum ew_type type);
 
 /* Decodes one row: the plain reference. */
 enum ew_status ew_dequantize_row(enum ew_type type, const void *src, size_t n, float *dst, struct ew_error *err);

@@ -31,6 +31,22 @@ struct ew_backend_time {
     double busy_s, wait_s;
 };
 
+/* Float rows that a product is about to meet. Valid during the call. */
+struct ew_product_input {
+    const struct ew_gguf_tensor *weight; /* a view of rows bears the name of the whole */
+    uint32_t expert;                     /* which matrix of weight; 0 where it is one */
+    const float *rows;                   /* n_rows of weight->ne[0], `stride` floats apart */
+    size_t stride;
+    uint32_t n_rows;
+};
+
+/* Whoever wants to see them; called by one thread at a time, in the order of the plan, and must not change anything.
+ * Views of one tensor that share their input are told once; the head's input only where logits are wanted. */
+struct ew_product_observer {
+    void (*take)(void *context, const struct ew_product_input *input);
+    void *context;
+};
+
 struct ew_backend;
 
 struct ew_backend_interface {
@@ -46,6 +62,9 @@ struct ew_backend_interface {
     enum ew_status (*time_ops)(struct ew_backend *backend, struct ew_error *err);
     /* out: [plan->n_ops] since time_ops. */
     void (*op_times)(const struct ew_backend *backend, struct ew_backend_time *out);
+    /* From now on the observer sees the input of every product; one without `take` ends that. Until then it costs
+     * nothing. NULL: the backend has no floats to show. */
+    void (*observe)(struct ew_backend *backend, struct ew_product_observer observer);
     /* Names of the kernels in use, separated by spaces; lives as long as the backend. */
     const char *(*kernels)(const struct ew_backend *backend);
     /* The terms of the memory ledger that this backend adds; exactly what open would take. */

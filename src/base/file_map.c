@@ -53,3 +53,7 @@ void ew_file_map_release(const struct ew_file_map *map, size_t offset, size_t si
     size_t end = (offset + size) / page * page;
     if (end > begin) madvise((void *)(uintptr_t)(map->data + begin), end - begin, MADV_DONTNEED);
 }
+
+void ew_file_map_want_large_pages(const struct ew_file_map *map) {
+    if (map->data) madvise((void *)(uintptr_t)map->data, map->size, MADV_HUGEPAGE);
+}

@@ -19,4 +19,8 @@ void ew_file_map_close(struct ew_file_map *map);
  * file when touched. For pages that have been copied elsewhere. */
 void ew_file_map_release(const struct ew_file_map *map, size_t offset, size_t size);
 
+/* Asks the system to read pages of the file that are not in memory yet in its largest size. Only a wish: what is in
+ * memory already stays as it is, and systems that cannot do it ignore it. For files that are read as a whole. */
+void ew_file_map_want_large_pages(const struct ew_file_map *map);
+
 #endif

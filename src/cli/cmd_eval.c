@@ -1,5 +1,7 @@
-/* edgewise eval: what a model knows. Here are its options; a text is eval_text.c's, a task eval_task.c's. */
+/* edgewise eval: what a model knows. Here are its options; a text is eval_text.c's, a task eval_task.c's, a set of
+ * prompts eval_answers.c's. */
 #include "cli/context_options.h"
+#include "cli/eval_answers.h"
 #include "cli/eval_options.h"
 #include "cli/write_progress.h"
 #include "quality/task_set.h"
@@ -20,7 +22,9 @@ enum {
     KEY_TOKENS,
     KEY_SKIP_LONG,
     KEY_ITEMS_OUT,
-    KEY_SHOW_PROMPTS
+    KEY_SHOW_PROMPTS,
+    KEY_PROMPTS,
+    KEY_STORE
 };
 
 static const struct argp_option option_table[] = {
@@ -42,17 +46,21 @@ static const struct argp_option option_table[] = {
     {"items", KEY_ITEMS, "N", 0, "Only the first N items, of each group where there are groups (all)", 2},
     {"normalize", KEY_NORMALIZE, "BY", 0,
      "Divide the log-likelihood of an ending by its length: token, byte, char or none (as the task says)", 2},
-    {"tokens", KEY_TOKENS, "N", 0, "Most tokens of a written answer (as the task says)", 2},
     {"skip-long", KEY_SKIP_LONG, 0, 0, "Leave out items that do not fit the context, instead of refusing the task", 2},
     {"items-out", KEY_ITEMS_OUT, "FILE", 0, "Write each item with its scores to FILE, as lines of JSON", 2},
     {"show-prompts", KEY_SHOW_PROMPTS, 0, 0, "Print what a model would be asked, as lines of JSON; needs no MODEL", 2},
-    {0, 0, 0, 0, "Both", 3},
+    {0, 0, 0, 0, "Prompts: answers to be read", 3},
+    {"prompts", KEY_PROMPTS, "FILE", 0,
+     "Answer the prompts of FILE ({\"prompt\": \"…\"} a line), always the likeliest token", 3},
+    {0, 0, 0, 0, "All of them", 4},
+    {"tokens", KEY_TOKENS, "N", 0, "Most tokens of a written answer (64; as the task says)", 4},
+    {"store", KEY_STORE, "DB", 0, "Keep the figures, or the answers, in this store, beside what studies measured", 4},
     {"context", 'c', "N", 0,
      "Tokens of a window (512, or as many as the model was trained for where that is less); for a task the longest "
      "item (4096, or as many as it was trained for)",
-     3},
-    {"threads", 't', "N", 0, "Threads (all cores)", 3},
-    {"kv", KEY_KV, "TYPE", 0, "Type of the KV cache: f16, q8_0, f32, or keys and values apart, as q8_0/f16 (f16)", 3},
+     4},
+    {"threads", 't', "N", 0, "Threads (all cores)", 4},
+    {"kv", KEY_KV, "TYPE", 0, "Type of the KV cache: f16, q8_0, f32, or keys and values apart, as q8_0/f16 (f16)", 4},
     {0},
 };
 
@@ -65,15 +73,16 @@ static int normalize_of(const struct argp_state *state, const char *text) {
 }
 
 static void check_mode(const struct argp_state *state, const struct ew_eval_options *o) {
-    if (o->text && o->task) argp_error(state, "--file is a text, --task a list of questions: choose one");
-    if (!o->text && !o->task) argp_error(state, "which text? --file FILE; or which questions? --task FILE");
+    const int n_modes = (o->text != NULL) + (o->task != NULL) + (o->prompts != NULL);
+    if (n_modes > 1) argp_error(state, "--file is a text, --task asks questions, --prompts are answered: choose one");
+    if (n_modes == 0)
+        argp_error(state, "which text? --file FILE; or which questions? --task FILE; or which prompts? --prompts FILE");
     bool of_text = o->stride || o->windows || o->reference || o->save_reference;
-    bool of_task = o->format || o->shots || o->shots_from || o->seed || o->items || o->normalize >= 0 || o->n_most ||
-                   o->skip_long || o->items_out || o->show_prompts;
-    if (o->task && of_text)
-        argp_error(state, "--stride, --windows, --reference and --save-reference are for a text, not for a task");
-    if (o->text && of_task)
-        argp_error(state, "--shots, --items and what else is about questions are for a task, not for a text");
+    bool of_task = o->format || o->shots || o->shots_from || o->seed || o->items || o->normalize >= 0 || o->skip_long ||
+                   o->items_out || o->show_prompts;
+    if (!o->text && of_text) argp_error(state, "--stride, --windows, --reference and --save-reference go with --file");
+    if (!o->task && of_task) argp_error(state, "--shots, --items and what else is about questions go with --task");
+    if (o->text && o->n_most) argp_error(state, "--tokens goes with --task or --prompts");
     if (o->reference && o->save_reference)
         argp_error(state, "--reference compares with a run, --save-reference writes one: choose one");
     if (o->shots == 0 && (o->shots_from || o->seed)) argp_error(state, "how many examples? --shots N");
@@ -110,6 +119,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case KEY_KV: ew_cli_kv(state, arg, &o->kv_k, &o->kv_v); return 0;
     case KEY_SAVE: o->save_reference = arg; return 0;
     case KEY_REFERENCE: o->reference = arg; return 0;
+    case KEY_PROMPTS: o->prompts = arg; return 0;
+    case KEY_STORE: o->store = arg; return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "one model at a time, please: `%s` is a second one", arg);
         o->model = arg;
@@ -123,12 +134,13 @@ static const struct argp_child children[] = {{&ew_cli_common_argp, 0, NULL, 0}, 
 static const struct argp eval_argp = {
     option_table,
     parse_option,
-    "MODEL --file FILE\nMODEL --task FILE",
+    "MODEL --file FILE\nMODEL --task FILE\nMODEL --prompts FILE",
     "What a model knows: how well it predicts a text, and how many questions it answers.\v"
     "Example:  edgewise eval model-f16.gguf -f wiki.test.raw --save-reference wiki.ref\n"
     "          edgewise eval model-q4_0.gguf -f wiki.test.raw --reference wiki.ref\n"
     "          edgewise eval model-q4_0.gguf --task hellaswag_val.jsonl --items 1000\n"
-    "          edgewise eval model-q4_0.gguf --task mmlu/ --shots 5\n\n"
+    "          edgewise eval model-q4_0.gguf --task mmlu/ --shots 5\n"
+    "          edgewise eval model-q4_0.gguf --prompts prompts.jsonl --json\n\n"
     "docs/eval.md defines every figure, docs/tasks.md the questions.",
     children,
     NULL,
@@ -144,11 +156,23 @@ struct ew_session_params ew_eval_session_params(const struct ew_eval_options *o)
                                       .kv_v = o->kv_v};
 }
 
+static enum ew_status answer_prompts(const struct ew_eval_options *o, struct ew_error *err) {
+    const struct ew_eval_answers answers = {.model = o->model,
+                                            .prompts = o->prompts,
+                                            .store = o->store,
+                                            .tokens = o->n_most,
+                                            .json = o->common.json,
+                                            .session = ew_eval_session_params(o)};
+    return ew_eval_answer(&answers, err);
+}
+
 int ew_cmd_eval(int argc, char **argv) {
     struct ew_eval_options o = {.normalize = -1};
     struct ew_error err = {0};
     ew_cli_parse(&eval_argp, argc, argv, &o.common, &o);
     ew_cli_write_begin();
-    enum ew_status status = o.task ? ew_eval_task(&o, &err) : ew_eval_text(&o, &err);
+    enum ew_status status = o.task      ? ew_eval_task(&o, &err)
+                            : o.prompts ? answer_prompts(&o, &err)
+                                        : ew_eval_text(&o, &err);
     return status == EW_OK ? EW_EXIT_OK : ew_cli_fail(&err);
 }

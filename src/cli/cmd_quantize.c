@@ -3,6 +3,7 @@
 #include "cli/write_progress.h"
 #include "convert/requantize.h"
 #include "engine/thread_choice.h"
+#include "quality/importance_file.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -14,12 +15,12 @@
 struct options {
     struct ew_cli_common common;
     struct ew_requantize_params params;
-    const char *output;
+    const char *output, *imatrix;
     char *patterns[EW_REQUANTIZE_OVERRIDES]; /* owned copies */
     bool has_type, dry_run, force, list;
 };
 
-enum { KEY_PURE = 2301, KEY_AGAIN, KEY_TENSOR };
+enum { KEY_PURE = 2301, KEY_AGAIN, KEY_TENSOR, KEY_IMATRIX };
 
 static const char doc[] = "Write a model with fewer bits per weight: IN, a GGUF file in F16, BF16 or F32, becomes OUT "
                           "in TYPE. Memory use does "
@@ -28,13 +29,16 @@ static const char doc[] = "Write a model with fewer bits per weight: IN, a GGUF 
                           "iq4_xs q3_k_l q3_k_m q3_k_s "
                           "q2_k. docs/quantize.md says which matrix gets what in each.\n\nExample:\n"
                           "  edgewise quantize model-f16.gguf model-q4_k_m.gguf q4_k_m\n"
-                          "  edgewise quantize model-f16.gguf model.gguf q4_0 --tensor output.weight=q8_0 --dry-run";
+                          "  edgewise quantize model-f16.gguf model.gguf q4_0 --tensor output.weight=q8_0 --dry-run\n"
+                          "  edgewise quantize model-f16.gguf model-q2_k.gguf q2_k --imatrix model.imatrix.gguf";
 
 static const struct argp_option arguments[] = {
     {"threads", 't', "N", 0, "Threads (all cores)", 0},
     {"tensor", KEY_TENSOR, "PART=TYPE", 0,
      "Tensors whose name contains PART get TYPE, as in ffn_down=q6_k; repeatable, the last that fits counts", 0},
     {"pure", KEY_PURE, 0, 0, "Every matrix of the same type, no mixture", 0},
+    {"imatrix", KEY_IMATRIX, "FILE", 0,
+     "Keep errors small where this importance matrix says that they matter; edgewise imatrix makes one", 0},
     {"again", KEY_AGAIN, 0, 0, "Take a file that is quantized already; what it lost stays lost", 0},
     {"dry-run", 'n', 0, 0, "Say how large the file would be, write nothing", 0},
     {"list", 'l', 0, 0, "With --dry-run: every tensor with its type before and after", 0},
@@ -70,6 +74,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'l': o->list = true; return 0;
     case 'f': o->force = true; return 0;
     case KEY_PURE: o->params.pure = true; return 0;
+    case KEY_IMATRIX: o->imatrix = arg; return 0;
     case KEY_AGAIN: o->params.again = true; return 0;
     case KEY_TENSOR: parse_override(state, o, arg); return 0;
     case ARGP_KEY_ARG:
@@ -124,6 +129,10 @@ static void print_json(const struct options *o, const struct ew_requantize_summa
         "source_bytes", (json_int_t)s->source_bytes, "file_bytes", (json_int_t)s->file_bytes, "n_tensors",
         (json_int_t)s->n_tensors, "n_encoded", (json_int_t)s->n_encoded, "n_fallback", (json_int_t)s->n_fallback,
         "n_weights", (json_int_t)s->n_weights, "bits_per_weight", bits_per_weight(s), "written", (int)!o->dry_run);
+    if (o->imatrix)
+        json_object_set_new(object, "imatrix",
+                            json_pack("{s:s, s:I, s:I}", "path", o->imatrix, "n_weighted", (json_int_t)s->n_weighted,
+                                      "n_unmatched", (json_int_t)s->n_unmatched));
     if (tensors) json_object_set_new(object, "tensors", tensors);
     json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
@@ -137,6 +146,9 @@ static void print_text(const struct options *o, const struct ew_requantize_summa
     if (s->n_fallback > 0)
         printf("  %" PRIu32 " of them in a type with smaller blocks, because their rows are no multiple of 256\n",
                s->n_fallback);
+    if (o->imatrix)
+        printf("  %" PRIu32 " of them weighted by %s, %" PRIu32 " without, because it has no entry for them\n",
+               s->n_weighted, o->imatrix, s->n_unmatched);
 }
 
 static int foretell(const struct options *o) {
@@ -188,7 +200,17 @@ int ew_cmd_quantize(int argc, char **argv) {
         ew_thread_choose(&threads);
         o.params.threads = threads.n_default;
     }
-    int status = o.dry_run ? foretell(&o) : quantize(&o);
+    struct ew_importance *importance = NULL;
+    struct ew_error err = {0};
+    int status;
+    if (o.imatrix && ew_importance_read(o.imatrix, &importance, &err) != EW_OK) {
+        status = ew_cli_fail(&err);
+    } else {
+        o.params.importance = importance;
+        o.params.importance_path = o.imatrix;
+        status = o.dry_run ? foretell(&o) : quantize(&o);
+    }
+    ew_importance_close(&importance);
     for (size_t i = 0; i < o.params.n_overrides; i++) free(o.patterns[i]);
     return status;
 }

@@ -82,6 +82,19 @@ static double plan_seconds(const struct ew_study_plan *plan) {
     return sum;
 }
 
+/* What is asked of each real model, for the line before the first run. */
+static void say_quality(const struct ew_study_quality *q, FILE *out) {
+    if (q->line == 0) return;
+    fputs("quality", out);
+    if (q->n_texts > 0)
+        fprintf(out, "  perplexity%s on %zu text%s", q->divergence ? " and divergence" : "", q->n_texts,
+                q->n_texts == 1 ? "" : "s");
+    if (q->n_tasks > 0)
+        fprintf(out, "%s  %zu task%s", q->n_texts > 0 ? "," : "", q->n_tasks, q->n_tasks == 1 ? "" : "s");
+    if (q->prompts) fprintf(out, "%s  answers to %s", q->n_texts + q->n_tasks > 0 ? "," : "", q->prompts);
+    fputs(", of each real model\n", out);
+}
+
 static void say_plan(const struct ew_study_drive *d, const struct ew_study_plan *plan, const char *store, FILE *out) {
     const struct ew_study_file *s = d->study;
     const char *base = strrchr(s->path, '/');
@@ -95,7 +108,7 @@ static void say_plan(const struct ew_study_drive *d, const struct ew_study_plan 
             d->models.n, d->models.n == 1 ? "" : "s", plan->n_configs, plan->n_configs == 1 ? "" : "s", runs, time);
     if (d->models.write_bytes > 0) {
         ew_value_print_bytes((double)d->models.write_bytes, disk, sizeof disk);
-        fprintf(out, "disk    %s of model files with random weights go to %s", disk, d->models.cache);
+        fprintf(out, "disk    %s of model files go to %s", disk, d->models.cache);
         ew_value_print_bytes((double)d->models.free_bytes, disk, sizeof disk);
         fprintf(out, " (%s free)\n", disk);
     }
@@ -107,6 +120,7 @@ static void say_plan(const struct ew_study_drive *d, const struct ew_study_plan 
         fprintf(out, "left out  %zu configuration%s: %s%s%s\n", plan->left_out[i].n,
                 plan->left_out[i].n == 1 ? "" : "s", plan->left_out[i].what, *plan->left_out[i].why ? " — " : "",
                 plan->left_out[i].why);
+    say_quality(&s->quality, out);
     fprintf(out, "store   %s\n", store);
     fflush(out);
 }
@@ -191,12 +205,14 @@ static void say_outcome(const struct options *o, const struct ew_study_outcome *
                         const char *store) {
     size_t wrong = r->done - r->count[EW_TRIAL_OK];
     if (o->common.json) {
-        json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s*}", "study", study, "store",
-                                 store, "trials", (json_int_t)r->total, "done", (json_int_t)r->done, "ok",
-                                 (json_int_t)r->count[EW_TRIAL_OK], "failed", (json_int_t)r->count[EW_TRIAL_FAILED],
-                                 "crashed", (json_int_t)r->count[EW_TRIAL_CRASHED], "timeout",
-                                 (json_int_t)r->count[EW_TRIAL_TIMEOUT], "oom", (json_int_t)r->count[EW_TRIAL_OOM],
-                                 "stopped", r->stopped, "stopped_why", *r->stopped_why ? r->stopped_why : NULL);
+        json_t *root = json_pack(
+            "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s*, s:o}", "study", study, "store", store, "trials",
+            (json_int_t)r->total, "done", (json_int_t)r->done, "ok", (json_int_t)r->count[EW_TRIAL_OK], "failed",
+            (json_int_t)r->count[EW_TRIAL_FAILED], "crashed", (json_int_t)r->count[EW_TRIAL_CRASHED], "timeout",
+            (json_int_t)r->count[EW_TRIAL_TIMEOUT], "oom", (json_int_t)r->count[EW_TRIAL_OOM], "stopped", r->stopped,
+            "stopped_why", *r->stopped_why ? r->stopped_why : NULL, "quality",
+            json_pack("{s:I, s:I, s:I}", "jobs", (json_int_t)r->quality_total, "done", (json_int_t)r->quality_done,
+                      "left_out", (json_int_t)r->quality_left_out));
         json_dumpf(root, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(root);
@@ -204,12 +220,14 @@ static void say_outcome(const struct options *o, const struct ew_study_outcome *
     }
     if (r->stopped) {
         if (strcmp(r->stopped_why, "interrupted") != 0) printf("stopped by the %s.\n", r->stopped_why);
+        if (r->quality_total > 0) printf("%zu of %zu evaluations and ", r->quality_done, r->quality_total);
         printf("%zu of %zu runs done, kept in %s.  Go on with:  edgewise study %s%s%s\n", r->done, r->total, store,
                o->file, o->store ? " --store " : "", o->store ? o->store : "");
         return;
     }
     printf("%zu runs done", r->done);
     if (wrong > 0) printf(", %zu of them did not end well (that is a result, too)", wrong);
+    if (r->quality_total > 0) printf(", and %zu of %zu evaluations", r->quality_done, r->quality_total);
     printf(", kept in %s.  Look at them:  edgewise report %s\n", store, store);
 }
 

@@ -15,6 +15,7 @@ int ew_cmd_bench(int argc, char **argv);
 int ew_cmd_convert(int argc, char **argv);
 int ew_cmd_doctor(int argc, char **argv);
 int ew_cmd_eval(int argc, char **argv);
+int ew_cmd_imatrix(int argc, char **argv);
 int ew_cmd_info(int argc, char **argv);
 int ew_cmd_logits(int argc, char **argv);
 int ew_cmd_merge(int argc, char **argv);

@@ -2,6 +2,7 @@
  * words are eval_task_view.c's. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/eval_keep.h"
 #include "cli/eval_options.h"
 #include "cli/eval_task_view.h"
 #include "cli/eval_view.h"
@@ -80,6 +81,7 @@ struct asking {
     size_t n_items;
     struct ew_task_sums sums;
     struct ew_item_lines *lines; /* NULL without --items-out */
+    struct ew_eval_keep *keep;   /* NULL without --store */
     bool terminal;
 };
 
@@ -99,18 +101,24 @@ static bool goes_on(void *context) {
     return !ew_interrupt_pending();
 }
 
-static enum ew_status print_result(const struct ew_eval_options *o, const struct ew_eval_task_result *result,
-                                   struct ew_error *err) {
-    if (!o->common.json) {
-        ew_eval_task_print(result);
-        return EW_OK;
-    }
+/* Prints the figures and, with a store, keeps them. */
+static enum ew_status put_result(const struct ew_eval_options *o, const struct ew_eval_task_result *result,
+                                 struct ew_eval_keep *keep, struct ew_error *err) {
+    if (!o->common.json) ew_eval_task_print(result);
+    if (!o->common.json && !keep) return EW_OK;
     json_t *object = ew_eval_task_json(result);
     if (!object) return ew_error_set(err, EW_ERR_MEMORY, "figures: out of memory");
-    json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    putchar('\n');
+    if (o->common.json) {
+        json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+        putchar('\n');
+    }
+    char *line = keep ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(object);
-    return EW_OK;
+    enum ew_status status = EW_OK;
+    if (keep && !line) status = ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", o->store);
+    if (line) status = ew_eval_keep_figures(keep, line, NULL, NULL, err);
+    free(line);
+    return status;
 }
 
 static enum ew_status conclude(const struct ew_eval_options *o, const struct questions *q, const struct asking *a,
@@ -127,7 +135,7 @@ static enum ew_status conclude(const struct ew_eval_options *o, const struct que
                                                .n_evaluated = run->n_evaluated,
                                                .seconds = seconds,
                                                .items_out = o->items_out};
-    return print_result(o, &result, err);
+    return put_result(o, &result, a->keep, err);
 }
 
 static enum ew_status ask(const struct ew_eval_options *o, const struct questions *q, struct ew_error *err) {
@@ -139,6 +147,7 @@ static enum ew_status ask(const struct ew_eval_options *o, const struct question
     a.sums.groups = calloc(q->set->n_groups + 1, sizeof *a.sums.groups);
     enum ew_status status = EW_OK;
     if (!a.sums.groups) status = ew_error_set(err, EW_ERR_MEMORY, "groups: out of memory");
+    if (status == EW_OK && o->store) status = ew_eval_keep_open(o->store, o->model, o->kv_k, o->kv_v, &a.keep, err);
     if (status == EW_OK) status = ew_model_open(o->model, &model, err);
     if (status == EW_OK) status = ew_session_open(model, &params, &session, err);
     if (status == EW_OK && o->items_out) status = ew_item_lines_open(o->items_out, &a.lines, err);
@@ -156,6 +165,7 @@ static enum ew_status ask(const struct ew_eval_options *o, const struct question
         if (status == EW_OK && a.lines) status = ew_item_lines_finish(&a.lines, err);
         if (status == EW_OK) status = conclude(o, q, &a, &run, (double)(ew_clock_now_ns() - begin) / 1e9, err);
     }
+    ew_eval_keep_close(&a.keep);
     ew_item_lines_abandon(&a.lines);
     ew_session_close(&session);
     ew_model_close(&model);

@@ -2,18 +2,18 @@
  * are the quality room's; their words are eval_view.c's. */
 #include "base/error.h"
 #include "base/file_map.h"
+#include "cli/eval_keep.h"
 #include "cli/eval_options.h"
 #include "cli/eval_view.h"
 #include "cli/interrupt.h"
 #include "cli/token_ids.h"
 #include "edgewise/model.h"
 #include "quality/sequence_score.h"
+#include "study/eval_figures.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum { DEFAULT_WINDOW = 512 };
 
 struct eval {
     const struct ew_eval_options *o;
@@ -22,6 +22,7 @@ struct eval {
     struct ew_divergence_sum *divergence; /* NULL without --reference */
     struct ew_reference_reader *reference;
     struct ew_reference_writer *writer; /* NULL without --save-reference */
+    struct ew_eval_keep *keep;          /* NULL without --store */
     bool terminal;
 };
 
@@ -69,16 +70,14 @@ static enum ew_status walk(struct eval *e, struct ew_text_score *score, struct e
 static enum ew_status open_session(const struct ew_eval_options *o, struct ew_model *model, struct ew_session **out,
                                    struct ew_error *err) {
     struct ew_session_params params = ew_eval_session_params(o);
-    const uint32_t trained = ew_model_info(model).n_ctx_train;
-    if (params.n_ctx == 0)
-        params.n_ctx = trained >= EW_EVAL_LEAST_WINDOW && trained < DEFAULT_WINDOW ? trained : DEFAULT_WINDOW;
+    if (params.n_ctx == 0) params.n_ctx = (uint32_t)ew_eval_context(ew_model_info(model).n_ctx_train);
     if (o->stride >= params.n_ctx)
         return ew_error_set(err, EW_ERR_ARGUMENT, "--stride: %u must be below the window's %u tokens", o->stride,
                             params.n_ctx);
     return ew_session_open(model, &params, out, err);
 }
 
-static void print_result(struct eval *e, const struct ew_text_score *score) {
+static enum ew_status conclude(struct eval *e, const struct ew_text_score *score, struct ew_error *err) {
     const struct ew_model_info info = ew_model_info(e->model);
     const struct ew_eval_result result = {
         .model = e->o->model,
@@ -95,6 +94,13 @@ static void print_result(struct eval *e, const struct ew_text_score *score) {
         ew_eval_print_json(&result);
     else
         ew_eval_print(&result);
+    if (!e->keep) return EW_OK;
+    char settings[EW_TEXT_SETTINGS], *json = ew_eval_json(&result);
+    if (!json) return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", e->o->store);
+    ew_text_settings(score->windows.n_ctx, score->windows.stride, e->o->windows, settings);
+    enum ew_status status = ew_eval_keep_figures(e->keep, json, e->o->text, settings, err);
+    free(json);
+    return status;
 }
 
 enum ew_status ew_eval_text(const struct ew_eval_options *o, struct ew_error *err) {
@@ -105,6 +111,7 @@ enum ew_status ew_eval_text(const struct ew_eval_options *o, struct ew_error *er
     int32_t *ids = NULL;
     size_t n_ids = 0;
     enum ew_status status = ew_file_map_open(o->text, &text, err);
+    if (status == EW_OK && o->store) status = ew_eval_keep_open(o->store, o->model, o->kv_k, o->kv_v, &e.keep, err);
     if (status == EW_OK) status = ew_model_open(o->model, &model, err);
     if (status == EW_OK)
         status =
@@ -125,8 +132,9 @@ enum ew_status ew_eval_text(const struct ew_eval_options *o, struct ew_error *er
                                   .progress = window_done,
                                   .context = &e};
     status = walk(&e, &score, err);
-    if (status == EW_OK) print_result(&e, &score);
+    if (status == EW_OK) status = conclude(&e, &score, err);
 done:
+    ew_eval_keep_close(&e.keep);
     ew_divergence_close(&e.divergence);
     ew_reference_reader_close(&e.reference);
     ew_reference_writer_abandon(&e.writer);

@@ -59,7 +59,7 @@ static json_t *divergence_json(const char *reference, const struct ew_divergence
                      ew_json_number(d->reference_perplexity), "log_ratio", mean_json(d->log_ratio));
 }
 
-void ew_eval_print_json(const struct ew_eval_result *r) {
+static json_t *result_json(const struct ew_eval_result *r) {
     const struct ew_perplexity *p = &r->perplexity;
     json_t *object = json_pack(
         "{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "model", r->model, "text", r->text,
@@ -70,7 +70,19 @@ void ew_eval_print_json(const struct ew_eval_result *r) {
         ew_json_number(p->error_windows), "bits_per_byte", ew_json_number(p->bits_per_byte));
     if (r->reference) json_object_set_new(object, "reference", divergence_json(r->reference, &r->divergence));
     if (r->saved) json_object_set_new(object, "saved", json_string(r->saved));
+    return object;
+}
+
+void ew_eval_print_json(const struct ew_eval_result *r) {
+    json_t *object = result_json(r);
     json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(object);
+}
+
+char *ew_eval_json(const struct ew_eval_result *r) {
+    json_t *object = result_json(r);
+    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_decref(object);
+    return text;
 }

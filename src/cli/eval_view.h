@@ -22,5 +22,7 @@ void ew_eval_end_progress(void);
 
 void ew_eval_print(const struct ew_eval_result *result);
 void ew_eval_print_json(const struct ew_eval_result *result);
+/* The same object in one line; the caller's: free(). NULL = out of memory. */
+char *ew_eval_json(const struct ew_eval_result *result);
 
 #endif

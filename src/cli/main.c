@@ -24,6 +24,7 @@ static const struct {
     {"synth", ew_cmd_synth, "write a model file of a well-known shape with random weights"},
     {"convert", ew_cmd_convert, "a Hugging Face folder or a llama2.c checkpoint into one GGUF file"},
     {"quantize", ew_cmd_quantize, "a GGUF file into one with fewer bits per weight"},
+    {"imatrix", ew_cmd_imatrix, "learn from a text which weights matter, for quantize --imatrix"},
     {"eval", ew_cmd_eval, "how well a model predicts a text; what quantization costs"},
     {"info", ew_cmd_info, "metadata, tensors and memory needs of a model file"},
     {"tokenize", ew_cmd_tokenize, "token ids of a text"},

@@ -118,6 +118,7 @@ enum ew_status ew_study_drive_run(struct ew_study_drive *d, struct ew_store *sto
                                              .meters = &meters,
                                              .version = EW_VERSION,
                                              .kernels = d->kernels,
+                                             .program = d->engine_command ? NULL : d->self,
                                              .stop_soon = &stop_soon,
                                              .stop_now = &stop_now,
                                              .watcher = watcher};

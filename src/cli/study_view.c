@@ -142,14 +142,17 @@ static void draw(struct ew_study_view *view, const struct ew_study_progress *p) 
     ew_study_view_say(view, line);
 }
 
+static void say_stopping(struct ew_study_view *view) {
+    if (!view->stop_soon || !*view->stop_soon || view->said_stopping) return;
+    view->said_stopping = true;
+    ew_study_view_clear(view);
+    fputs("finishing this run (again to stop now) …\n", view->out);
+    fflush(view->out);
+}
+
 static void on_tick(void *context, const struct ew_study_progress *p) {
     struct ew_study_view *view = context;
-    if (view->stop_soon && *view->stop_soon && !view->said_stopping) {
-        view->said_stopping = true;
-        ew_study_view_clear(view);
-        fputs("finishing this run (again to stop now) …\n", view->out);
-        fflush(view->out);
-    }
+    say_stopping(view);
     draw(view, p);
 }
 
@@ -194,6 +197,40 @@ static void on_finished(void *context, const struct ew_study_progress *p, const 
     fflush(view->out);
 }
 
+static void quality_label(const struct ew_quality_progress *p, char *buf, size_t capacity) {
+    size_t used = append(buf, capacity, 0, "%s", p->model->name);
+    if (p->model->file_type && *p->model->file_type && !strcasestr(p->model->name, p->model->file_type))
+        used = append(buf, capacity, used, " %s", p->model->file_type);
+    if (p->kv_type) used = append(buf, capacity, used, " · KV %s", p->kv_type);
+    append(buf, capacity, used, " · %s on %s", p->what, p->data);
+}
+
+static void on_asking(void *context, const struct ew_quality_progress *p) {
+    struct ew_study_view *view = context;
+    char label[256], left[32], line[400];
+    say_stopping(view);
+    quality_label(p, label, sizeof label);
+    ew_value_print_duration(p->seconds_left, left, sizeof left);
+    snprintf(line, sizeof line, "quality %zu/%zu  %s   %s left", p->done + 1, p->total, label, left);
+    ew_study_view_say(view, line);
+}
+
+static void on_asked(void *context, const struct ew_quality_progress *p) {
+    struct ew_study_view *view = context;
+    char label[256];
+    if (view->live && !p->left_out) return;
+    ew_study_view_clear(view);
+    quality_label(p, label, sizeof label);
+    fprintf(view->out, "quality %zu/%zu  %s", p->done, p->total, label);
+    if (p->left_out)
+        fprintf(view->out, ": left out — %s\n", p->left_out);
+    else if (isnan(p->value))
+        fputs(": kept\n", view->out);
+    else
+        fprintf(view->out, ": %.5g\n", p->value);
+    fflush(view->out);
+}
+
 static void on_said(void *context, const char *line) {
     struct ew_study_view *view = context;
     ew_study_view_clear(view);
@@ -234,5 +271,7 @@ struct ew_study_watcher ew_study_view_watcher(struct ew_study_view *view) {
                                      .resting = on_resting,
                                      .tick = on_tick,
                                      .finished = on_finished,
+                                     .asking = on_asking,
+                                     .asked = on_asked,
                                      .said = on_said};
 }

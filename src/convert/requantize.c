@@ -86,6 +86,11 @@ static bool contains(struct ew_gguf_string name, const char *part) {
     return memmem(name.data, name.size, part, strlen(part)) != NULL;
 }
 
+static bool starts_with(struct ew_gguf_string name, const char *begin) {
+    size_t n = strlen(begin);
+    return name.size >= n && memcmp(name.data, begin, n) == 0;
+}
+
 static bool is_named(struct ew_gguf_string name, const char *whole) {
     return name.size == strlen(whole) && memcmp(name.data, whole, name.size) == 0;
 }
@@ -133,6 +138,7 @@ static uint32_t layer_of(struct ew_gguf_string name) {
 struct choice {
     enum ew_type type;
     bool encoded, fallback;
+    const struct ew_importance_entry *importance; /* NULL: encoded without */
 };
 
 static enum ew_status choose(const struct ew_requantize_params *p, const struct source *s,
@@ -160,6 +166,32 @@ static enum ew_status choose(const struct ew_requantize_params *p, const struct 
                         traits->name);
 }
 
+/* What is known of a tensor's columns, where its type can make use of that. */
+static enum ew_status find_importance(const struct ew_requantize_params *p, const struct ew_gguf_tensor *t,
+                                      struct choice *c, struct ew_error *err) {
+    if (!p->importance || !c->encoded || !ew_quantize_takes_weights(c->type)) return EW_OK;
+    const struct ew_importance_entry *e = ew_importance_find(p->importance, t->name.data, t->name.size);
+    const uint64_t n_matrices = t->ne[2] * t->ne[3];
+    if (e && !ew_importance_fits(e, t->ne[0], n_matrices))
+        return ew_error_set(err, EW_ERR_SHAPE, "%s: tensor %s has %zu × %zu columns there, but %llu × %llu in %s",
+                            p->importance_path, e->name, e->n_matrices, e->n_in, (unsigned long long)n_matrices,
+                            (unsigned long long)t->ne[0], p->source);
+    c->importance = e;
+    return EW_OK;
+}
+
+/* A matrix of another model would rather be noticed than used. */
+static enum ew_status check_importance(const struct ew_requantize_params *p, const struct source *s,
+                                       struct ew_error *err) {
+    for (size_t i = 0; p->importance && i < p->importance->n_entries; i++) {
+        const struct ew_importance_entry *e = &p->importance->entries[i];
+        if (ew_gguf_find_tensor(s->gguf, e->name)) continue;
+        return ew_error_set(err, EW_ERR_ARGUMENT, "%s: tensor %s (%zu × %zu columns) is not in %s: another model's?",
+                            p->importance_path, e->name, e->n_matrices, e->n_in, s->path);
+    }
+    return EW_OK;
+}
+
 /* A source that has lost already is taken only where that is wanted. */
 static enum ew_status check_source(const struct ew_requantize_params *p, const struct source *s, struct ew_error *err) {
     for (size_t i = 0; i < ew_gguf_n_tensors(s->gguf) && !p->again; i++) {
@@ -183,7 +215,8 @@ struct job {
     struct ew_thread_pool *pool;
     uint8_t *piece; /* [PIECE_BYTES], or a row where one is longer */
     size_t piece_capacity;
-    float *rows; /* [threads][row_capacity] */
+    float *rows;    /* [threads][row_capacity] */
+    float *weights; /* what the columns of the matrix under way matter, [row_capacity] */
     size_t row_capacity;
     uint64_t done;
     int64_t next_progress_ns;
@@ -191,21 +224,28 @@ struct job {
 
 static void put_metadata(struct job *j) {
     const struct ew_gguf *gguf = j->source.gguf;
+    const struct ew_importance *importance = j->params->importance;
     for (size_t i = 0; i < ew_gguf_n_kv(gguf); i++) {
         const struct ew_gguf_kv *kv = ew_gguf_kv_at(gguf, i);
         if (is_named(kv->key, "general.file_type") || is_named(kv->key, "general.quantization_version") ||
-            is_named(kv->key, "general.alignment"))
+            is_named(kv->key, "general.alignment") || (importance && starts_with(kv->key, "quantize.imatrix.")))
             continue;
         ew_gguf_put_kv(j->writer, kv);
     }
     ew_gguf_put_u32(j->writer, "general.file_type", (uint32_t)j->params->file_type);
     ew_gguf_put_u32(j->writer, "general.quantization_version", 2);
+    if (!importance) return;
+    ew_gguf_put_string(j->writer, "quantize.imatrix.file", j->params->importance_path);
+    if (importance->n_datasets > 0) ew_gguf_put_string(j->writer, "quantize.imatrix.dataset", importance->datasets[0]);
+    ew_gguf_put_u32(j->writer, "quantize.imatrix.entries_count", (uint32_t)importance->n_entries);
+    ew_gguf_put_u32(j->writer, "quantize.imatrix.chunks_count", importance->chunk_count);
 }
 
 static enum ew_status add_tensor(struct job *j, size_t i, struct ew_error *err) {
     const struct ew_gguf_tensor *t = ew_gguf_tensor_at(j->source.gguf, i);
     struct choice *c = &j->choices[i];
     enum ew_status status = choose(j->params, &j->source, t, c, err);
+    if (status == EW_OK) status = find_importance(j->params, t, c, err);
     if (status != EW_OK) return status;
     char name[256];
     if (t->name.size >= sizeof name)
@@ -217,6 +257,8 @@ static enum ew_status add_tensor(struct job *j, size_t i, struct ew_error *err) 
     if (c->encoded) {
         j->summary.n_encoded++;
         j->summary.n_fallback += c->fallback;
+        j->summary.n_weighted += c->importance != NULL;
+        j->summary.n_unmatched += j->params->importance && !c->importance && ew_quantize_takes_weights(c->type);
         j->summary.n_weights += rows * t->ne[0];
         j->summary.matrix_bytes += rows * ew_type_row_bytes((uint32_t)c->type, t->ne[0]);
     }
@@ -227,6 +269,7 @@ static enum ew_status job_open(struct job *j, const struct ew_requantize_params 
     *j = (struct job){.params = params};
     enum ew_status status = source_open(params->source, &j->source, err);
     if (status == EW_OK) status = check_source(params, &j->source, err);
+    if (status == EW_OK) status = check_importance(params, &j->source, err);
     if (status == EW_OK) status = ew_gguf_writer_open(&j->writer, err);
     if (status != EW_OK) return status;
     size_t n = ew_gguf_n_tensors(j->source.gguf);
@@ -243,6 +286,7 @@ static enum ew_status job_open(struct job *j, const struct ew_requantize_params 
 
 static void job_close(struct job *j) {
     ew_thread_pool_close(&j->pool);
+    free(j->weights);
     free(j->rows);
     free(j->piece);
     free(j->choices);
@@ -256,7 +300,8 @@ struct piece_job {
     struct job *job;
     const struct ew_gguf_tensor *tensor;
     enum ew_type to;
-    uint64_t first; /* row */
+    const float *weights; /* NULL: none */
+    uint64_t first;       /* row */
     uint32_t n_rows;
     atomic_uint next;
     atomic_bool not_a_number;
@@ -273,7 +318,7 @@ static void encode_rows(const struct ew_pool_member *me, void *context) {
         ew_dequantize_row((enum ew_type)p->tensor->type, p->tensor->data + (p->first + r) * from, n, row, NULL);
         for (size_t i = 0; i < n; i++)
             if (!isfinite(row[i])) atomic_store_explicit(&p->not_a_number, true, memory_order_relaxed);
-        ew_quantize_row(p->to, row, n, p->job->piece + r * to, NULL);
+        ew_quantize_row_weighted(p->to, row, p->weights, n, p->job->piece + r * to, NULL);
     }
 }
 
@@ -286,15 +331,15 @@ static enum ew_status advance(struct job *j, size_t n, struct ew_error *err) {
     return ew_error_set(err, EW_ERR_CANCELLED, "%s: writing was stopped", j->params->source);
 }
 
-static enum ew_status write_encoded(struct job *j, const struct ew_gguf_tensor *t, enum ew_type to,
-                                    struct ew_error *err) {
+/* Rows [row, end) of a tensor, whose columns matter as weights say. */
+static enum ew_status write_rows(struct job *j, const struct ew_gguf_tensor *t, enum ew_type to, const float *weights,
+                                 uint64_t row, uint64_t end, struct ew_error *err) {
     const size_t to_bytes = ew_type_row_bytes((uint32_t)to, t->ne[0]);
-    const uint64_t rows = t->ne[1] * t->ne[2] * t->ne[3];
     size_t most = j->piece_capacity / to_bytes;
     if (most > UINT32_MAX / 2) most = UINT32_MAX / 2;
-    for (uint64_t row = 0; row < rows; row += most) {
-        struct piece_job p = {.job = j, .tensor = t, .to = to, .first = row};
-        p.n_rows = rows - row < most ? (uint32_t)(rows - row) : (uint32_t)most;
+    for (; row < end; row += most) {
+        struct piece_job p = {.job = j, .tensor = t, .to = to, .weights = weights, .first = row};
+        p.n_rows = end - row < most ? (uint32_t)(end - row) : (uint32_t)most;
         ew_thread_pool_run(j->pool, j->params->threads, encode_rows, &p);
         if (atomic_load(&p.not_a_number))
             return ew_error_set(err, EW_ERR_FORMAT, "%s: tensor %.*s holds values that are not finite numbers",
@@ -304,6 +349,18 @@ static enum ew_status write_encoded(struct job *j, const struct ew_gguf_tensor *
         if (status != EW_OK) return status;
     }
     return EW_OK;
+}
+
+static enum ew_status write_encoded(struct job *j, const struct ew_gguf_tensor *t, const struct choice *c,
+                                    struct ew_error *err) {
+    const uint64_t n_matrices = t->ne[2] * t->ne[3];
+    if (!c->importance) return write_rows(j, t, c->type, NULL, 0, t->ne[1] * n_matrices, err);
+    enum ew_status status = EW_OK;
+    for (uint64_t m = 0; m < n_matrices && status == EW_OK; m++) {
+        ew_importance_weights(c->importance, m, t->ne[0], j->weights);
+        status = write_rows(j, t, c->type, j->weights, t->ne[1] * m, t->ne[1] * (m + 1), err);
+    }
+    return status;
 }
 
 static enum ew_status write_as_it_is(struct job *j, const struct ew_gguf_tensor *t, struct ew_error *err) {
@@ -328,7 +385,8 @@ static enum ew_status reserve_buffers(struct job *j, struct ew_error *err) {
     }
     j->piece = malloc(j->piece_capacity);
     j->rows = calloc(j->params->threads, (j->row_capacity + 16) * sizeof *j->rows);
-    if (!j->piece || !j->rows)
+    j->weights = calloc(j->row_capacity + 1, sizeof *j->weights);
+    if (!j->piece || !j->rows || !j->weights)
         return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory for rows of %zu weights", j->source.path,
                             j->row_capacity);
     return ew_thread_pool_open(j->params->threads, NULL, 0, &j->pool, err);
@@ -370,7 +428,7 @@ enum ew_status ew_requantize_write(const struct ew_requantize_params *params, co
     for (uint32_t i = 0; status == EW_OK && i < j.summary.n_tensors; i++) {
         const struct ew_gguf_tensor *t = ew_gguf_tensor_at(j.source.gguf, i);
         bool encoded = j.choices[i].encoded && t->type != (uint32_t)j.choices[i].type;
-        status = encoded ? write_encoded(&j, t, j.choices[i].type, err) : write_as_it_is(&j, t, err);
+        status = encoded ? write_encoded(&j, t, &j.choices[i], err) : write_as_it_is(&j, t, err);
         ew_file_map_release(map, t->offset, t->size_bytes);
     }
     if (status == EW_OK) status = ew_gguf_writer_finish(j.writer, err);

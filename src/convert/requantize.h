@@ -5,6 +5,7 @@
 
 #include "edgewise/quantize.h"
 #include "gguf/file_type.h"
+#include "quality/importance.h"
 #include <stdbool.h>
 
 enum { EW_REQUANTIZE_OVERRIDES = 32 };
@@ -19,7 +20,11 @@ struct ew_requantize_params {
     const char *source;
     enum ew_file_type file_type; /* one that ew_requantize_file_type finds */
     bool pure;                   /* every matrix of the file type's main type, no mixture */
-    bool again;                  /* take sources that are quantized already: what they lost stays lost */
+    /* An importance matrix (quality/importance.h) that the encoders' errors are weighted by, and the name of its file
+     * for the metadata; NULL: none. */
+    const struct ew_importance *importance;
+    const char *importance_path;
+    bool again; /* take sources that are quantized already: what they lost stays lost */
     struct ew_requantize_override overrides[EW_REQUANTIZE_OVERRIDES];
     size_t n_overrides;
     uint32_t threads; /* at least 1 */
@@ -33,7 +38,9 @@ struct ew_requantize_summary {
     uint64_t source_bytes, file_bytes;
     uint64_t n_weights, matrix_bytes; /* of the tensors that were encoded */
     uint32_t n_tensors, n_encoded;
-    uint32_t n_fallback; /* of another type than the rule's, because their rows are no whole blocks of it */
+    uint32_t n_weighted;  /* of those, encoded with an entry of the importance matrix */
+    uint32_t n_unmatched; /* of a type that makes use of weights, but with no entry there: encoded without */
+    uint32_t n_fallback;  /* of another type than the rule's, because their rows are no whole blocks of it */
 };
 
 /* File type, and tensor type, by name in any case; false: it cannot be written. */
@@ -49,7 +56,8 @@ struct ew_requantize_tensor {
 };
 
 /* What the file would be; each, if not NULL, is called for every tensor. Errors: NOT_FOUND, IO, FORMAT (source),
- * UNSUPPORTED (a source that is quantized already), SHAPE (an override that does not fit a tensor's rows), MEMORY. */
+ * UNSUPPORTED (a source that is quantized already), SHAPE (an override or an entry of the importance matrix that does
+ * not fit a tensor's rows), ARGUMENT (an importance matrix with a tensor that the source does not have), MEMORY. */
 enum ew_status ew_requantize_measure(const struct ew_requantize_params *params,
                                      void (*each)(void *context, const struct ew_requantize_tensor *tensor),
                                      void *context, struct ew_requantize_summary *out, struct ew_error *err);

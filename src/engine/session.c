@@ -347,3 +347,11 @@ enum ew_status ew_session_time_ops(struct ew_session *s, struct ew_error *err) {
 void ew_session_op_times(const struct ew_session *s, struct ew_backend_time *out) {
     s->interface->op_times(s->backend, out);
 }
+
+enum ew_status ew_session_observe(struct ew_session *s, struct ew_product_observer observer, struct ew_error *err) {
+    if (!s->interface->observe)
+        return ew_error_set(err, EW_ERR_UNSUPPORTED, "backend %s: cannot show the inputs of products",
+                            s->interface->name);
+    s->interface->observe(s->backend, observer);
+    return EW_OK;
+}

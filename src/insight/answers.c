@@ -3,6 +3,7 @@
 #include "insight/advice.h"
 
 #include "base/error.h"
+#include "insight/rating.h"
 #include "insight/words.h"
 
 #include <math.h>
@@ -59,8 +60,10 @@ static enum ew_status add(struct ew_insight *insight, struct ew_answer answer, s
 
 /* ---- chat ---- */
 
-/* More parameters, then more bits per weight, then faster, then fewer threads. */
-static bool is_better_for_chat(config_ref a, config_ref b) {
+/* Measured quality where all that can be chosen have it; else more parameters, then more bits per weight. Then faster,
+ * then fewer threads. */
+static bool is_better_for_chat(config_ref a, config_ref b, bool rated) {
+    if (rated && a->quality != b->quality) return a->quality > b->quality;
     double wa = weight_of(a->model), wb = weight_of(b->model);
     if (wa != wb) return wa > wb;
     double ba = ew_advice_bits_per_weight(a->model), bb = ew_advice_bits_per_weight(b->model);
@@ -69,13 +72,35 @@ static bool is_better_for_chat(config_ref a, config_ref b) {
     return da != db ? da > db : a->record->decode_threads < b->record->decode_threads;
 }
 
-static config_ref best_of_class(const struct ew_insight *insight, enum ew_use_class use) {
+static config_ref best_of_class(const struct ew_insight *insight, enum ew_use_class use, bool *rated) {
     config_ref best = NULL;
+    *rated = true;
+    for (size_t i = 0; i < insight->n_configs; i++)
+        if (insight->configs[i].use[use] == 1) *rated &= isfinite(insight->configs[i].quality) != 0;
     for (size_t i = 0; i < insight->n_configs; i++) {
         config_ref c = &insight->configs[i];
-        if (c->use[use] == 1 && (!best || is_better_for_chat(c, best))) best = c;
+        if (c->use[use] == 1 && (!best || is_better_for_chat(c, best, *rated))) best = c;
     }
     return best;
+}
+
+/* What "best" stands on, and how surely; the words that follow "this has". */
+static const char *what_is_best(struct ew_insight *insight, config_ref c, bool rated) {
+    char value[EW_NUMBER_SIZE], spread[EW_NUMBER_SIZE], apart[96] = "";
+    if (!rated) {
+        bool some = insight->rating.basis != EW_RATING_NONE;
+        return ew_words_keep(insight,
+                             "the most parameters, then the most bits per weight. Quality was %s; these two "
+                             "stand in for it.",
+                             some ? "measured for only some of them" : "not measured");
+    }
+    ew_words_figure(&(struct ew_figure){c->quality, c->quality_low, c->quality_high, 1, false}, 1, value, spread);
+    size_t others = ew_rating_not_told_apart(insight, c);
+    if (others)
+        snprintf(apart, sizeof apart, "; %zu other configuration%s not told apart from it by this", others,
+                 others == 1 ? " is" : "s are");
+    return ew_words_keep(insight, "the best measured quality: %s%s%s, %s%s.", value, *spread ? " " : "", spread,
+                         insight->rating.words ? insight->rating.words : "", apart);
 }
 
 static config_ref fastest(const struct ew_insight *insight) {
@@ -135,17 +160,18 @@ static const char *chat_reason(struct ew_insight *insight, config_ref c, const c
 }
 
 static enum ew_status answer_chat(struct ew_insight *insight, struct ew_error *err) {
-    config_ref c = best_of_class(insight, EW_USE_CONVERSATIONAL);
-    const char *why =
-        "Of what keeps a conversation going (first token within 2 s, then 100 ms per token), this has the "
-        "most parameters, then the most bits per weight. Quality was not measured; these two stand in for it.";
+    bool rated;
+    config_ref c = best_of_class(insight, EW_USE_CONVERSATIONAL, &rated);
     const char *lead = "Run";
-    if (!c && (c = best_of_class(insight, EW_USE_READING))) {
-        why = "Nothing here keeps a conversation going (first token within 2 s, then 100 ms per token). Of what writes "
-              "as "
-              "fast as one reads, this has the most parameters, then the most bits per weight.";
+    const char *of = "Of what keeps a conversation going (first token within 2 s, then 100 ms per token)";
+    if (!c && (c = best_of_class(insight, EW_USE_READING, &rated))) {
+        of = "Nothing here keeps a conversation going (first token within 2 s, then 100 ms per token). Of what "
+             "writes as fast as one reads";
         lead = "With patience, run";
     }
+    const char *best = c ? what_is_best(insight, c, rated) : "";
+    const char *why = best ? ew_words_keep(insight, "%s, this has %s", of, best) : NULL;
+    if (!why) return ew_error_set(err, EW_ERR_MEMORY, "answers: out of memory");
     if (!c && (c = fastest(insight))) {
         why = "Nothing here writes as fast as one reads (5.3 tokens/s). This is the fastest.";
         lead = "Nothing here is pleasant. The nearest is";

@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "insight/advice.h"
 #include "insight/front.h"
+#include "insight/quality_steps.h"
+#include "insight/rating.h"
 #include "insight/words.h"
 #include "study/memory_record.h"
 #include "study/statistics.h"
@@ -85,6 +87,8 @@ static enum ew_status collect_configs(struct ew_insight *insight, struct ew_erro
                                                .model = model,
                                                .name = display_name(model),
                                                .quality = NAN,
+                                               .quality_low = NAN,
+                                               .quality_high = NAN,
                                                .memory_error_percent = NAN,
                                                .rss_file_bytes = EW_MISSING,
                                                .rss_anon_bytes = EW_MISSING},
@@ -339,6 +343,8 @@ static enum ew_status build(struct ew_insight *insight, const struct ew_trial_en
     free(scratch);
     if (status == EW_OK) status = mark_fronts(insight, err);
     if (status == EW_OK) status = ew_flags_find(insight, err);
+    if (status == EW_OK) status = ew_rating_find(insight, err);
+    if (status == EW_OK) status = ew_quality_steps_find(insight, err);
     if (status == EW_OK) status = ew_advice_warn(insight, err);
     if (status == EW_OK) status = ew_advice_answer(insight, err);
     return status;
@@ -363,6 +369,8 @@ void ew_insight_close(struct ew_insight **insight) {
     ew_words_free(*insight);
     free((*insight)->configs);
     free((*insight)->runs);
+    free((*insight)->qualities);
+    free((*insight)->steps);
     free(*insight);
     *insight = NULL;
 }

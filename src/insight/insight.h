@@ -5,6 +5,7 @@
 
 #include "insight/flags.h"
 #include "insight/measure.h"
+#include "insight/quality_figures.h"
 #include "insight/usability.h"
 #include "store/store.h"
 
@@ -29,12 +30,12 @@ struct ew_insight_run {
     const struct ew_trial_record *trial;
     size_t config; /* index into configs */
     double value[EW_MEASURES];
-    const struct ew_trial_energy *energy;             /* NULL: none was given */
+    const struct ew_trial_energy *energy;                      /* NULL: none was given */
     bool swapped, throttled, crowded, meter_lost, begun_again; /* flags: marked, never dropped */
-    const char *memory_words;                         /* what the machine's memory did meanwhile; NULL: nothing */
-    unsigned memory_flags;                            /* bits of enum ew_memory_flag */
-    enum ew_cache_state cache;                        /* when it began */
-    uint32_t outlier;                                 /* bit of each measure in which it stands apart */
+    const char *memory_words;  /* what the machine's memory did meanwhile; NULL: nothing */
+    unsigned memory_flags;     /* bits of enum ew_memory_flag */
+    enum ew_cache_state cache; /* when it began */
+    uint32_t outlier;          /* bit of each measure in which it stands apart */
 };
 
 struct ew_insight_config {
@@ -45,8 +46,10 @@ struct ew_insight_config {
     size_t n_ok, n_failed, n_left, n_flagged;
     struct ew_figure figure[EW_MEASURES];
     struct ew_ledger_record ledger; /* of the first run that has one */
-    double quality;                 /* of the model, in the unit of its score, more is better; NAN: not measured */
-    double memory_error_percent;    /* 100 (predicted - measured) / measured; NAN without both */
+    double quality; /* of the model's file, as insight->rating says; more is better; NAN: not measured */
+    double quality_low, quality_high;       /* 95 % interval; NAN: unknown */
+    double quality_chance;                  /* what a model that knows nothing would have */
+    double memory_error_percent;            /* 100 (predicted - measured) / measured; NAN without both */
     int64_t rss_file_bytes, rss_anon_bytes; /* as the engine saw itself at the end of decoding; EW_MISSING */
     const char *kernels;                    /* NULL: unknown */
     enum ew_trust_grade grade;              /* worst of its runs */
@@ -56,6 +59,28 @@ struct ew_insight_config {
     struct ew_insight_flag flags[EW_FLAGS_MOST];
     size_t n_flags;
 };
+
+/* A figure of quality as it was stored, with the model it is of and what its evaluation said besides. */
+struct ew_insight_quality {
+    const struct ew_quality_record *record;
+    const struct ew_model_record *model;
+    struct ew_quality_figures figures;
+};
+
+/* What the one number called quality stands on: the same for all configurations of a study, so that it compares. */
+enum ew_rating_basis {
+    EW_RATING_NONE = 0,    /* nothing was measured, or nothing that compares */
+    EW_RATING_TASKS,       /* mean share of right answers over tasks that all rated files were asked */
+    EW_RATING_COMPRESSION, /* 8 ÷ bits per byte of one text: how many times smaller the model could write it */
+    EW_RATING_PERPLEXITY   /* perplexity of the model's largest file ÷ this one's: within one vocabulary only */
+};
+struct ew_rating {
+    enum ew_rating_basis basis;
+    const char *words; /* "mean accuracy over hellaswag and boolq"; NULL without a basis */
+};
+
+/* What changes from one file of a model to the next smaller one; insight/quality_steps.h. */
+struct ew_quality_step;
 
 enum ew_answer_kind { EW_ANSWER_CHAT = 0, EW_ANSWER_BATCH, EW_ANSWER_ENERGY, EW_ANSWER_MEMORY, EW_ANSWER_UNFIT };
 struct ew_answer {
@@ -94,9 +119,14 @@ struct ew_insight {
     struct ew_insight_run *runs; /* every trial, planned ones too, in the order of the study */
     size_t n_runs;
     size_t n_ok, n_failed, n_left;
-    bool has_energy;               /* at least one configuration has joules */
-    const char *energy_none;       /* why there is none; NULL with energy */
-    struct ew_insight_block block; /* whether whole blocks were slow or fast */
+    bool has_energy;                      /* at least one configuration has joules */
+    const char *energy_none;              /* why there is none; NULL with energy */
+    struct ew_insight_block block;        /* whether whole blocks were slow or fast */
+    struct ew_insight_quality *qualities; /* of real weights, by model, size, measure and data */
+    size_t n_qualities;
+    struct ew_rating rating;
+    struct ew_quality_step *steps;
+    size_t n_steps;
     struct ew_answer answers[EW_INSIGHT_MOST_ANSWERS];
     size_t n_answers;
     struct ew_caveat caveats[EW_CAVEATS];

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "insight/advice.h"
+#include "insight/rating.h"
 #include "insight/words.h"
 
 #include <math.h>
@@ -144,6 +145,24 @@ static const char *why_preferred(enum ew_preference prefer, bool measured_qualit
                             : "it has the most parameters, then the most bits per weight (quality was not measured)";
 }
 
+/* What the figure called quality is, where it decided: " Quality 0.61 (0.54 to 0.67): accuracy on …". "" where it did
+ * not; NULL: out of memory. */
+static const char *quality_in_words(struct ew_insight *insight, const struct ew_wishes *wishes, config_ref c) {
+    bool decided = wishes->prefer == EW_PREFER_QUALITY || !isnan(wishes->limit[EW_LIMIT_QUALITY]);
+    if (!decided || isnan(c->quality)) return "";
+    char value[EW_NUMBER_SIZE], low[EW_NUMBER_SIZE], high[EW_NUMBER_SIZE], range[3 * EW_NUMBER_SIZE] = "",
+                                                                                     apart[64] = "";
+    int decimals = ew_words_decimals(c->quality, fmax(c->quality_high - c->quality, c->quality - c->quality_low));
+    ew_words_number(value, c->quality, decimals);
+    ew_words_number(low, c->quality_low, decimals);
+    ew_words_number(high, c->quality_high, decimals);
+    if (c->quality_low < c->quality_high) snprintf(range, sizeof range, " (%s to %s)", low, high);
+    size_t others = ew_rating_not_told_apart(insight, c);
+    if (others) snprintf(apart, sizeof apart, ", not told apart from %zu other%s", others, others == 1 ? "" : "s");
+    return ew_words_keep(insight, " Quality %s%s%s%s%s.", value, range, insight->rating.words ? ": " : "",
+                         insight->rating.words ? insight->rating.words : "", apart);
+}
+
 static enum ew_status praise(struct ew_insight *insight, const struct ew_wishes *wishes, bool measured_quality,
                              struct ew_recommendation *out, struct ew_error *err) {
     config_ref c = out->config;
@@ -156,6 +175,7 @@ static enum ew_status praise(struct ew_insight *insight, const struct ew_wishes 
         ew_words_number(number, watts(c), -1);
         snprintf(power, sizeof power, ", %s W", number);
     }
+    const char *quality = quality_in_words(insight, wishes, c);
     out->text = ew_words_keep(insight, "Run %s: first token after %s s, then %s tokens/s, in %s%s.", c->label, ttft,
                               speed, size, power);
     for (int l = 0; l < EW_LIMITS; l++)
@@ -164,10 +184,11 @@ static enum ew_status praise(struct ew_insight *insight, const struct ew_wishes 
             snprintf(fallen + n, sizeof fallen - n, "%s%zu by %s", n ? ", " : " Others fell out: ", out->broken[l],
                      limits[l].words);
         }
-    out->reason = ew_words_keep(insight, "Of %zu configuration%s within your limits %s.%s%s", out->n_meeting,
-                                out->n_meeting == 1 ? "" : "s", why_preferred(wishes->prefer, measured_quality), fallen,
-                                *fallen ? "." : "");
-    return out->text && out->reason ? EW_OK : ew_error_set(err, EW_ERR_MEMORY, "recommendation: out of memory");
+    out->reason = ew_words_keep(insight, "Of %zu configuration%s within your limits %s.%s%s%s", out->n_meeting,
+                                out->n_meeting == 1 ? "" : "s", why_preferred(wishes->prefer, measured_quality),
+                                quality ? quality : "", fallen, *fallen ? "." : "");
+    return out->text && out->reason && quality ? EW_OK
+                                               : ew_error_set(err, EW_ERR_MEMORY, "recommendation: out of memory");
 }
 
 enum ew_status ew_recommend(struct ew_insight *insight, const struct ew_wishes *wishes, struct ew_recommendation *out,

@@ -45,6 +45,7 @@ static enum ew_status walk_window(struct walk *w, struct ew_text_window at, stru
         size_t left = n_ctx - 1 - from;
         status = take_slice(w, from, left < w->slice ? left : w->slice, err);
     }
+    if (status == EW_OK && s->whole) status = ew_session_prefill(s->session, w->window + n_ctx - 1, 1, err);
     return status;
 }
 

@@ -26,6 +26,7 @@ struct ew_text_score {
     /* The token at the start of every window, instead of what stands there: the first of ids where the model's file
      * asks for a begin-of-text token; -1 = none. */
     int32_t bos;
+    bool whole;       /* the last token of a window, which has nothing to predict, passes through the model, too */
     uint32_t threads; /* that work on rows of logits; at least 1 */
     /* Takes rows in the order of the text; anything but EW_OK ends the walk with that status. */
     enum ew_status (*take)(void *context, const struct ew_scored_rows *rows, struct ew_error *err);

@@ -10,9 +10,8 @@ struct ew_quant_affine_k {
     uint8_t levels[EW_QK_SUPER]; /* 0..top */
 };
 
-/* Fits 8 sub-blocks of 32 to x[256], quantizes their scales and minima to 6 bits, and chooses the levels for the
- * scales that are stored. */
-void ew_quant_fit_affine_k(const float *x, int top, struct ew_quant_affine_k *out);
+/* Scales and minima of 6 bits for 8 sub-blocks of 32, and the levels that suit them. */
+void ew_quant_search_affine_k(const float *x, const float *weight, int top, struct ew_quant_affine_k *out);
 
 /* Scales and minima of a block's levels. */
 void ew_quant_unpack_affine_k(uint16_t d, uint16_t dmin, const uint8_t packed[12], struct ew_levels *out);

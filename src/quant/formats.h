@@ -13,21 +13,17 @@ void ew_quant_decode_f16(const void *src, size_t n, float *dst);
 void ew_quant_encode_bf16(const float *src, size_t n, void *dst);
 void ew_quant_decode_bf16(const void *src, size_t n, float *dst);
 
-void ew_quant_encode_q4_0(const float *src, size_t n, void *dst);
-void ew_quant_encode_q4_1(const float *src, size_t n, void *dst);
-void ew_quant_encode_q5_0(const float *src, size_t n, void *dst);
-void ew_quant_encode_q5_1(const float *src, size_t n, void *dst);
 void ew_quant_encode_q8_0(const float *src, size_t n, void *dst);
-void ew_quant_encode_q2_k(const float *src, size_t n, void *dst);
-void ew_quant_encode_q3_k(const float *src, size_t n, void *dst);
-void ew_quant_encode_q4_k(const float *src, size_t n, void *dst);
-void ew_quant_encode_q5_k(const float *src, size_t n, void *dst);
-void ew_quant_encode_q6_k(const float *src, size_t n, void *dst);
-void ew_quant_encode_iq4_nl(const float *src, size_t n, void *dst);
-void ew_quant_encode_iq4_xs(const float *src, size_t n, void *dst);
 void ew_quant_encode_tq1_0(const float *src, size_t n, void *dst);
 void ew_quant_encode_tq2_0(const float *src, size_t n, void *dst);
 void ew_quant_encode_mxfp4(const float *src, size_t n, void *dst);
+
+/* Encodes one block so that Σ weight[i] * error[i]² is small; weights as in quant/fit.h. */
+typedef void ew_search_fn(const float *x, const float *weight, void *block);
+
+ew_search_fn ew_quant_search_q4_0, ew_quant_search_q4_1, ew_quant_search_q5_0, ew_quant_search_q5_1;
+ew_search_fn ew_quant_search_q2_k, ew_quant_search_q3_k, ew_quant_search_q4_k, ew_quant_search_q5_k;
+ew_search_fn ew_quant_search_q6_k, ew_quant_search_iq4_nl, ew_quant_search_iq4_xs;
 
 ew_levels_fn ew_quant_unpack_q4_0, ew_quant_unpack_q4_1, ew_quant_unpack_q5_0, ew_quant_unpack_q5_1;
 ew_levels_fn ew_quant_unpack_q8_0, ew_quant_unpack_q2_k, ew_quant_unpack_q3_k, ew_quant_unpack_q4_k;

@@ -2,58 +2,33 @@
 #include "quant/fit.h"
 #include "quant/formats.h"
 #include "quant/half.h"
-#include <math.h>
+#include "quant/super_search.h"
 
-enum { SUBS = 16, SUB = 16 };
+enum { SUBS = 16, SUB = 16, HALF = 4, SCALE_HALF = 32 };
 
-/* Squared error of a sub-block at a step; its values (0..7) go to q. */
-static float quantize_sub(const float *x, float step, uint8_t q[SUB]) {
-    float inverse = step != 0.0f ? 1.0f / step : 0.0f, sum = 0.0f;
-    for (size_t i = 0; i < SUB; i++) {
-        int level = ew_quant_round(x[i] * inverse, -4, 3);
-        float e = step * (float)level - x[i];
-        sum += e * e;
-        q[i] = (uint8_t)(level + 4);
-    }
-    return sum;
+static float fit_sub(const float *x, const float *weight, size_t n) { return ew_quant_fit_scale(x, weight, n, HALF); }
+
+static float round_sub(const float *x, const float *weight, size_t n, float step, int8_t *q) {
+    return ew_quant_round_scaled(x, weight, n, HALF, step, q);
 }
 
-static void encode_block(const float *x, struct ew_block_q3_k *block) {
-    float fit[SUBS], extreme = 0.0f;
-    for (size_t s = 0; s < SUBS; s++) {
-        fit[s] = ew_quant_fit_scale(x + SUB * s, SUB, 4);
-        if (fabsf(fit[s]) > fabsf(extreme)) extreme = fit[s];
-    }
-    *block = (struct ew_block_q3_k){.d = ew_f32_to_f16(-extreme / 32.0f)}; /* the extreme takes -32 */
-    float d = ew_f16_to_f32(block->d);
-    uint8_t scales[SUBS], q[EW_QK_SUPER];
-    for (size_t s = 0; s < SUBS; s++) {
-        int nearest = d != 0.0f ? ew_quant_round(fit[s] / d, -32, 31) : 0;
-        float best = quantize_sub(x + SUB * s, d * (float)nearest, q + SUB * s);
-        scales[s] = (uint8_t)(nearest + 32);
-        for (int scale = nearest - 1; scale <= nearest + 1; scale += 2) {
-            uint8_t tried[SUB];
-            float error = quantize_sub(x + SUB * s, d * (float)scale, tried);
-            if (!(error < best) || scale < -32 || scale > 31) continue;
-            best = error;
-            scales[s] = (uint8_t)(scale + 32);
-            memcpy(q + SUB * s, tried, sizeof tried);
-        }
-    }
-    ew_pack_scales_q3_k(scales, block->scales);
+static const struct ew_quant_scaled_format scaled = {
+    .sub = SUB, .least = -SCALE_HALF, .most = SCALE_HALF - 1, .fit = fit_sub, .round = round_sub};
+
+void ew_quant_search_q3_k(const float *x, const float *weight, void *dst) {
+    struct ew_quant_scaled found;
+    ew_quant_search_scaled(&scaled, x, weight, &found);
+    struct ew_block_q3_k block = {.d = found.d};
+    uint8_t scales[SUBS];
+    for (size_t s = 0; s < SUBS; s++) scales[s] = (uint8_t)(found.scale[s] + SCALE_HALF);
+    ew_pack_scales_q3_k(scales, block.scales);
     for (size_t i = 0; i < EW_QK_SUPER; i++) {
         size_t half = i / 128, k = i % 128 / 32, l = i % 32;
-        block->qs[32 * half + l] |= (uint8_t)((q[i] & 3) << (2 * k));
-        block->hmask[l] |= (uint8_t)(q[i] >> 2 << (4 * half + k));
+        unsigned q = (unsigned)(found.q[i] + HALF);
+        block.qs[32 * half + l] |= (uint8_t)((q & 3) << (2 * k));
+        block.hmask[l] |= (uint8_t)(q >> 2 << (4 * half + k));
     }
-}
-
-void ew_quant_encode_q3_k(const float *src, size_t n, void *dst) {
-    for (size_t b = 0; b < n / EW_QK_SUPER; b++) {
-        struct ew_block_q3_k block;
-        encode_block(src + b * EW_QK_SUPER, &block);
-        memcpy((uint8_t *)dst + b * sizeof block, &block, sizeof block);
-    }
+    memcpy(dst, &block, sizeof block);
 }
 
 void ew_quant_unpack_q3_k(const void *src, struct ew_levels *out) {

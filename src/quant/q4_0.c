@@ -3,18 +3,16 @@
 #include "quant/formats.h"
 #include "quant/half.h"
 
-void ew_quant_encode_q4_0(const float *src, size_t n, void *dst) {
-    for (size_t b = 0; b < n / EW_QK_SMALL; b++, src += EW_QK_SMALL) {
-        struct ew_block_q4_0 block = {.d = ew_f32_to_f16(ew_quant_fit_scale(src, EW_QK_SMALL, 8))};
-        float d = ew_f16_to_f32(block.d); /* levels are chosen for the scale that is stored */
-        float inverse = d != 0.0f ? 1.0f / d : 0.0f;
-        for (size_t i = 0; i < 16; i++) {
-            int low = ew_quant_round(src[i] * inverse, -8, 7) + 8;
-            int high = ew_quant_round(src[i + 16] * inverse, -8, 7) + 8;
-            block.qs[i] = (uint8_t)(low | high << 4);
-        }
-        memcpy((uint8_t *)dst + b * sizeof block, &block, sizeof block);
+void ew_quant_search_q4_0(const float *x, const float *weight, void *dst) {
+    struct ew_block_q4_0 block = {.d = ew_f32_to_f16(ew_quant_fit_scale(x, weight, EW_QK_SMALL, 8))};
+    float d = ew_f16_to_f32(block.d); /* levels are chosen for the scale that is stored */
+    float inverse = d != 0.0f ? 1.0f / d : 0.0f;
+    for (size_t i = 0; i < 16; i++) {
+        int low = ew_quant_round(x[i] * inverse, -8, 7) + 8;
+        int high = ew_quant_round(x[i + 16] * inverse, -8, 7) + 8;
+        block.qs[i] = (uint8_t)(low | high << 4);
     }
+    memcpy(dst, &block, sizeof block);
 }
 
 void ew_quant_unpack_q4_0(const void *src, struct ew_levels *out) {

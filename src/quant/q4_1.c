@@ -3,14 +3,12 @@
 #include "quant/formats.h"
 #include "quant/half.h"
 
-void ew_quant_encode_q4_1(const float *src, size_t n, void *dst) {
-    for (size_t b = 0; b < n / EW_QK_SMALL; b++, src += EW_QK_SMALL) {
-        struct ew_block_q4_1 block = {0};
-        int q[EW_QK_SMALL];
-        ew_quant_encode_offset(src, 15, &block.d, &block.m, q);
-        for (size_t i = 0; i < 16; i++) block.qs[i] = (uint8_t)(q[i] | q[i + 16] << 4);
-        memcpy((uint8_t *)dst + b * sizeof block, &block, sizeof block);
-    }
+void ew_quant_search_q4_1(const float *x, const float *weight, void *dst) {
+    struct ew_block_q4_1 block = {0};
+    int q[EW_QK_SMALL];
+    ew_quant_encode_offset(x, weight, 15, &block.d, &block.m, q);
+    for (size_t i = 0; i < 16; i++) block.qs[i] = (uint8_t)(q[i] | q[i + 16] << 4);
+    memcpy(dst, &block, sizeof block);
 }
 
 void ew_quant_unpack_q4_1(const void *src, struct ew_levels *out) {

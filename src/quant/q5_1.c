@@ -3,14 +3,12 @@
 #include "quant/formats.h"
 #include "quant/half.h"
 
-void ew_quant_encode_q5_1(const float *src, size_t n, void *dst) {
-    for (size_t b = 0; b < n / EW_QK_SMALL; b++, src += EW_QK_SMALL) {
-        struct ew_block_q5_1 block = {0};
-        int q[EW_QK_SMALL];
-        ew_quant_encode_offset(src, 31, &block.d, &block.m, q);
-        ew_pack_five_bits(q, block.qh, block.qs);
-        memcpy((uint8_t *)dst + b * sizeof block, &block, sizeof block);
-    }
+void ew_quant_search_q5_1(const float *x, const float *weight, void *dst) {
+    struct ew_block_q5_1 block = {0};
+    int q[EW_QK_SMALL];
+    ew_quant_encode_offset(x, weight, 31, &block.d, &block.m, q);
+    ew_pack_five_bits(q, block.qh, block.qs);
+    memcpy(dst, &block, sizeof block);
 }
 
 void ew_quant_unpack_q5_1(const void *src, struct ew_levels *out) {

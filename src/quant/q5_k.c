@@ -3,19 +3,17 @@
 #include "quant/formats.h"
 #include "quant/half.h"
 
-void ew_quant_encode_q5_k(const float *src, size_t n, void *dst) {
-    for (size_t b = 0; b < n / EW_QK_SUPER; b++) {
-        struct ew_quant_affine_k fit;
-        ew_quant_fit_affine_k(src + b * EW_QK_SUPER, 31, &fit);
-        struct ew_block_q5_k block = {.d = fit.d, .dmin = fit.dmin};
-        memcpy(block.scales, fit.scales, sizeof block.scales);
-        for (size_t i = 0; i < EW_QK_SUPER; i++) {
-            size_t s = i / 32, l = i % 32;
-            block.qs[32 * (s / 2) + l] |= (uint8_t)((fit.levels[i] & 15) << (4 * (s % 2)));
-            block.qh[l] |= (uint8_t)(fit.levels[i] >> 4 << s);
-        }
-        memcpy((uint8_t *)dst + b * sizeof block, &block, sizeof block);
+void ew_quant_search_q5_k(const float *x, const float *weight, void *dst) {
+    struct ew_quant_affine_k found;
+    ew_quant_search_affine_k(x, weight, 31, &found);
+    struct ew_block_q5_k block = {.d = found.d, .dmin = found.dmin};
+    memcpy(block.scales, found.scales, sizeof block.scales);
+    for (size_t i = 0; i < EW_QK_SUPER; i++) {
+        size_t s = i / 32, l = i % 32;
+        block.qs[32 * (s / 2) + l] |= (uint8_t)((found.levels[i] & 15) << (4 * (s % 2)));
+        block.qh[l] |= (uint8_t)(found.levels[i] >> 4 << s);
     }
+    memcpy(dst, &block, sizeof block);
 }
 
 void ew_quant_unpack_q5_k(const void *src, struct ew_levels *out) {

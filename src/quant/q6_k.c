@@ -2,7 +2,9 @@
 #include "quant/fit.h"
 #include "quant/formats.h"
 #include "quant/half.h"
-#include <math.h>
+#include "quant/super_search.h"
+
+enum { SUB = 16, HALF = 32 };
 
 /* Where element i of a block keeps its bits. */
 struct place {
@@ -18,32 +20,27 @@ static struct place place_of(size_t i) {
                           .high_shift = (unsigned)(2 * k)};
 }
 
-static void encode_block(const float *x, struct ew_block_q6_k *block) {
-    float fit[16], extreme = 0.0f;
-    for (size_t s = 0; s < 16; s++) {
-        fit[s] = ew_quant_fit_scale(x + 16 * s, 16, 32);
-        if (fabsf(fit[s]) > fabsf(extreme)) extreme = fit[s];
-    }
-    *block = (struct ew_block_q6_k){.d = ew_f32_to_f16(-extreme / 128.0f)}; /* the extreme takes -128 */
-    float d = ew_f16_to_f32(block->d);
-    for (size_t s = 0; s < 16; s++) {
-        block->scales[s] = (int8_t)(d != 0.0f ? ew_quant_round(fit[s] / d, -128, 127) : 0);
-        float step = d * (float)block->scales[s];
-        for (size_t i = 16 * s; i < 16 * s + 16; i++) {
-            unsigned q = (unsigned)((step != 0.0f ? ew_quant_round(x[i] / step, -32, 31) : 0) + 32);
-            struct place at = place_of(i);
-            block->ql[at.low] |= (uint8_t)((q & 15) << at.low_shift);
-            block->qh[at.high] |= (uint8_t)(q >> 4 << at.high_shift);
-        }
-    }
+static float fit_sub(const float *x, const float *weight, size_t n) { return ew_quant_fit_scale(x, weight, n, HALF); }
+
+static float round_sub(const float *x, const float *weight, size_t n, float step, int8_t *q) {
+    return ew_quant_round_scaled(x, weight, n, HALF, step, q);
 }
 
-void ew_quant_encode_q6_k(const float *src, size_t n, void *dst) {
-    for (size_t b = 0; b < n / EW_QK_SUPER; b++) {
-        struct ew_block_q6_k block;
-        encode_block(src + b * EW_QK_SUPER, &block);
-        memcpy((uint8_t *)dst + b * sizeof block, &block, sizeof block);
+static const struct ew_quant_scaled_format scaled = {
+    .sub = SUB, .least = INT8_MIN, .most = INT8_MAX, .fit = fit_sub, .round = round_sub};
+
+void ew_quant_search_q6_k(const float *x, const float *weight, void *dst) {
+    struct ew_quant_scaled found;
+    ew_quant_search_scaled(&scaled, x, weight, &found);
+    struct ew_block_q6_k block = {.d = found.d};
+    memcpy(block.scales, found.scale, sizeof block.scales);
+    for (size_t i = 0; i < EW_QK_SUPER; i++) {
+        unsigned q = (unsigned)(found.q[i] + HALF);
+        struct place at = place_of(i);
+        block.ql[at.low] |= (uint8_t)((q & 15) << at.low_shift);
+        block.qh[at.high] |= (uint8_t)(q >> 4 << at.high_shift);
     }
+    memcpy(dst, &block, sizeof block);
 }
 
 void ew_quant_unpack_q6_k(const void *src, struct ew_levels *out) {

@@ -2,6 +2,7 @@
 #include "report/report.h"
 
 #include "base/error.h"
+#include "insight/rating.h"
 #include "report/run_json.h"
 
 #include <jansson.h>
@@ -36,7 +37,7 @@ static void put_head(FILE *out) {
     }
     fputs(",predicted_memory_bytes,memory_error_percent,energy_grade,on_front,on_front_of_model", out);
     for (int u = 0; u < EW_USE_CLASSES; u++) fprintf(out, ",%s", ew_use_threshold((enum ew_use_class)u)->key);
-    fputs(",flags\r\n", out);
+    fputs(",flags,quality,quality_low,quality_high,quality_basis,quality_per_joule,quality_per_gb\r\n", out);
 }
 
 static void put_integer(FILE *out, int64_t value) {
@@ -44,7 +45,21 @@ static void put_integer(FILE *out, int64_t value) {
     if (value != EW_MISSING) fprintf(out, "%lld", (long long)value);
 }
 
-static void put_row(FILE *out, const struct ew_insight_config *c) {
+/* One number per configuration; every figure with its data and settings is in --json. */
+static void put_quality(FILE *out, const struct ew_insight_config *c, const char *basis) {
+    const double figures[] = {c->quality, c->quality_low, c->quality_high};
+    for (int i = 0; i < 3; i++) {
+        fputc(',', out);
+        put_number(out, figures[i]);
+    }
+    fprintf(out, ",%s,", isfinite(c->quality) && basis ? basis : "");
+    put_number(out, ew_rating_per_joule(c));
+    fputc(',', out);
+    put_number(out, ew_rating_per_gb(c));
+    fputs("\r\n", out);
+}
+
+static void put_row(FILE *out, const struct ew_insight_config *c, const char *basis) {
     const struct ew_config_record *r = c->record;
     put_text(out, c->name);
     fputs(c->model->synthetic ? ",yes," : ",no,", out);
@@ -78,7 +93,8 @@ static void put_row(FILE *out, const struct ew_insight_config *c) {
     for (size_t i = 0; i < c->n_flags; i++)
         fprintf(out, "%s%s of %s", i ? "; " : "", ew_flag_key(c->flags[i].kind),
                 ew_measure_info(c->flags[i].measure)->key);
-    fputs("\"\r\n", out);
+    fputc('"', out);
+    put_quality(out, c, basis);
 }
 
 static enum ew_status finished(FILE *out, struct ew_error *err) {
@@ -88,7 +104,8 @@ static enum ew_status finished(FILE *out, struct ew_error *err) {
 
 enum ew_status ew_report_write_csv(const struct ew_report *report, FILE *out, struct ew_error *err) {
     put_head(out);
-    for (size_t i = 0; i < report->insight->n_configs; i++) put_row(out, &report->insight->configs[i]);
+    const char *basis = ew_rating_key(report->insight->rating.basis);
+    for (size_t i = 0; i < report->insight->n_configs; i++) put_row(out, &report->insight->configs[i], basis);
     return finished(out, err);
 }
 

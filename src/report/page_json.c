@@ -6,6 +6,7 @@
 #include "report/conditions_json.h"
 #include "report/money_json.h"
 #include "report/power_json.h"
+#include "report/quality_json.h"
 #include "report/run_json.h"
 
 #include <jansson.h>
@@ -78,7 +79,7 @@ static json_t *config_json(const struct ew_report *report, const struct ew_insig
         "depth_tokens", (json_int_t)r->depth, "context_tokens", (json_int_t)r->context, "layout",
         ew_json_text(r->layout), "kernels", ew_json_text(c->kernels));
     json_t *more = json_pack(
-        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o}", "runs_ok", (json_int_t)c->n_ok,
+        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "runs_ok", (json_int_t)c->n_ok,
         "runs_failed", (json_int_t)c->n_failed, "runs_left", (json_int_t)c->n_left, "runs_flagged",
         (json_int_t)c->n_flagged, "figures", figures, "energy_grade",
         c->grade == EW_GRADE_NONE ? json_null() : json_string(ew_trust_grade_name(c->grade)), "predicted_memory",
@@ -87,12 +88,12 @@ static json_t *config_json(const struct ew_report *report, const struct ew_insig
                                         : json_pack("{s:I, s:I}", "file_mapped", (json_int_t)c->rss_file_bytes,
                                                     "anonymous", (json_int_t)c->rss_anon_bytes),
         "classes", classes_json(report, c), "front", c->front, "front_of_model", c->front_of_model, "context",
-        ew_context_json(c), "quality", ew_json_number(c->quality), "flags", flags_json(c));
-    json_t *knobs = ew_knobs_json(r);
-    if (out && more) json_object_update(out, more);
-    if (out && knobs) json_object_update(out, knobs);
-    json_decref(more);
-    json_decref(knobs);
+        ew_context_json(c), "flags", flags_json(c));
+    json_t *parts[] = {more, ew_knobs_json(r), ew_config_quality_json(c)};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (out && parts[i]) json_object_update(out, parts[i]);
+        json_decref(parts[i]);
+    }
     return out;
 }
 
@@ -371,14 +372,17 @@ enum ew_status ew_report_make_json(const struct ew_report *report, struct json_t
         json_array_append_new(configurations, config_json(report, &insight->configs[i]));
     for (size_t i = 0; i < insight->n_runs; i++) json_array_append_new(trials, ew_run_json(insight, i));
     json_t *document = json_pack(
-        "{s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o, "
+        "s:o, s:o, s:o}",
         "format", "edgewise-report", "version", 1, "made_up", 0, "title", ew_json_text(report->study->study.name),
         "study", ew_report_study_json(report), "repeat_commands", repeat_json(report), "answers", answers_json(insight),
         "caveats", caveats_json(insight), "energy", energy_json(report), "machine", ew_report_machine_json(report),
         "method", method_json(report), "thresholds", thresholds_json(report), "samples", samples_json(insight),
         "configurations", configurations, "sustained", ew_sustained_json(insight), "left_out", ew_left_out_json(report),
         "trials", trials, "traces", traces_json(insight), "power", power, "money", ew_money_json(report), "recommended",
-        ew_recommended_json(report));
+        ew_recommended_json(report), "quality", ew_quality_json(insight), "qualities", ew_qualities_json(insight),
+        "quality_steps", ew_quality_steps_json(insight), "answers_to_prompts", ew_prompt_answers_json(insight));
     if (!document) return ew_error_set(err, EW_ERR_MEMORY, "report: out of memory");
     *out = document;
     return EW_OK;

@@ -2,8 +2,11 @@
 #include "report/report.h"
 
 #include "base/error.h"
+#include "insight/quality_steps.h"
+#include "insight/rating.h"
 #include "insight/words.h"
 #include "report/money_table.h"
+#include "report/quality_text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +25,7 @@ static const char *or_dash(const char *text) { return text && *text ? text : "â€
 
 /* ---- the columns ---- */
 
-enum content { C_MODEL, C_TYPE, C_THREADS, C_WORK, C_MEASURE, C_SAID, C_ERROR, C_GRADE, C_FOR, C_RUNS };
+enum content { C_MODEL, C_TYPE, C_THREADS, C_WORK, C_MEASURE, C_SAID, C_ERROR, C_GRADE, C_QUALITY, C_FOR, C_RUNS };
 
 struct column {
     enum content content;
@@ -69,6 +72,8 @@ static size_t choose_columns(const struct ew_insight *insight, struct column out
         out[n++] = fixed(C_GRADE, "grade", NULL, false, false);
         out[n++] = figure(EW_MEASURE_S_T);
     }
+    if (insight->rating.basis != EW_RATING_NONE)
+        out[n++] = fixed(C_QUALITY, "quality", ew_rating_unit(insight->rating.basis), true, false);
     out[n++] = fixed(C_FOR, "good for", NULL, false, false);
     out[n++] = fixed(C_RUNS, "runs", NULL, true, false);
     return n;
@@ -104,6 +109,9 @@ static void add_cell(struct ew_text_table *table, const struct column *column, c
         break;
     case C_GRADE:
         snprintf(value, sizeof value, "%s", c->grade == EW_GRADE_NONE ? "â€“" : ew_trust_grade_name(c->grade));
+        break;
+    case C_QUALITY:
+        ew_words_figure(&(struct ew_figure){c->quality, c->quality_low, c->quality_high, 1, false}, 1, value, spread);
         break;
     case C_FOR: snprintf(value, sizeof value, "%s", best_use(c)); break;
     case C_RUNS:
@@ -247,6 +255,21 @@ enum ew_status ew_report_write_answer(const struct ew_report *report, FILE *out,
     return finished(out, true, err);
 }
 
+/* Every figure of quality, what the one number stands on, and the cost of each step. */
+static bool print_quality(const struct ew_insight *insight, FILE *out, const struct ew_text_style *style) {
+    char note[512];
+    if (!insight->n_qualities) return true;
+    fputc('\n', out);
+    struct ew_text_table *table = ew_quality_table(insight);
+    bool ok = table && ew_text_table_print(table, out, style);
+    ew_text_table_close(&table);
+    ew_quality_note(insight, note, sizeof note);
+    ew_text_paragraph(out, style, 0, "", note);
+    for (size_t i = 0; i < insight->n_steps; i++)
+        ew_text_paragraph(out, style, INDENT, or_dash(insight->steps[i].to->name), insight->steps[i].text);
+    return ok;
+}
+
 enum ew_status ew_report_write_terminal(const struct ew_report *report, FILE *out, const struct ew_text_style *style,
                                         struct ew_error *err) {
     print_head(report, out, style);
@@ -258,6 +281,7 @@ enum ew_status ew_report_write_terminal(const struct ew_report *report, FILE *ou
     fputs(INTERVAL_NOTE "\n", out);
     each_flag(report->insight, put_flag_line, out, style);
     if (has_synthetic(report->insight)) fputs(SYNTHETIC_NOTE "\n", out);
+    ok = ok && print_quality(report->insight, out, style);
     if (ok && ew_money_is_stated(report)) {
         fputc('\n', out);
         table = ew_money_table(report);
@@ -292,6 +316,27 @@ static void put_flag_item(FILE *out, const void *how, const char *line) {
     fputs("- Flag: ", out);
     print_escaped(out, line);
     fputc('\n', out);
+}
+
+static bool print_quality_markdown(const struct ew_insight *insight, FILE *out) {
+    char note[512];
+    if (!insight->n_qualities) return true;
+    fputs("\n## Quality\n\n", out);
+    struct ew_text_table *table = ew_quality_table(insight);
+    bool ok = table && ew_text_table_print_markdown(table, out);
+    ew_text_table_close(&table);
+    ew_quality_note(insight, note, sizeof note);
+    fputc('\n', out);
+    print_escaped(out, note);
+    fputs("\n\n", out);
+    for (size_t i = 0; i < insight->n_steps; i++) {
+        fputs("- **", out);
+        print_escaped(out, or_dash(insight->steps[i].to->name));
+        fputs(":** ", out);
+        print_escaped(out, insight->steps[i].text);
+        fputc('\n', out);
+    }
+    return ok;
 }
 
 enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *out, struct ew_error *err) {
@@ -332,6 +377,7 @@ enum ew_status ew_report_write_markdown(const struct ew_report *report, FILE *ou
     fputs("\n" INTERVAL_NOTE "\n\n", out);
     each_flag(insight, put_flag_item, out, NULL);
     if (has_synthetic(insight)) fputs("\n" SYNTHETIC_NOTE "\n", out);
+    ok = ok && print_quality_markdown(insight, out);
     if (ok && ew_money_is_stated(report)) {
         fputs("\n## Money\n\n", out);
         table = ew_money_table(report);

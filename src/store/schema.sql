@@ -1,4 +1,4 @@
--- The store of Edgewise, schema version 4 (PRAGMA user_version). One SQLite file, WAL, foreign keys on.
+-- The store of Edgewise, schema version 5 (PRAGMA user_version). One SQLite file, WAL, foreign keys on.
 -- docs/store.md explains it; src/study/study_record.h has the meaning of every column.
 -- What came with later versions stands at the end of each table; store_upgrade.c adds the same to an older file.
 -- Figures are not kept here: they are derived from stamps and samples. The views at the end are conveniences.
@@ -238,6 +238,48 @@ CREATE TABLE sample_series (
 CREATE INDEX sample_series_trial ON sample_series(trial_id);
 CREATE INDEX sample_series_baseline ON sample_series(baseline_id);
 
+-- What a model knows: a figure on one set of data. It belongs to a model and its KV type, not to a configuration.
+-- src/study/quality_record.h has the meaning of every column.
+CREATE TABLE quality (
+    id           INTEGER PRIMARY KEY,
+    model_id     INTEGER NOT NULL REFERENCES model(id),
+    study_id     INTEGER REFERENCES study(id),
+    kv_type      TEXT NOT NULL,
+    measure      TEXT NOT NULL,
+    data         TEXT NOT NULL,
+    data_hash    TEXT NOT NULL,
+    settings     TEXT NOT NULL,
+    reference    TEXT,
+    n            INTEGER,
+    value        REAL NOT NULL,
+    low          REAL,
+    high         REAL,
+    chance       REAL,
+    figures_json TEXT,
+    seconds_ns   INTEGER,
+    joules       REAL,
+    made_unix_ns INTEGER NOT NULL,
+    version      TEXT,
+    UNIQUE (model_id, kv_type, measure, data_hash, settings)
+) STRICT;
+
+-- What a model answered to the prompts of a fixed set, greedily.
+CREATE TABLE answer (
+    id           INTEGER PRIMARY KEY,
+    model_id     INTEGER NOT NULL REFERENCES model(id),
+    study_id     INTEGER REFERENCES study(id),
+    kv_type      TEXT NOT NULL,
+    prompt_set   TEXT NOT NULL,
+    position     INTEGER NOT NULL,
+    prompt       TEXT NOT NULL,
+    text         TEXT NOT NULL,
+    n_tokens     INTEGER,
+    n_most       INTEGER,
+    made_unix_ns INTEGER NOT NULL,
+    version      TEXT,
+    UNIQUE (model_id, kv_type, prompt_set, position)
+) STRICT;
+
 -- Conveniences for the sqlite3 shell.
 CREATE VIEW trial_speed AS
 SELECT t.id AS trial_id, s.name AS study, m.name AS model, m.file_type, c.prefill_threads, c.decode_threads,
@@ -250,3 +292,18 @@ SELECT t.id AS trial_id, s.name AS study, m.name AS model, m.file_type, c.prefil
          WHERE x.trial_id = t.id AND x.last_ns > x.first_ns) AS decode_tokens_per_s,
        t.peak_rss_bytes / 1048576.0 AS peak_rss_mib, t.ledger_total_bytes / 1048576.0 AS predicted_mib
 FROM trial t JOIN study s ON s.id = t.study_id JOIN config c ON c.id = t.config_id JOIN model m ON m.id = c.model_id;
+
+-- Quality beside size, speed and energy, a row per figure and model: speed and joules are means over the good runs of
+-- all configurations of that model and KV type, NULL where there are none; joules are gross, of a whole run.
+CREATE VIEW model_quality AS
+SELECT q.id AS quality_id, m.name AS model, m.file_type, q.kv_type, q.measure, q.data, q.settings, q.reference, q.n,
+       q.value, q.low, q.high, q.chance, m.file_bytes / 1e9 AS file_gb, r.peak_gb, r.decode_tokens_per_s,
+       r.joules_per_run, q.seconds_ns / 1e9 AS eval_s, q.joules AS eval_joules
+FROM quality q JOIN model m ON m.id = q.model_id
+LEFT JOIN (
+    SELECT c.model_id, coalesce(c.kv_type, 'f16') AS kv_type, max(t.peak_rss_bytes) / 1e9 AS peak_gb,
+           avg(v.decode_tokens_per_s) AS decode_tokens_per_s,
+           avg(t.spent_j) AS joules_per_run
+    FROM trial t JOIN config c ON c.id = t.config_id JOIN trial_speed v ON v.trial_id = t.id
+    WHERE t.status = 'ok' GROUP BY c.model_id, coalesce(c.kv_type, 'f16')
+) r ON r.model_id = q.model_id AND r.kv_type = q.kv_type;

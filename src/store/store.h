@@ -6,7 +6,7 @@
 #define EW_STORE_STORE_H
 
 #include "edgewise/status.h"
-#include "study/study_record.h"
+#include "study/quality_record.h"
 
 struct ew_store;
 
@@ -49,7 +49,8 @@ enum ew_status ew_store_put_invocation(struct ew_store *store, const struct ew_i
                                        struct ew_error *err);
 enum ew_status ew_store_end_invocation(struct ew_store *store, int64_t invocation_id, int64_t ended_unix_ns,
                                        struct ew_error *err);
-/* The same with what is known at its end: stopped, own_cpu_ns, own_max_rss_bytes. */
+/* The same with what is known at its end: stopped, own_cpu_ns, own_max_rss_bytes, and left_out_json where it is not
+ * NULL. */
 enum ew_status ew_store_finish_invocation(struct ew_store *store, const struct ew_invocation_record *record,
                                           struct ew_error *err);
 enum ew_status ew_store_put_meter(struct ew_store *store, const struct ew_meter_record *record, int64_t *id,
@@ -73,6 +74,22 @@ enum ew_status ew_store_finish_trial(struct ew_store *store, const struct ew_tri
 /* running -> planned: stopped by the user. */
 enum ew_status ew_store_abandon_trial(struct ew_store *store, const char *key, struct ew_error *err);
 
+/* A row of the same model, KV type, measure, data and settings gives way to this one. What a study measured stays with
+ * it when a newer figure has no study. */
+enum ew_status ew_store_put_quality(struct ew_store *store, const struct ew_quality_record *record, int64_t *id,
+                                    struct ew_error *err);
+/* Likewise: the same model, KV type, set and position. */
+enum ew_status ew_store_put_answer(struct ew_store *store, const struct ew_answer_record *record, int64_t *id,
+                                   struct ew_error *err);
+
+/* Whether there is such a figure: model, KV type, data and study or settings as the record's, those that are NULL or
+ * EW_MISSING standing for any; measure and reference likewise. */
+enum ew_status ew_store_has_quality(struct ew_store *store, const struct ew_quality_record *record, bool *yes,
+                                    struct ew_error *err);
+/* Whether model and KV type answered this very prompt at this place of the set, with as many tokens at most. */
+enum ew_status ew_store_has_answer(struct ew_store *store, const struct ew_answer_record *record, bool *yes,
+                                   struct ew_error *err);
+
 /* ---- reading ---- */
 
 /* One study with everything but samples. All strings and arrays belong to it: ew_store_free_study. */
@@ -92,6 +109,11 @@ struct ew_stored_study {
     size_t n_baselines;
     struct ew_trial_record *trials; /* by position; phases and token stamps included */
     size_t n_trials;
+    /* What is known of its models, whoever measured it, and what it measured itself. "f16" is NULL in them. */
+    struct ew_quality_record *qualities;
+    size_t n_qualities;
+    struct ew_answer_record *answers; /* by set and position */
+    size_t n_answers;
     void *arena; /* private */
 };
 

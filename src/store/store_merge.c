@@ -293,6 +293,39 @@ static enum ew_status copy_trials(struct ew_store *store, struct ew_error *err) 
     return status;
 }
 
+/* ---- what models know ---- */
+
+/* Rows m here and x there of the same key: of both files' tables, model s there and k here. */
+#define SAME_MODEL(table) " src.model s JOIN main.model k ON k.key = s.key JOIN main." table " m ON m.model_id = k.id"
+#define SAME_FIGURE                                                                                                    \
+    "s.id = x.model_id AND m.kv_type = x.kv_type AND m.measure = x.measure AND m.data_hash = x.data_hash"              \
+    " AND m.settings = x.settings"
+#define SAME_ANSWER                                                                                                    \
+    "s.id = x.model_id AND m.kv_type = x.kv_type AND m.prompt_set = x.prompt_set AND m.position = x.position"
+
+/* The newer one stays. */
+static const char drop_older[] = "DELETE FROM main.quality WHERE id IN (SELECT m.id FROM src.quality x JOIN" SAME_MODEL(
+    "quality") " WHERE"
+               " x.made_unix_ns > m.made_unix_ns AND " SAME_FIGURE ");"
+               "DELETE FROM main.answer WHERE id IN (SELECT m.id FROM src.answer x JOIN" SAME_MODEL(
+                   "answer") " WHERE"
+                             " x.made_unix_ns > m.made_unix_ns AND " SAME_ANSWER ");";
+
+static enum ew_status copy_knowledge(struct ew_store *store, struct ew_error *err) {
+    static const struct replaced replaced[] = {OWN_ID,
+                                               {"model_id", LOOK_UP("model", "model_id", "key")},
+                                               {"study_id", "SELECT new FROM temp.map_study WHERE old = x.study_id"},
+                                               END_OF_LIST};
+    enum ew_status status = execute(store, drop_older, err);
+    if (status == EW_OK)
+        status = copy_rows(store, "quality", replaced,
+                           "NOT EXISTS (SELECT 1 FROM" SAME_MODEL("quality") " WHERE " SAME_FIGURE ")", err);
+    if (status == EW_OK)
+        status = copy_rows(store, "answer", replaced,
+                           "NOT EXISTS (SELECT 1 FROM" SAME_MODEL("answer") " WHERE " SAME_ANSWER ")", err);
+    return status;
+}
+
 static enum ew_status count(struct ew_store *store, struct ew_merge_counts *c, struct ew_error *err) {
     enum ew_status status = ew_store_sql_int(
         store, &c->same, err,
@@ -331,6 +364,7 @@ static enum ew_status copy_all(struct ew_store *store, struct ew_merge_counts *c
     if (status == EW_OK) status = execute(store, drop_known, err);
     if (status == EW_OK) status = count_new(store, counts, err);
     if (status == EW_OK) status = copy_trials(store, err);
+    if (status == EW_OK) status = copy_knowledge(store, err);
     if (status == EW_OK) status = execute(store, drop_maps, err);
     return status;
 }

@@ -15,8 +15,9 @@ struct ew_merge_counts {
 /* Copies all that `path` holds into `store`, which is open for writing; all of it or nothing. Rows that are there
  * already (the same machine, model, configuration, invocation, trial) are not copied again, so that merging twice
  * changes nothing. A study of the same name on another machine becomes "NAME @ MACHINE"; its trials get keys of their
- * own. `path` is only read. Errors name it: NOT_FOUND, FORMAT (no store, damaged), UNSUPPORTED (a newer schema, or an
- * older one: upgrade it first), ARGUMENT (it is the store itself), IO. */
+ * own. Of two figures or answers of the same model, KV type, data and settings the newer one stays. `path` is only
+ * read. Errors name it: NOT_FOUND, FORMAT (no store, damaged), UNSUPPORTED (a newer schema, or an older one: upgrade it
+ * first), ARGUMENT (it is the store itself), IO. */
 enum ew_status ew_store_merge(struct ew_store *store, const char *path, struct ew_merge_counts *out,
                               struct ew_error *err);
 

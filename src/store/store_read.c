@@ -50,6 +50,10 @@ static int64_t column_int(sqlite3_stmt *stmt, int i) {
     return sqlite3_column_type(stmt, i) == SQLITE_NULL ? EW_MISSING : sqlite3_column_int64(stmt, i);
 }
 
+static double column_double(sqlite3_stmt *stmt, int i) {
+    return sqlite3_column_type(stmt, i) == SQLITE_NULL ? NAN : sqlite3_column_double(stmt, i);
+}
+
 static const char *column_text(struct reader *r, sqlite3_stmt *stmt, int i) {
     const unsigned char *text = sqlite3_column_text(stmt, i);
     if (!text) return NULL;
@@ -233,10 +237,6 @@ static void ledger_columns(sqlite3_stmt *s, int at, struct ew_ledger_record *o) 
     o->present = o->total != EW_MISSING;
 }
 
-static double column_double(sqlite3_stmt *stmt, int i) {
-    return sqlite3_column_type(stmt, i) == SQLITE_NULL ? NAN : sqlite3_column_double(stmt, i);
-}
-
 static void condition_columns(struct reader *r, sqlite3_stmt *s, int at, struct ew_trial_conditions *o) {
     o->gate = column_text(r, s, at);
     o->gate_waited_s = column_double(s, at + 1);
@@ -362,6 +362,68 @@ static void read_trials(struct reader *r, int64_t id, struct ew_stored_study *ou
     }
 }
 
+/* The default is NULL in records, as in those of configurations. */
+static const char *column_kv(struct reader *r, sqlite3_stmt *s, int i) {
+    const char *text = column_text(r, s, i);
+    return text && strcmp(text, EW_STORE_KV_DEFAULT) == 0 ? NULL : text;
+}
+
+static void quality_row(struct reader *r, sqlite3_stmt *s, void *element) {
+    struct ew_quality_record *o = element;
+    o->id = column_int(s, 0);
+    o->model_id = column_int(s, 1);
+    o->study_id = column_int(s, 2);
+    o->kv_type = column_kv(r, s, 3);
+    o->measure = column_text(r, s, 4);
+    o->data = column_text(r, s, 5);
+    o->data_hash = column_text(r, s, 6);
+    o->settings = column_text(r, s, 7);
+    o->reference = column_text(r, s, 8);
+    o->n = column_int(s, 9);
+    o->value = column_double(s, 10);
+    o->low = column_double(s, 11);
+    o->high = column_double(s, 12);
+    o->chance = column_double(s, 13);
+    o->figures_json = column_text(r, s, 14);
+    o->seconds_ns = column_int(s, 15);
+    o->joules = column_double(s, 16);
+    o->made_unix_ns = column_int(s, 17);
+    o->version = column_text(r, s, 18);
+}
+
+static void answer_row(struct reader *r, sqlite3_stmt *s, void *element) {
+    struct ew_answer_record *o = element;
+    o->id = column_int(s, 0);
+    o->model_id = column_int(s, 1);
+    o->study_id = column_int(s, 2);
+    o->kv_type = column_kv(r, s, 3);
+    o->set = column_text(r, s, 4);
+    o->position = column_int(s, 5);
+    o->prompt = column_text(r, s, 6);
+    o->text = column_text(r, s, 7);
+    o->n_tokens = column_int(s, 8);
+    o->n_most = column_int(s, 9);
+    o->made_unix_ns = column_int(s, 10);
+    o->version = column_text(r, s, 11);
+}
+
+/* A study's models, and rows that are about them or its own. */
+#define MODELS_OF_STUDY "(SELECT c.model_id FROM trial t JOIN config c ON c.id = t.config_id WHERE t.study_id = ?1)"
+#define ABOUT_STUDY " WHERE study_id = ?1 OR model_id IN " MODELS_OF_STUDY
+
+static void read_quality(struct reader *r, int64_t id, struct ew_stored_study *out) {
+    out->qualities = read_rows(r,
+                               "SELECT id, model_id, study_id, kv_type, measure, data, data_hash, settings, reference,"
+                               " n, value, low, high, chance, figures_json, seconds_ns, joules, made_unix_ns, version"
+                               " FROM quality" ABOUT_STUDY " ORDER BY id",
+                               id, sizeof *out->qualities, quality_row, &out->n_qualities);
+    out->answers =
+        read_rows(r,
+                  "SELECT id, model_id, study_id, kv_type, prompt_set, position, prompt, text, n_tokens,"
+                  " n_most, made_unix_ns, version FROM answer" ABOUT_STUDY " ORDER BY prompt_set, position, id",
+                  id, sizeof *out->answers, answer_row, &out->n_answers);
+}
+
 static void read_all(struct reader *r, int64_t id, struct ew_stored_study *out) {
     size_t n = 0;
     struct ew_study_record *study =
@@ -384,8 +446,9 @@ static void read_all(struct reader *r, int64_t id, struct ew_stored_study *out) 
     out->models = read_rows(r,
                             "SELECT id, key, path, name, architecture, file_type, shape, synthetic, in_the_box,"
                             " file_bytes, mtime_unix_ns, n_params, weights_bytes, n_layer, n_embd, n_vocab, n_ctx_train"
-                            " FROM model WHERE id IN (SELECT c.model_id FROM trial t JOIN config c ON c.id ="
-                            " t.config_id WHERE t.study_id = ?1) ORDER BY id",
+                            " FROM model WHERE id IN " MODELS_OF_STUDY
+                            " OR id IN (SELECT model_id FROM quality WHERE study_id = ?1 UNION SELECT model_id"
+                            " FROM answer WHERE study_id = ?1) ORDER BY id",
                             id, sizeof *out->models, model_row, &out->n_models);
     out->configs = read_rows(r,
                              "SELECT id, key, model_id, prefill_threads, decode_threads, prompt_tokens,"
@@ -411,6 +474,7 @@ static void read_all(struct reader *r, int64_t id, struct ew_stored_study *out) 
                                " JOIN invocation i ON i.id = b.invocation_id WHERE i.study_id = ?1 ORDER BY b.id",
                                id, sizeof *out->baselines, baseline_row, &out->n_baselines);
     read_trials(r, id, out);
+    read_quality(r, id, out);
 }
 
 enum ew_status ew_store_read_study(struct ew_store *store, int64_t study_id, struct ew_stored_study **out,

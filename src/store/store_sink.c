@@ -46,6 +46,18 @@ static enum ew_status finish_trial(void *c, const struct ew_trial_record *r, str
 static enum ew_status abandon_trial(void *c, const char *key, struct ew_error *err) {
     return ew_store_abandon_trial(c, key, err);
 }
+static enum ew_status put_quality(void *c, const struct ew_quality_record *r, int64_t *id, struct ew_error *err) {
+    return ew_store_put_quality(c, r, id, err);
+}
+static enum ew_status put_answer(void *c, const struct ew_answer_record *r, int64_t *id, struct ew_error *err) {
+    return ew_store_put_answer(c, r, id, err);
+}
+static enum ew_status has_quality(void *c, const struct ew_quality_record *r, bool *yes, struct ew_error *err) {
+    return ew_store_has_quality(c, r, yes, err);
+}
+static enum ew_status has_answer(void *c, const struct ew_answer_record *r, bool *yes, struct ew_error *err) {
+    return ew_store_has_answer(c, r, yes, err);
+}
 
 static enum ew_status find_seed(void *c, const char *name, int64_t *seed, struct ew_error *err) {
     return ew_store_sql_int(c, seed, err, "SELECT seed FROM study WHERE name = ?1", "t", name);
@@ -118,5 +130,9 @@ struct ew_study_sink ew_store_sink(struct ew_store *store) {
                                   .trial_states = trial_states,
                                   .begin_trial = begin_trial,
                                   .finish_trial = finish_trial,
-                                  .abandon_trial = abandon_trial};
+                                  .abandon_trial = abandon_trial,
+                                  .put_quality = put_quality,
+                                  .put_answer = put_answer,
+                                  .has_quality = has_quality,
+                                  .has_answer = has_answer};
 }

@@ -6,6 +6,9 @@
 #include "store/store.h"
 #include <sqlite3.h>
 
+/* What a missing KV type stands for: kept in full, as NULLs are not equal to each other. */
+#define EW_STORE_KV_DEFAULT "f16"
+
 struct ew_store {
     sqlite3 *db;
     char *path;

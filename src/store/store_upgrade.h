@@ -4,7 +4,7 @@
 
 #include "store/store.h"
 
-enum { EW_STORE_VERSION = 4 };
+enum { EW_STORE_VERSION = 5 };
 
 /* For writers: brings the file to the newest schema, all of it or nothing. */
 enum ew_status ew_store_upgrade(struct ew_store *store, struct ew_error *err);

@@ -77,8 +77,9 @@ enum ew_status ew_store_finish_invocation(struct ew_store *store, const struct e
                                           struct ew_error *err) {
     return ew_store_sql_run(store, err,
                             "UPDATE invocation SET ended_unix_ns = ?2, stopped = ?3, own_cpu_ns = ?4,"
-                            " own_max_rss_bytes = ?5 WHERE id = ?1",
-                            "iitii", r->id, r->ended_unix_ns, r->stopped, r->own_cpu_ns, r->own_max_rss_bytes);
+                            " own_max_rss_bytes = ?5, left_out_json = coalesce(?6, left_out_json) WHERE id = ?1",
+                            "iitiit", r->id, r->ended_unix_ns, r->stopped, r->own_cpu_ns, r->own_max_rss_bytes,
+                            r->left_out_json);
 }
 
 enum ew_status ew_store_put_meter(struct ew_store *store, const struct ew_meter_record *r, int64_t *id,

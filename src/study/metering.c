@@ -2,10 +2,15 @@
  * of a meter that is lost midway is said by its trace. */
 #include "study/metering.h"
 #include "base/error.h"
+#include "meter/integrate.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A meter that was silent for so long at the end of a stretch is lost. */
+enum { METER_SECONDS = 1, METER_PERIODS = 5 };
 
 static void leave_out(const struct ew_study_meters *m, const struct ew_meter *meter, const char *why,
                       struct ew_metering *out) {
@@ -67,6 +72,32 @@ enum ew_status ew_metering_add_series(const struct ew_metering *metering, struct
     for (size_t i = 0; i < metering->n && status == EW_OK; i++)
         status = ew_series_add_trace(series, n, ew_meter_sampler_trace(metering->sampler, i), metering->ids[i], err);
     return status;
+}
+
+/* When the last reading was that gave anything; begin_ns where none did. */
+static int64_t last_reading_ns(const struct ew_meter_trace *trace, int64_t begin_ns) {
+    for (size_t i = trace->n; i > 0; i--)
+        for (size_t c = 0; c < trace->n_channels; c++)
+            if (!isnan(trace->values[(i - 1) * trace->n_channels + c])) return trace->times_ns[i - 1];
+    return begin_ns;
+}
+
+bool ew_metering_lasts(const struct ew_meter_trace *trace, int64_t begin_ns, int64_t end_ns, double *silent_s) {
+    double patience_s = METER_PERIODS * trace->info->period_s;
+    if (!(patience_s > METER_SECONDS)) patience_s = METER_SECONDS; /* also where the period is not known */
+    *silent_s = (double)(end_ns - last_reading_ns(trace, begin_ns)) * 1e-9;
+    return !trace->ended && *silent_s <= patience_s;
+}
+
+double ew_metering_gross_j(const struct ew_meter_trace *trace, int64_t begin_ns, int64_t end_ns) {
+    const struct ew_energy_trace whole = {trace->info, trace->times_ns, trace->values, trace->n};
+    struct ew_energy energy;
+    if (trace->n < 2) return NAN;
+    int64_t begin = trace->times_ns[0] > begin_ns ? trace->times_ns[0] : begin_ns;
+    int64_t last = trace->times_ns[trace->n - 1], end = last < end_ns ? last : end_ns;
+    if (begin >= end) return NAN;
+    return ew_energy_of_window(&whole, EW_ENERGY_TOTAL, begin, end, NULL, &energy, NULL) == EW_OK ? energy.energy_j
+                                                                                                  : NAN;
 }
 
 void ew_metering_close(struct ew_metering *metering) {

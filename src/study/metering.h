@@ -24,6 +24,13 @@ const struct ew_meter_trace *ew_metering_trace(const struct ew_metering *meterin
 /* After the sampler's stop: all traces as series, appended. Errors: MEMORY. */
 enum ew_status ew_metering_add_series(const struct ew_metering *metering, struct ew_series_record **series, size_t *n,
                                       struct ew_error *err);
+
+/* After the sampler's stop: whether an energy meter went on giving readings nearly to end_ns; *silent_s: how long there
+ * were none before it. */
+bool ew_metering_lasts(const struct ew_meter_trace *trace, int64_t begin_ns, int64_t end_ns, double *silent_s);
+/* Gross energy from the first to the last reading within a window; NAN where there is none. */
+double ew_metering_gross_j(const struct ew_meter_trace *trace, int64_t begin_ns, int64_t end_ns);
+
 void ew_metering_close(struct ew_metering *metering);
 
 #endif

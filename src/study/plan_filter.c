@@ -63,7 +63,8 @@ static bool matches(const struct ew_study_file *study, const struct ew_study_gri
     return true;
 }
 
-static enum ew_status leave_out(struct ew_study_plan *plan, const struct ew_plan_left_out *one, struct ew_error *err) {
+enum ew_status ew_study_plan_leave_out(struct ew_study_plan *plan, const struct ew_plan_left_out *one,
+                                       struct ew_error *err) {
     for (size_t i = 0; i < plan->n_left_out; i++) {
         if (strcmp(plan->left_out[i].what, one->what) != 0) continue;
         plan->left_out[i].n++;
@@ -113,14 +114,14 @@ enum ew_status ew_plan_filter(const struct ew_study_file *study, const struct ew
         if (!matches(study, &study->exclude[i], &c)) continue;
         snprintf(one.what, sizeof one.what, "exclude, line %d", study->exclude[i].line);
         one.asked = true;
-        return leave_out(plan, &one, err);
+        return ew_study_plan_leave_out(plan, &one, err);
     }
     if (cores && threads > cores->n_cpus) {
         snprintf(one.what, sizeof one.what, "%lld threads on cores %.50s", (long long)threads, cores->text);
         snprintf(one.why, sizeof one.why, "that is more threads than cores");
-        return leave_out(plan, &one, err);
+        return ew_study_plan_leave_out(plan, &one, err);
     }
-    if (device_refuses(&c, plan, &one)) return leave_out(plan, &one, err);
+    if (device_refuses(&c, plan, &one)) return ew_study_plan_leave_out(plan, &one, err);
     *out = false;
     return EW_OK;
 }

@@ -18,4 +18,8 @@ enum ew_status ew_plan_filter(const struct ew_study_file *study, const struct ew
                               const struct ew_config_record *config, const struct ew_core_set *cores,
                               struct ew_study_plan *plan, bool *leave_out, struct ew_error *err);
 
+/* Notes a combination that is left out, or one more like it. `n` of *one does not count. Errors: MEMORY. */
+enum ew_status ew_study_plan_leave_out(struct ew_study_plan *plan, const struct ew_plan_left_out *one,
+                                       struct ew_error *err);
+
 #endif

@@ -3,6 +3,8 @@
 #include "study/study_file.h"
 #include "base/error.h"
 #include "base/file_map.h"
+#include "study/quality_keys.h"
+#include "study/study_keys.h"
 #include "study/study_sweep.h"
 #include "study/study_value.h"
 #include "study/study_yaml.h"
@@ -11,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FILE_BYTES = 1 << 20 };
+enum { MAX_FILE_BYTES = 1 << 20, MAX_PATH_BYTES = 4096 };
 
 /* What a key takes. */
 enum value_kind { KIND_AXIS, KIND_INT, KIND_DURATION, KIND_TEXT, KIND_COOL, KIND_REPEATS, KIND_IDLE };
@@ -64,56 +66,13 @@ static void list_keys(const struct key *keys, size_t n, const char *more, char *
         used += (size_t)snprintf(buf + used, capacity - used, "%s%s", used ? ", " : "", keys[i].name);
 }
 
-static bool set_text(struct ew_yaml *y, char **to, const char *text) {
-    char *copy = strdup(text);
-    if (!copy) {
-        y->status = ew_error_set(y->err, EW_ERR_MEMORY, "%s: out of memory", y->path);
-        return false;
-    }
-    free(*to);
-    *to = copy;
-    return true;
-}
-
-static bool read_text(struct ew_yaml *y, const struct key *key, int line, const yaml_node_t *node, char **to) {
-    const char *text = ew_yaml_text(node);
-    if (!text) return ew_yaml_complain(y, line, "%s: must be text", key->name);
-    size_t n = strlen(text);
-    if ((double)n < key->low || (double)n > key->high)
-        return ew_yaml_complain(y, line, "%s: has %zu bytes (%.0f to %.0f)", key->name, n, key->low, key->high);
-    return set_text(y, to, text);
-}
-
-static bool read_int(struct ew_yaml *y, const struct key *key, int line, const yaml_node_t *node, int64_t *to) {
-    const char *text = ew_yaml_text(node);
-    int64_t value;
-    if (!text || !ew_value_parse_int(text, &value) || (double)value < key->low || (double)value > key->high)
-        return ew_yaml_complain(y, line, "%s: `%s` is not a whole number from %.0f to %.0f", key->name,
-                                text ? text : "(a list)", key->low, key->high);
-    *to = value;
-    return true;
-}
-
-static bool read_duration(struct ew_yaml *y, const struct key *key, int line, const yaml_node_t *node, double *to) {
-    const char *text = ew_yaml_text(node);
-    double value;
-    if (!text || !ew_value_parse_duration(text, &value))
-        return ew_yaml_complain(y, line, "%s: `%s` is not a duration (such as 500 ms, 30 s, 2 min, 1 h)", key->name,
-                                text ? text : "(a list)");
-    if (value < key->low || value > key->high)
-        return ew_yaml_complain(y, line, "%s: %s is outside %g s to %g s", key->name, text, key->low, key->high);
-    *to = value;
-    return true;
-}
-
 static void read_cool_key(struct ew_yaml *y, void *context, const char *name, int line, yaml_node_t *node) {
-    static const struct key timeout = {"cool_to: timeout", KIND_DURATION, 0, 1, 86400};
     struct ew_thermal_gate *gate = context;
     const char *text = ew_yaml_text(node);
     bool at = strcmp(name, "at") == 0;
     double *to = at ? &gate->at_c : &gate->within_c;
     if (strcmp(name, "timeout") == 0) {
-        read_duration(y, &timeout, line, node, &gate->timeout_s);
+        ew_study_read_duration(y, "cool_to: timeout", 1, 86400, line, node, &gate->timeout_s);
     } else if (!at && strcmp(name, "within") != 0) {
         ew_yaml_complain(y, line, "%s: is not a key of cool_to (at, within, timeout)", name);
     } else if (!text || !ew_value_parse_celsius(text, to) || *to > (at ? 150 : 50)) {
@@ -134,12 +93,11 @@ static bool read_cool(struct ew_yaml *y, int line, yaml_node_t *node, struct ew_
 
 static void read_repeats_key(struct ew_yaml *y, void *context, const char *key, int line, yaml_node_t *node) {
     struct ew_study_file *file = context;
-    static const struct key min = {"repeats: min", KIND_INT, 0, 1, 1000}, max = {"repeats: max", KIND_INT, 0, 1, 1000};
     const char *text = ew_yaml_text(node);
     if (strcmp(key, "min") == 0) {
-        read_int(y, &min, line, node, &file->repeats_min);
+        ew_study_read_int(y, "repeats: min", 1, 1000, line, node, &file->repeats_min);
     } else if (strcmp(key, "max") == 0) {
-        read_int(y, &max, line, node, &file->repeats_max);
+        ew_study_read_int(y, "repeats: max", 1, 1000, line, node, &file->repeats_max);
     } else if (strcmp(key, "until_interval") == 0) {
         double fraction = 0;
         if (!text || !ew_value_parse_percent(text, &fraction) || fraction <= 0 || fraction > 1)
@@ -151,14 +109,12 @@ static void read_repeats_key(struct ew_yaml *y, void *context, const char *key, 
 }
 
 static void read_idle_key(struct ew_yaml *y, void *context, const char *name, int line, yaml_node_t *node) {
-    static const struct key min = {"idle: min", KIND_DURATION, 0, 0, 3600},
-                            max = {"idle: max", KIND_DURATION, 0, 0, 3600};
     struct ew_study_file *file = context;
     const char *text = ew_yaml_text(node);
     if (strcmp(name, "min") == 0)
-        read_duration(y, &min, line, node, &file->idle_s);
+        ew_study_read_duration(y, "idle: min", 0, 3600, line, node, &file->idle_s);
     else if (strcmp(name, "max") == 0)
-        read_duration(y, &max, line, node, &file->idle_max_s);
+        ew_study_read_duration(y, "idle: max", 0, 3600, line, node, &file->idle_max_s);
     else if (strcmp(name, "until_interval") != 0)
         ew_yaml_complain(y, line, "%s: is not a key of idle (min, max, until_interval)", name);
     else if (!text || !ew_value_parse_percent(text, &file->idle_until) || file->idle_until <= 0 || file->idle_until > 1)
@@ -168,7 +124,7 @@ static void read_idle_key(struct ew_yaml *y, void *context, const char *name, in
 static void read_idle(struct ew_yaml *y, const struct key *key, int line, yaml_node_t *node,
                       struct ew_study_file *file) {
     if (node->type != YAML_MAPPING_NODE) {
-        read_duration(y, key, line, node, &file->idle_s);
+        ew_study_read_duration(y, key->name, key->low, key->high, line, node, &file->idle_s);
         return;
     }
     file->idle_until = 0.02;
@@ -182,7 +138,7 @@ static void read_repeats(struct ew_yaml *y, const struct key *key, int line, yam
     if (node->type == YAML_MAPPING_NODE) {
         file->repeats_max = 0;
         ew_yaml_each_pair(y, node, "repeats", read_repeats_key, file);
-    } else if (read_int(y, key, line, node, &file->repeats_max)) {
+    } else if (ew_study_read_int(y, key->name, key->low, key->high, line, node, &file->repeats_max)) {
         file->repeats_min = file->repeats_max;
     }
     if (y->status != EW_OK) return;
@@ -196,9 +152,9 @@ static void read_key(struct ew_yaml *y, const struct key *key, int line, yaml_no
                      struct ew_study_file *file) {
     void *to = (char *)file + key->offset;
     switch (key->kind) {
-    case KIND_TEXT: read_text(y, key, line, node, to); return;
-    case KIND_INT: read_int(y, key, line, node, to); return;
-    case KIND_DURATION: read_duration(y, key, line, node, to); return;
+    case KIND_TEXT: ew_study_read_text(y, key->name, (size_t)key->low, (size_t)key->high, line, node, to); return;
+    case KIND_INT: ew_study_read_int(y, key->name, key->low, key->high, line, node, to); return;
+    case KIND_DURATION: ew_study_read_duration(y, key->name, key->low, key->high, line, node, to); return;
     case KIND_COOL: read_cool(y, line, node, to); return;
     case KIND_IDLE: read_idle(y, key, line, node, file); return;
     case KIND_REPEATS: read_repeats(y, key, line, node, file); return;
@@ -220,11 +176,10 @@ static void read_measure(struct ew_yaml *y, void *context, const char *name, int
 }
 
 static void read_budget(struct ew_yaml *y, void *context, const char *name, int line, yaml_node_t *node) {
-    static const struct key time = {"budget: time", KIND_DURATION, 0, 1, 1e8};
     struct ew_study_budget *budget = context;
     const char *text = ew_yaml_text(node), *shown = text ? text : "(a list)";
     if (strcmp(name, "time") == 0) {
-        read_duration(y, &time, line, node, &budget->time_s);
+        ew_study_read_duration(y, "budget: time", 1, 1e8, line, node, &budget->time_s);
     } else if (strcmp(name, "energy") == 0) {
         if (!text || !ew_value_parse_energy(text, &budget->energy_j) || budget->energy_j <= 0)
             ew_yaml_complain(y, line, "budget: energy: `%s` is not an energy (such as 500 J, 20 kJ, 5 Wh)", shown);
@@ -246,37 +201,24 @@ struct model_entry {
     bool box;
 };
 
-static bool read_flag(struct ew_yaml *y, const char *key, int line, const yaml_node_t *node, bool *to) {
-    const char *text = ew_yaml_text(node);
-    if (!text || (strcmp(text, "true") != 0 && strcmp(text, "false") != 0))
-        return ew_yaml_complain(y, line, "%s: `%s` is not true or false", key, text ? text : "(a list)");
-    *to = strcmp(text, "true") == 0;
-    return true;
-}
-
 static void read_model_key(struct ew_yaml *y, void *context, const char *key, int line, yaml_node_t *node) {
-    static const struct key text = {"models", KIND_TEXT, 0, 1, 4096};
     struct model_entry *entry = context;
     if (strcmp(key, "synth") == 0 || strcmp(key, "file") == 0) {
-        struct key named = text;
-        named.name = key;
         entry->model.kind = *key == 's' ? EW_STUDY_MODEL_SYNTH : EW_STUDY_MODEL_FILE;
         entry->kinds++;
-        read_text(y, &named, line, node, &entry->model.name);
+        ew_study_read_text(y, key, 1, MAX_PATH_BYTES, line, node, &entry->model.name);
     } else if (strcmp(key, "else_synth") == 0) {
-        struct key named = text;
-        named.name = key;
-        read_text(y, &named, line, node, &entry->model.else_synth);
+        ew_study_read_text(y, key, 1, MAX_PATH_BYTES, line, node, &entry->model.else_synth);
     } else if (strcmp(key, "box") == 0) {
         entry->model.kind = EW_STUDY_MODEL_BOX;
         entry->kinds++;
-        if (read_flag(y, key, line, node, &entry->box) && !entry->box)
+        if (ew_study_read_flag(y, key, line, node, &entry->box) && !entry->box)
             ew_yaml_complain(y, line, "box: false names no model; remove the entry");
     } else if (strcmp(key, "types") == 0) {
         entry->types = node;
         entry->types_line = line;
     } else if (strcmp(key, "sample_text") == 0) {
-        entry->model.sample_given = read_flag(y, key, line, node, &entry->model.has_sample_text);
+        entry->model.sample_given = ew_study_read_flag(y, key, line, node, &entry->model.has_sample_text);
     } else {
         ew_yaml_complain(y, line, "%s: is not a key of a model (synth, file, else_synth, box, types, sample_text)",
                          key);
@@ -302,7 +244,7 @@ static void read_model(struct ew_yaml *y, struct ew_study_file *file, yaml_node_
     struct model_entry entry = {.model = {.line = ew_yaml_line(node)}};
     ew_yaml_each_pair(y, node, "an entry of models", read_model_key, &entry);
     bool synth = entry.model.kind == EW_STUDY_MODEL_SYNTH;
-    bool typed = synth || entry.model.else_synth;
+    bool typed = synth || entry.model.else_synth, box = entry.model.kind == EW_STUDY_MODEL_BOX;
     /* What real models say belongs in a report; random weights say nothing. */
     if (!entry.model.sample_given) entry.model.has_sample_text = !synth;
     if (y->status != EW_OK) {
@@ -311,14 +253,15 @@ static void read_model(struct ew_yaml *y, struct ew_study_file *file, yaml_node_
         ew_yaml_complain(y, entry.model.line, "models: an entry needs one of synth, file, box");
     } else if (entry.model.else_synth && entry.model.kind != EW_STUDY_MODEL_FILE) {
         ew_yaml_complain(y, entry.model.line, "else_synth: stands in for a file; it needs one");
-    } else if (typed != (entry.types != NULL)) {
+    } else if (!box && typed != (entry.types != NULL)) {
         ew_yaml_complain(y, entry.types ? entry.types_line : entry.model.line,
                          typed ? "types: is missing; synth: %s needs a list such as [q4_0, q4_k_m, q8_0]"
-                               : "types: only synthetic models have types to choose%.0s",
+                               : "types: a file has the type that it has; synthetic models and the one in the box have "
+                                 "types to choose%.0s",
                          synth   ? entry.model.name
                          : typed ? entry.model.else_synth
                                  : "");
-    } else if (typed) {
+    } else if (entry.types) {
         add_types(y, file, &entry);
         if (y->status == EW_OK && !ew_yaml_item(y, entry.types, 0))
             ew_yaml_complain(y, entry.types_line, "types: the list is empty");
@@ -359,9 +302,11 @@ static void read_top(struct ew_yaml *y, void *context, const char *key, int line
         ew_yaml_each_pair(y, node, "measure", read_measure, file);
     } else if (strcmp(key, "budget") == 0) {
         ew_yaml_each_pair(y, node, "budget", read_budget, &file->budget);
+    } else if (strcmp(key, "quality") == 0) {
+        ew_study_read_quality(y, &file->quality, line, node);
     } else {
         char list[200];
-        list_keys(top_keys, N_OF(top_keys), "models, sweep, configurations, exclude, measure, budget", list,
+        list_keys(top_keys, N_OF(top_keys), "models, sweep, configurations, exclude, measure, budget, quality", list,
                   sizeof list);
         ew_yaml_complain(y, line, "%s: is not a key of a study file (%s)", key, list);
     }

@@ -8,6 +8,7 @@
 #include "edgewise/session.h"
 #include "study/study_axis.h"
 #include "study/study_budget.h"
+#include "study/study_quality.h"
 #include "study/thermal_gate.h"
 
 enum { EW_STUDY_MAX_VALUES = 64, EW_STUDY_MAX_MODELS = 256, EW_STUDY_MAX_GRIDS = 256 };
@@ -19,7 +20,7 @@ struct ew_study_model {
     enum ew_study_model_kind kind;
     int line;
     char *name;       /* file: its path as written; synth: the shape; box: NULL */
-    char *type;       /* synth, and file with else_synth: "q4_0"; otherwise NULL */
+    char *type;       /* synth, box with types, and file with else_synth: "q4_0"; otherwise NULL */
     char *else_synth; /* file: the shape that stands in where the file is not there; NULL: it must be */
     bool has_sample_text;
     bool sample_given; /* has_sample_text was written, and holds for a stand-in, too */
@@ -64,6 +65,7 @@ struct ew_study_file {
     size_t n_words;
     struct ew_thermal_gate cool_to;
     struct ew_study_budget budget;
+    struct ew_study_quality quality;
     int64_t repeats_min, repeats_max;
     double until_interval; /* 0.02 = stop repeating within ±2 %; 0 = always repeats_max */
     double idle_s, timeout_s, warmup_s, gap_s;

@@ -1,8 +1,11 @@
-/* Owns turning a study's model entries into files with facts. Writing synthetic ones: src/model/synth. */
+/* Owns turning a study's model entries into files with facts. Writing synthetic ones: src/model/synth; types of the
+ * model in the box: src/convert/requantize. */
 #include "study/study_models.h"
 #include "base/cache_folder.h"
 #include "base/error.h"
+#include "convert/requantize.h"
 #include "edgewise/model.h"
+#include "engine/thread_choice.h"
 #include "gguf/file_type.h"
 #include "gguf/gguf_read.h"
 #include "model/box.h"
@@ -15,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -26,8 +30,7 @@ static enum ew_status no_memory(const struct ew_study_file *study, struct ew_err
     return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", study->path);
 }
 
-/* "path" seen from the folder of the study file where that exists or nothing does; otherwise from the current one. */
-static char *beside_study(const struct ew_study_file *study, const char *path) {
+char *ew_study_beside(const struct ew_study_file *study, const char *path) {
     const char *slash = strrchr(study->path, '/');
     char *joined = NULL;
     if (*path == '/' || !slash) return strdup(path);
@@ -66,14 +69,69 @@ static enum ew_status stat_file(struct ew_located_model *m, struct ew_error *err
     return EW_OK;
 }
 
-static enum ew_status locate_file(const struct ew_study_file *study, struct ew_located_model *m, struct ew_error *err) {
+/* The type that a file says it has, "F16"; NULL where it does not say. */
+static enum ew_status read_type(const char *path, const char **type, struct ew_error *err) {
+    struct ew_gguf *gguf = NULL;
+    uint64_t id = UINT32_MAX;
+    enum ew_status status = ew_gguf_open(path, &gguf, err);
+    if (status != EW_OK) return status;
+    if (ew_gguf_get_u64(gguf, "general.file_type", &id, NULL) != EW_OK) id = UINT32_MAX;
+    ew_gguf_close(&gguf);
+    *type = ew_file_type_name((uint32_t)id);
+    return EW_OK;
+}
+
+/* "cache/NAME-q4_0.gguf" for a box of "…/NAME-f16.gguf" with the type F16; the caller's. NULL = out of memory. */
+static char *box_type_path(const char *cache, const char *box, const char *own_type, const char *type) {
+    const char *slash = strrchr(box, '/'), *base = slash ? slash + 1 : box;
+    size_t n = strlen(base), own = own_type ? strlen(own_type) : 0;
+    if (n > 5 && strcmp(base + n - 5, ".gguf") == 0) n -= 5;
+    if (own > 0 && n > own + 1 && base[n - own - 1] == '-' && strncasecmp(base + n - own, own_type, own) == 0)
+        n -= own + 1;
+    char *path = NULL;
+    if (asprintf(&path, "%s/%.*s-%s.gguf", cache, (int)n, base, type) < 0) return NULL;
+    for (char *p = path + strlen(path) - strlen(type) - 5; *p; p++) *p = (char)tolower((unsigned char)*p);
+    return path;
+}
+
+/* The model in the box in another type than its own: made from it, and made again where it is newer. */
+static enum ew_status locate_box_type(const struct ew_study_file *study, const char *cache, const char *box,
+                                      struct ew_located_model *m, struct ew_error *err) {
+    const char *own = NULL;
+    struct ew_requantize_params params = {.source = box, .threads = 1};
+    struct ew_requantize_summary summary;
+    struct stat there, source;
+    if (!ew_requantize_file_type(m->from->type, &params.file_type))
+        return ew_error_set(err, EW_ERR_ARGUMENT,
+                            "types: `%s` cannot be written (edgewise quantize --help lists those that can)",
+                            m->from->type);
+    enum ew_status status = read_type(box, &own, err);
+    if (status != EW_OK) return status;
+    if (own && strcasecmp(own, m->from->type) == 0) {
+        m->path = strdup(box);
+        return m->path ? stat_file(m, err) : no_memory(study, err);
+    }
+    status = ew_requantize_measure(&params, NULL, NULL, &summary, err);
+    if (status != EW_OK) return status;
+    m->source = strdup(box);
+    m->path = box_type_path(cache, box, own, m->from->type);
+    if (!m->source || !m->path) return no_memory(study, err);
+    m->file_bytes = summary.file_bytes;
+    m->to_write = stat(m->path, &there) != 0 || (uint64_t)there.st_size != summary.file_bytes ||
+                  stat(box, &source) != 0 || there.st_mtime < source.st_mtime;
+    return EW_OK;
+}
+
+static enum ew_status locate_file(const struct ew_study_file *study, const char *cache, struct ew_located_model *m,
+                                  struct ew_error *err) {
     if (m->from->kind == EW_STUDY_MODEL_BOX) {
         char path[PATH_MAX];
         enum ew_status status = ew_model_box_path(path, sizeof path, err);
         if (status != EW_OK) return status;
+        if (m->from->type) return locate_box_type(study, cache, path, m, err);
         m->path = strdup(path);
     } else {
-        m->path = beside_study(study, m->from->name);
+        m->path = ew_study_beside(study, m->from->name);
     }
     return m->path ? stat_file(m, err) : no_memory(study, err);
 }
@@ -144,7 +202,7 @@ static char *typed_path(const struct ew_study_model *from, bool capitals) {
 static enum ew_status locate_either(const struct ew_study_file *study, const char *cache, struct ew_located_model *m,
                                     struct ew_error *err) {
     for (int i = 0; i < 2; i++) {
-        char *name = typed_path(m->from, i == 0), *path = name ? beside_study(study, name) : NULL;
+        char *name = typed_path(m->from, i == 0), *path = name ? ew_study_beside(study, name) : NULL;
         free(name);
         if (!path) return no_memory(study, err);
         if (access(path, F_OK) == 0) {
@@ -174,14 +232,14 @@ static uint64_t free_where(const char *path) {
 enum ew_status ew_study_models_locate(const struct ew_study_file *study, const char *cache,
                                       struct ew_located_models *out, struct ew_error *err) {
     struct ew_located_models all = {.models = calloc(study->n_models + 1, sizeof *all.models)};
-    all.cache = cache ? strdup(cache) : study->cache ? beside_study(study, study->cache) : ew_cache_folder();
+    all.cache = cache ? strdup(cache) : study->cache ? ew_study_beside(study, study->cache) : ew_cache_folder();
     enum ew_status status = all.models && all.cache ? EW_OK : no_memory(study, err);
     for (size_t i = 0; status == EW_OK && i < study->n_models; i++) {
         struct ew_located_model *m = &all.models[all.n++];
         m->from = &study->models[i];
         status = m->from->kind == EW_STUDY_MODEL_SYNTH ? locate_synth(study, all.cache, m->from->name, m, err)
                  : m->from->else_synth                 ? locate_either(study, all.cache, m, err)
-                                                       : locate_file(study, m, err);
+                                                       : locate_file(study, all.cache, m, err);
         status = at_line(study->path, m->from->line, status, err);
         for (size_t j = 0; status == EW_OK && m->to_write && j + 1 < all.n; j++)
             m->to_write = strcmp(all.models[j].path, m->path) != 0; /* written once, whoever stands in */
@@ -196,15 +254,17 @@ enum ew_status ew_study_models_locate(const struct ew_study_file *study, const c
     return EW_OK;
 }
 
-static void free_record(struct ew_model_record *r) {
+void ew_model_record_free(struct ew_model_record *r) {
     const char *const texts[] = {r->key, r->path, r->name, r->architecture, r->file_type, r->shape};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free((char *)texts[i]);
+    *r = (struct ew_model_record){0};
 }
 
 void ew_located_models_close(struct ew_located_models *models) {
     for (size_t i = 0; i < models->n; i++) {
         free(models->models[i].path);
-        free_record(&models->models[i].record);
+        free(models->models[i].source);
+        ew_model_record_free(&models->models[i].record);
     }
     free(models->models);
     free(models->cache);
@@ -224,6 +284,26 @@ static bool forward_progress(void *context, uint64_t done, uint64_t total) {
     return !w->progress || w->progress(w->context, w->path, done, total);
 }
 
+static enum ew_status write_synth(const struct ew_located_model *m, struct write_context *w, struct ew_error *err) {
+    uint32_t type = 0;
+    ew_file_type_by_name(m->from->type, &type);
+    const struct ew_synth_params params = {.shape = m->shape,
+                                           .file_type = (enum ew_file_type)type,
+                                           .seed = SYNTH_SEED,
+                                           .progress = forward_progress,
+                                           .context = w};
+    return ew_synth_write(&params, m->path, NULL, err);
+}
+
+static enum ew_status write_box_type(const struct ew_located_model *m, struct write_context *w, struct ew_error *err) {
+    struct ew_thread_choice threads;
+    ew_thread_choose(&threads);
+    struct ew_requantize_params params = {
+        .source = m->source, .threads = threads.n_default, .progress = forward_progress, .context = w};
+    ew_requantize_file_type(m->from->type, &params.file_type);
+    return ew_requantize_write(&params, m->path, NULL, err);
+}
+
 enum ew_status ew_study_models_write(struct ew_located_models *models,
                                      bool (*progress)(void *context, const char *path, uint64_t done, uint64_t total),
                                      void *context, struct ew_error *err) {
@@ -239,15 +319,8 @@ enum ew_status ew_study_models_write(struct ew_located_models *models,
     for (size_t i = 0; status == EW_OK && i < models->n; i++) {
         struct ew_located_model *m = &models->models[i];
         if (!m->to_write) continue;
-        uint32_t type = 0;
-        ew_file_type_by_name(m->from->type, &type);
         struct write_context w = {progress, context, m->path};
-        struct ew_synth_params params = {.shape = m->shape,
-                                         .file_type = (enum ew_file_type)type,
-                                         .seed = SYNTH_SEED,
-                                         .progress = forward_progress,
-                                         .context = &w};
-        status = ew_synth_write(&params, m->path, NULL, err);
+        status = m->source ? write_box_type(m, &w, err) : write_synth(m, &w, err);
         if (status == EW_OK) {
             m->to_write = false;
             models->write_bytes -= m->file_bytes;
@@ -320,29 +393,50 @@ static void name_by_file(struct ew_model_record *r, const char *path) {
     r->name = strndup(base, n);
 }
 
-static enum ew_status describe(struct ew_located_model *m, bool foreign_engine, struct ew_error *err) {
+/* *out is to be freed in any case. */
+static enum ew_status describe_file(const char *path, struct ew_model_record *out, struct ew_error *err) {
     struct ew_gguf *gguf = NULL;
-    enum ew_status status = ew_gguf_open(m->path, &gguf, err);
+    enum ew_status status = ew_gguf_open(path, &gguf, err);
     if (status != EW_OK) return status;
     struct ew_model_record r = {0};
     struct stat info = {0};
     char key[17], full[PATH_MAX];
-    stat(m->path, &info);
-    model_key(gguf, m->path, (uint64_t)info.st_size, key);
+    stat(path, &info);
+    model_key(gguf, path, (uint64_t)info.st_size, key);
     describe_gguf(gguf, &r);
     ew_gguf_close(&gguf);
-    name_by_file(&r, m->path);
+    name_by_file(&r, path);
     r.key = strdup(key);
-    r.path = strdup(realpath(m->path, full) ? full : m->path);
-    r.shape = m->shape ? strdup(m->shape->name) : NULL;
-    r.in_the_box = m->from->kind == EW_STUDY_MODEL_BOX;
+    r.path = strdup(realpath(path, full) ? full : path);
     r.file_bytes = info.st_size;
     r.mtime_unix_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
-    free_record(&m->record);
-    m->record = r;
+    *out = r;
     if (!r.key || !r.path || !r.name || !r.architecture || !r.file_type)
-        return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", m->path);
+        return ew_error_set(err, EW_ERR_MEMORY, "%s: out of memory", path);
+    return EW_OK;
+}
+
+static enum ew_status describe(struct ew_located_model *m, bool foreign_engine, struct ew_error *err) {
+    ew_model_record_free(&m->record);
+    enum ew_status status = describe_file(m->path, &m->record, err);
+    if (status != EW_OK) return status;
+    m->record.shape = m->shape ? strdup(m->shape->name) : NULL;
+    m->record.in_the_box = m->from->kind == EW_STUDY_MODEL_BOX;
     return foreign_engine ? EW_OK : describe_model(m->path, &m->record, err);
+}
+
+enum ew_status ew_model_record_make(const char *path, struct ew_model_record *out, struct ew_error *err) {
+    char box[PATH_MAX], full[PATH_MAX];
+    struct ew_model_record r = {0};
+    enum ew_status status = describe_file(path, &r, err);
+    if (status == EW_OK) status = describe_model(path, &r, err);
+    if (status != EW_OK) {
+        ew_model_record_free(&r);
+        return status;
+    }
+    r.in_the_box = ew_model_box_path(box, sizeof box, NULL) == EW_OK && realpath(box, full) && !strcmp(full, r.path);
+    *out = r;
+    return EW_OK;
 }
 
 enum ew_status ew_study_models_describe(struct ew_located_models *models, const char *study_path, bool foreign_engine,

@@ -89,7 +89,7 @@ struct ew_invocation_record {
     const char *build;         /* compiler and flags */
     const char *state_json;    /* governor, clocks, temperatures, power mode at the start */
     const char *energy_none;   /* why there is no energy figure; NULL when there is one */
-    const char *left_out_json; /* configurations that were not run: [{"what", "why", "n"}]; NULL = none */
+    const char *left_out_json; /* what was not run: [{"what", "why", "n"}]; NULL = nothing */
     /* Known at its end. */
     const char *stopped; /* why it ended before all was done: "interrupted", "budget: time: …"; NULL = it was done */
     int64_t own_cpu_ns;  /* processor time of the study runner itself, meters included, engines not */

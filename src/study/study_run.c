@@ -193,13 +193,21 @@ void ew_study_note_progress(struct ew_study_runner *r, size_t index) {
     r->progress.phase = NULL;
 }
 
-/* Whether the budgets allow one more; otherwise out says which does not. */
-static bool may_begin(const struct ew_study_runner *r, size_t index, struct ew_study_outcome *out) {
+enum ew_status ew_study_note_stop(enum ew_status status, struct ew_study_outcome *out) {
+    if (status == EW_ERR_CANCELLED) {
+        out->stopped = true;
+        status = EW_OK;
+    }
+    if (out->stopped && !*out->stopped_why) snprintf(out->stopped_why, sizeof out->stopped_why, "interrupted");
+    return status;
+}
+
+bool ew_study_budget_left(const struct ew_study_runner *r, const struct ew_next_trial *next,
+                          struct ew_study_outcome *out) {
     const struct ew_spent spent = {(double)(ew_clock_now_ns() - r->started_ns) * 1e-9,
-                                   ew_study_slots_spent_j(&r->slots)};
-    const struct ew_next_trial next = ew_study_slots_next(&r->slots, index);
+                                   ew_study_slots_spent_j(&r->slots) + r->quality_j};
     char why[sizeof out->stopped_why - 16];
-    if (ew_study_budget_allows(&r->request->study->budget, &spent, &next, why, sizeof why)) return true;
+    if (ew_study_budget_allows(&r->request->study->budget, &spent, next, why, sizeof why)) return true;
     snprintf(out->stopped_why, sizeof out->stopped_why, "budget: %s", why);
     return false;
 }
@@ -208,15 +216,11 @@ static enum ew_status run_trials(struct ew_study_runner *r, struct ew_study_outc
     enum ew_status status = EW_OK;
     for (size_t i = 0; status == EW_OK && !out->stopped && i < r->plan.n_trials; i++) {
         if (!ew_study_slots_wants(&r->slots, r->request->study, i)) continue;
-        out->stopped = ew_study_stops_soon(r) || !may_begin(r, i, out);
+        const struct ew_next_trial next = ew_study_slots_next(&r->slots, i);
+        out->stopped = ew_study_stops_soon(r) || !ew_study_budget_left(r, &next, out);
         if (!out->stopped) status = ew_study_run_trial(r, i);
     }
-    if (status == EW_ERR_CANCELLED) {
-        out->stopped = true;
-        status = EW_OK;
-    }
-    if (out->stopped && !*out->stopped_why) snprintf(out->stopped_why, sizeof out->stopped_why, "interrupted");
-    return status;
+    return ew_study_note_stop(status, out);
 }
 
 /* What a study that was killed may have left set. */
@@ -244,18 +248,45 @@ static enum ew_status run_all(struct ew_study_runner *r, struct ew_study_outcome
     struct ew_slots_estimate left = ew_study_slots_estimate(&r->slots);
     if (status == EW_OK) status = ew_study_side_files_make(&r->plan, q->models, say_packing, r, &r->side_files, r->err);
     if (status == EW_OK && q->watcher.begun) q->watcher.begun(q->watcher.context, left.done, left.total, &r->meters);
-    if (status == EW_OK) status = rest(r, "before");
+    if (status == EW_OK && r->trials_wanted) status = rest(r, "before");
     if (status == EW_OK) status = run_trials(r, out);
     ew_study_restore_device(r);
-    if (status == EW_OK && !out->stopped) status = rest(r, "after");
+    if (status == EW_OK && r->trials_wanted && !out->stopped) status = rest(r, "after");
+    if (status == EW_OK && !out->stopped) status = ew_study_run_quality(r, out);
     /* Repeats that were not needed leave the plan. */
     if (status == EW_OK && r->slots.n_dropped > 0) status = put_plan(r);
+    char *left_out = left_out_json(&r->plan);
     const struct ew_invocation_record end = {.id = r->invocation_id,
                                              .ended_unix_ns = ew_study_unix_now_ns(),
                                              .stopped = out->stopped ? out->stopped_why : NULL,
                                              .own_cpu_ns = ew_conditions_own_cpu_ns() - r->own_cpu_ns,
-                                             .own_max_rss_bytes = ew_conditions_own_max_rss_bytes()};
+                                             .own_max_rss_bytes = ew_conditions_own_max_rss_bytes(),
+                                             .left_out_json = left_out};
     if (status == EW_OK) status = q->sink->end_invocation(q->sink->context, &end, r->err);
+    free(left_out);
+    return status;
+}
+
+/* What is to be asked, and what cannot be. */
+static enum ew_status find_quality(struct ew_study_runner *r, struct ew_study_outcome *out) {
+    const struct ew_study_request *q = r->request;
+    if (q->study->quality.line == 0) return EW_OK;
+    if (!q->program) {
+        ew_study_say(r, "quality: not asked, as another engine is measured");
+        return EW_OK;
+    }
+    enum ew_status status =
+        ew_quality_jobs_make(q->study, q->models, &r->plan, q->sink, r->study_id, &r->quality, r->err);
+    if (r->quality.n_synthetic > 0)
+        ew_study_say(r, "quality: %zu model file%s with random weights know%s nothing and %s not asked",
+                     r->quality.n_synthetic, r->quality.n_synthetic == 1 ? "" : "s",
+                     r->quality.n_synthetic == 1 ? "s" : "", r->quality.n_synthetic == 1 ? "is" : "are");
+    for (size_t i = 0; i < r->plan.n_left_out; i++)
+        if (strncmp(r->plan.left_out[i].what, "quality ", 8) == 0 ||
+            strncmp(r->plan.left_out[i].what, "divergence ", 11) == 0)
+            ew_study_say(r, "left out  %s — %s", r->plan.left_out[i].what, r->plan.left_out[i].why);
+    out->quality_done = r->quality.n_known;
+    out->quality_total = r->quality.n_known + r->quality.n;
     return status;
 }
 
@@ -281,13 +312,15 @@ enum ew_status ew_study_run(const struct ew_study_request *request, struct ew_st
     *out = (struct ew_study_outcome){0};
     recover_device(&r);
     enum ew_status status = prepare(&r);
-    bool any = false;
     for (size_t i = 0; status == EW_OK && i < r.plan.n_trials; i++)
-        any = any || ew_study_slots_wants(&r.slots, request->study, i);
-    if (status == EW_OK && any) status = run_all(&r, out);
+        r.trials_wanted |= ew_study_slots_wants(&r.slots, request->study, i);
+    if (status == EW_OK) status = find_quality(&r, out);
+    if (status == EW_OK && (r.trials_wanted || r.quality.n > 0)) status = run_all(&r, out);
+    if (status == EW_OK && !out->stopped) ew_quality_jobs_remove_runs(&r.quality);
     if (r.slots.slots) count(&r, out);
     if (r.meters_open) ew_study_meters_close(&r.meters);
     ew_study_slots_close(&r.slots);
+    ew_quality_jobs_close(&r.quality);
     ew_study_side_files_close(&r.side_files);
     ew_study_plan_close(&r.plan);
     return status;

@@ -19,6 +19,18 @@ struct ew_study_progress {
     double prefill_tokens_per_s, decode_tokens_per_s; /* of the trial that ended last; NAN */
 };
 
+/* A job of the section `quality`. */
+struct ew_quality_progress {
+    size_t done, total;
+    const struct ew_model_record *model;
+    const char *kv_type;  /* NULL = "f16" */
+    const char *what;     /* "perplexity", "task", "answers" */
+    const char *data;     /* by name */
+    double seconds_left;  /* of all of them; a rough guess until one has ended */
+    double value;         /* finished: its first figure; NAN: there is none */
+    const char *left_out; /* finished: why there is nothing; NULL otherwise */
+};
+
 /* All members may be NULL. */
 struct ew_study_watcher {
     void *context;
@@ -26,7 +38,9 @@ struct ew_study_watcher {
     void (*resting)(void *context, const char *place, double seconds);
     void (*tick)(void *context, const struct ew_study_progress *progress);
     void (*finished)(void *context, const struct ew_study_progress *progress, const struct ew_trial_record *trial);
-    void (*said)(void *context, const char *line); /* something that a person should know */
+    void (*asking)(void *context, const struct ew_quality_progress *progress); /* as tick, while a job runs */
+    void (*asked)(void *context, const struct ew_quality_progress *progress);  /* it has ended */
+    void (*said)(void *context, const char *line);                             /* something that a person should know */
 };
 
 struct ew_study_request {
@@ -36,6 +50,7 @@ struct ew_study_request {
     const char *root;                       /* as for ew_machine_open; may be NULL */
     struct ew_plan_limits limits;
     const char *const *engine; /* command, NULL-terminated */
+    const char *program; /* edgewise itself, for `eval`; NULL: the engine is another one, whose quality is not ours */
     const struct ew_study_sink *sink;
     const struct ew_meter_config *meters; /* may be NULL */
     const char *version;
@@ -51,8 +66,11 @@ struct ew_study_outcome {
     size_t done;                     /* have a result, from now or earlier */
     size_t count[EW_TRIAL_STATUSES]; /* by status */
     bool stopped;                    /* by stop_soon or stop_now, or by a budget */
-    char stopped_why[200];           /* "interrupted", or the budget that would be exceeded; "" = not stopped */
+    size_t quality_total, quality_done, quality_left_out; /* jobs of the section `quality` */
+    char stopped_why[200]; /* "interrupted", or the budget that would be exceeded; "" = not stopped */
 };
+
+int64_t ew_study_unix_now_ns(void); /* wall-clock, for records */
 
 /* Errors: what the sink, the meters or starting the engine give; *out is set in any case once the plan is known. A
  * child that fails is no error. */

@@ -23,6 +23,7 @@ struct ew_study_file *ew_study_file_new(const char *path) {
         if (i != EW_AXIS_THREADS) file->axis[i] = one(ew_study_axis_table[i].standard);
     file->cool_to = (struct ew_thermal_gate){.at_c = NAN, .within_c = 2, .timeout_s = 300};
     file->budget = (struct ew_study_budget){INFINITY, INFINITY, INFINITY};
+    file->quality = ew_study_quality_default();
     file->repeats_min = file->repeats_max = 5;
     file->idle_s = 30;
     file->idle_max_s = 120;
@@ -46,6 +47,7 @@ void ew_study_file_close(struct ew_study_file **file) {
     free(f->words);
     free(f->configurations);
     free(f->exclude);
+    ew_study_quality_free(&f->quality);
     char *const texts[] = {f->path, f->source, f->name, f->sample_prompt, f->energy, f->store, f->cache};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
     free(f);
@@ -145,6 +147,21 @@ static void add_sweep(const struct ew_study_file *f, json_t *root) {
     json_object_set_new(root, "exclude", grids_json(f, f->exclude, f->n_exclude));
 }
 
+/* null without the section. */
+static json_t *quality_json(const struct ew_study_quality *q) {
+    if (q->line == 0) return json_null();
+    json_t *texts = json_array(), *tasks = json_array();
+    for (size_t i = 0; i < q->n_texts; i++)
+        json_array_append_new(texts,
+                              json_pack("{s:s, s:I, s:I, s:I}", "text", q->texts[i].path, "context",
+                                        (json_int_t)q->texts[i].context, "stride", (json_int_t)q->texts[i].stride,
+                                        "windows", (json_int_t)q->texts[i].windows));
+    for (size_t i = 0; i < q->n_tasks; i++) json_array_append_new(tasks, json_string(q->tasks[i]));
+    return json_pack("{s:o, s:b, s:s*, s:o, s:s*, s:I, s:f}", "texts", texts, "divergence", q->divergence, "reference",
+                     q->reference, "tasks", tasks, "prompts", q->prompts, "tokens", (json_int_t)q->tokens, "timeout_s",
+                     q->timeout_s);
+}
+
 char *ew_study_file_json(const struct ew_study_file *f) {
     json_t *root =
         json_pack("{s:s*, s:o, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:I, s:s}", "study", f->name, "models",
@@ -161,6 +178,7 @@ char *ew_study_file_json(const struct ew_study_file *f) {
     json_object_set_new(root, "budget",
                         json_pack("{s:o, s:o, s:o}", "time_s", limit_json(f->budget.time_s), "energy_j",
                                   limit_json(f->budget.energy_j), "disk_bytes", limit_json(f->budget.disk_bytes)));
+    json_object_set_new(root, "quality", quality_json(&f->quality));
     char *text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     return text;

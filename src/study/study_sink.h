@@ -4,7 +4,7 @@
 #define EW_STUDY_STUDY_SINK_H
 
 #include "edgewise/status.h"
-#include "study/study_record.h"
+#include "study/quality_record.h"
 
 /* What a planned trial looks like in the store now. */
 struct ew_trial_state {
@@ -24,7 +24,7 @@ struct ew_study_sink {
     enum ew_status (*put_model)(void *, const struct ew_model_record *, int64_t *id, struct ew_error *);
     enum ew_status (*put_config)(void *, const struct ew_config_record *, int64_t *id, struct ew_error *);
     enum ew_status (*put_invocation)(void *, const struct ew_invocation_record *, int64_t *id, struct ew_error *);
-    /* Its id, ended_unix_ns, stopped, own_cpu_ns, own_max_rss_bytes. */
+    /* Its id, ended_unix_ns, stopped, own_cpu_ns, own_max_rss_bytes; left_out_json where it is not NULL. */
     enum ew_status (*end_invocation)(void *, const struct ew_invocation_record *, struct ew_error *);
     enum ew_status (*put_meter)(void *, const struct ew_meter_record *, int64_t *id, struct ew_error *);
     enum ew_status (*put_baseline)(void *, const struct ew_baseline_record *, const struct ew_series_record *, size_t n,
@@ -35,6 +35,10 @@ struct ew_study_sink {
     enum ew_status (*begin_trial)(void *, const char *key, int64_t invocation_id, int64_t unix_ns, struct ew_error *);
     enum ew_status (*finish_trial)(void *, const struct ew_trial_record *, struct ew_error *);
     enum ew_status (*abandon_trial)(void *, const char *key, struct ew_error *);
+    enum ew_status (*put_quality)(void *, const struct ew_quality_record *, int64_t *id, struct ew_error *);
+    enum ew_status (*put_answer)(void *, const struct ew_answer_record *, int64_t *id, struct ew_error *);
+    enum ew_status (*has_quality)(void *, const struct ew_quality_record *, bool *yes, struct ew_error *);
+    enum ew_status (*has_answer)(void *, const struct ew_answer_record *, bool *yes, struct ew_error *);
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/small_file.h"
 #include "edgewise/speculation.h"
 #include "machine/cpu_features.h"
+#include "study/greedy_text.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 static const int64_t sustained_window_ns = 1000000000;
-enum { WARMUP_PREFILL = 64, WARMUP_DECODE = 4, WARMUP_BATCH = 512, SAMPLE_BYTES_PER_TOKEN = 64 };
+enum { WARMUP_PREFILL = 64, WARMUP_DECODE = 4, WARMUP_BATCH = 512 };
 static const double warmup_agreement = 0.05;
 
 struct child {
@@ -325,59 +326,18 @@ static enum ew_status sustain(struct child *c) {
 
 /* ---- sample text ---- */
 
-/* Cuts an unfinished UTF-8 character at the end and replaces bytes that are none, so that the text is JSON. */
-static void make_utf8(char *text, size_t *size) {
-    for (size_t i = 0; i < *size;) {
-        unsigned char b = (unsigned char)text[i];
-        size_t n = b < 0x80 ? 1 : b >= 0xc2 && b < 0xe0 ? 2 : b >= 0xe0 && b < 0xf0 ? 3 : b >= 0xf0 && b < 0xf5 ? 4 : 0;
-        size_t k = 1;
-        while (k < n && i + k < *size && ((unsigned char)text[i + k] & 0xc0) == 0x80) k++;
-        if (n == 0 || (k < n && i + k < *size)) {
-            text[i] = '?';
-            i++;
-        } else if (k < n) {
-            *size = i;
-        } else {
-            i += n;
-        }
-    }
-    text[*size] = 0;
-}
-
-/* Generates at most `most` tokens after what the context holds. Returns the text's size. */
-static enum ew_status generate_text(struct child *c, uint32_t most, char *text, size_t capacity, size_t *size,
-                                    uint32_t *tokens) {
-    *size = 0;
-    for (*tokens = 0; *tokens < most; ++*tokens) {
-        int32_t token = ew_sampler_sample(c->sampler, ew_session_logits(c->session));
-        if (ew_model_token_is_end(c->model, token)) return EW_OK;
-        size_t n = ew_model_token_bytes(c->model, token, false, text + *size, capacity - *size);
-        if (n > capacity - *size) return EW_OK;
-        *size += n;
-        enum ew_status status = ew_session_decode(c->session, token, c->err);
-        if (status != EW_OK) return status;
-    }
-    return EW_OK;
-}
-
 static enum ew_status complete(struct child *c, const int32_t *ids, size_t n) {
-    size_t capacity = (size_t)c->spec->sample_tokens * SAMPLE_BYTES_PER_TOKEN, size = 0;
-    uint32_t tokens = 0, room = c->spec->context - (uint32_t)n;
-    char *text = malloc(capacity + 1);
-    if (!text) return ew_error_set(c->err, EW_ERR_MEMORY, "trial: no memory for sample text");
+    char *text = NULL;
+    uint32_t tokens = 0;
     int64_t begin = begin_phase(c, "sample");
-    ew_session_reset(c->session);
-    enum ew_status status = ew_session_prefill(c->session, ids, n, c->err);
-    uint32_t most = room < c->spec->sample_tokens ? room : c->spec->sample_tokens;
-    if (status == EW_OK) status = generate_text(c, most, text, capacity, &size, &tokens);
-    if (status == EW_OK) {
-        end_phase(c, "sample", begin, ew_clock_now_ns(), n + tokens);
-        make_utf8(text, &size);
-        emit(c->out, json_pack("{s:s, s:I, s:s, s:s, s:I}", "event", "text", "t", (json_int_t)ew_clock_now_ns(),
-                               "prompt", c->spec->sample_prompt, "text", text, "tokens", (json_int_t)tokens));
-    }
+    enum ew_status status =
+        ew_greedy_text_write(c->session, c->model, ids, n, c->spec->sample_tokens, &text, &tokens, c->err);
+    if (status != EW_OK) return status;
+    end_phase(c, "sample", begin, ew_clock_now_ns(), n + tokens);
+    emit(c->out, json_pack("{s:s, s:I, s:s, s:s, s:I}", "event", "text", "t", (json_int_t)ew_clock_now_ns(), "prompt",
+                           c->spec->sample_prompt, "text", text, "tokens", (json_int_t)tokens));
     free(text);
-    return status;
+    return EW_OK;
 }
 
 static enum ew_status sample(struct child *c) {

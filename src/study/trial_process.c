@@ -8,10 +8,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { TICK_MS = 100, READ_BYTES = 65536, GRACE_MS = 5000 };
 
 static void close_fd(int *fd) {
     if (*fd >= 0) close(*fd);
@@ -183,6 +186,38 @@ bool ew_trial_process_wait(struct ew_trial_process *p, int timeout_ms, int *stat
         if (ew_clock_now_ns() >= deadline) return false;
         usleep(1000);
     }
+}
+
+static enum ew_status read_to_end(struct ew_trial_process *p, const struct ew_process_follow *f, char *bytes,
+                                  bool *timed_out, struct ew_error *err) {
+    enum ew_status status = EW_OK;
+    bool ended = false;
+    while (status == EW_OK && !ended && !*timed_out) {
+        size_t n = 0;
+        status = ew_trial_process_read(p, TICK_MS, bytes, READ_BYTES, &n, &ended, err);
+        if (status == EW_OK) status = f->take(f->context, bytes, n, err);
+        if (status == EW_OK && f->stop && *f->stop) status = ew_error_set(err, EW_ERR_CANCELLED, "stopped");
+        *timed_out = !ended && ew_clock_now_ns() > f->deadline_ns;
+    }
+    return status;
+}
+
+enum ew_status ew_trial_process_follow(struct ew_trial_process *p, const struct ew_process_follow *f,
+                                       struct ew_process_end *out, struct ew_error *err) {
+    char *bytes = malloc(READ_BYTES);
+    if (!bytes) return ew_error_set(err, EW_ERR_MEMORY, "trial: out of memory");
+    *out = (struct ew_process_end){0};
+    enum ew_status status = read_to_end(p, f, bytes, &out->timed_out, err);
+    free(bytes);
+    if (status != EW_OK) return status;
+    /* stdout is closed: it is about to end. One that stays is ended. */
+    int64_t left_ms = (f->deadline_ns - ew_clock_now_ns()) / 1000000;
+    int wait_ms = out->timed_out ? 0 : left_ms < GRACE_MS ? (int)left_ms : GRACE_MS;
+    if (ew_trial_process_wait(p, wait_ms, &out->wait_status, &out->usage)) return EW_OK;
+    out->timed_out = true;
+    ew_trial_process_kill(p);
+    if (ew_trial_process_wait(p, 60000, &out->wait_status, &out->usage)) return EW_OK;
+    return ew_error_set(err, EW_ERR_TIMEOUT, "trial: process %d does not end on SIGKILL", (int)p->pid);
 }
 
 void ew_trial_process_close(struct ew_trial_process *p) {

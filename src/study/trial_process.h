@@ -38,6 +38,25 @@ void ew_trial_process_kill(const struct ew_trial_process *process);
 /* Whether it has ended within timeout_ms; then it has been waited for. status and usage as of wait4. */
 bool ew_trial_process_wait(struct ew_trial_process *process, int timeout_ms, int *status, struct rusage *usage);
 
+struct ew_process_follow {
+    int64_t deadline_ns;      /* on the monotonic clock (base/clock.h) */
+    const volatile int *stop; /* becomes non-zero: give up. May be NULL */
+    /* Bytes of stdout as they come, and without any about ten times a second. */
+    enum ew_status (*take)(void *context, const char *bytes, size_t n, struct ew_error *err);
+    void *context;
+};
+
+struct ew_process_end {
+    bool timed_out;
+    int wait_status; /* this and usage as of wait4 */
+    struct rusage usage;
+};
+
+/* Reads until the process has ended, or ends it at the deadline. Errors: CANCELLED (*stop), MEMORY, IO, TIMEOUT (it
+ * does not even end on SIGKILL), and those of take; then the process is still there: ew_trial_process_close. */
+enum ew_status ew_trial_process_follow(struct ew_trial_process *process, const struct ew_process_follow *follow,
+                                       struct ew_process_end *out, struct ew_error *err);
+
 /* Kills what is still there and closes everything. */
 void ew_trial_process_close(struct ew_trial_process *process);
 

@@ -3,11 +3,10 @@
 #include "study/trial_run.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/small_file.h"
 #include "base/text_parts.h"
-#include "meter/integrate.h"
 #include "meter/nvml_processes.h"
 #include "meter/process_memory.h"
+#include "study/memory_left.h"
 #include "study/metering.h"
 #include "study/throttle_span.h"
 #include "study/trial_conditions.h"
@@ -20,9 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TICK_MS = 100, READ_BYTES = 65536, GRACE_MS = 5000, NOTES_SIZE = 1024 };
-/* A meter that was silent for so long at the end of a trial is lost. */
-enum { METER_SECONDS = 1, METER_PERIODS = 5 };
+enum { NOTES_SIZE = 1024 };
 
 struct ew_trial_result {
     struct ew_trial_record record;
@@ -43,26 +40,10 @@ struct run {
     struct ew_meter_sampler *memory_sampler;
     struct ew_metering metering;
     int64_t begin_ns, deadline_ns;
-    int64_t oom_kills_before, free_before;
+    struct ew_memory_left memory_before;
     struct ew_meter *gpu_memory; /* sampled with memory; NULL: no card to ask */
-    bool timed_out;
-    int wait_status;
-    struct rusage usage;
+    struct ew_process_end end;
 };
-
-/* A "name value" line of a /proc file; EW_MISSING when it is not there. */
-static int64_t proc_field(const char *path, const char *name) {
-    char text[16384];
-    if (ew_small_file_read("", path, text, sizeof text) < 0) return EW_MISSING;
-    int64_t value = EW_MISSING;
-    ew_small_file_number(text, name, &value);
-    return value;
-}
-
-static int64_t free_bytes(void) {
-    int64_t kib = proc_field("/proc/meminfo", "MemAvailable");
-    return kib == EW_MISSING ? EW_MISSING : kib * 1024;
-}
 
 /* The pid of hello, if it is in the child's process group; otherwise the child itself. */
 static int32_t pid_to_meter(const struct run *run, int64_t said) {
@@ -105,48 +86,20 @@ static enum ew_status start(struct run *run, struct ew_error *err) {
         status = start_meters(run, err);
         if (status != EW_OK) return status;
     }
-    run->oom_kills_before = proc_field("/proc/vmstat", "oom_kill");
-    run->free_before = free_bytes();
+    run->memory_before = ew_memory_left_take();
     run->begin_ns = ew_clock_now_ns();
     run->deadline_ns = run->begin_ns + (int64_t)(setup->timeout_s * 1e9);
     return ew_trial_process_start(setup->engine, run->spec, strlen(run->spec), setup->cpus, &run->result->process, err);
 }
 
-/* One step of reading. *ended once stdout is closed. */
-static enum ew_status read_some(struct run *run, char *bytes, bool *ended, struct ew_error *err) {
-    size_t n = 0;
-    enum ew_status status = ew_trial_process_read(&run->result->process, TICK_MS, bytes, READ_BYTES, &n, ended, err);
-    if (status == EW_OK && n > 0) status = ew_trial_collector_feed(run->result->collector, bytes, n, err);
+static enum ew_status take_bytes(void *context, const char *bytes, size_t n, struct ew_error *err) {
+    struct run *run = context;
+    enum ew_status status = n > 0 ? ew_trial_collector_feed(run->result->collector, bytes, n, err) : EW_OK;
     if (status != EW_OK) return status;
     struct ew_trial_collected said = ew_trial_collector_state(run->result->collector);
     if (!run->memory && said.pid != EW_MISSING && run->setup->meters) status = start_memory_meter(run, said.pid, err);
     if (run->setup->tick) run->setup->tick(run->setup->tick_context, said.phase);
     return status;
-}
-
-static bool stopped(const struct run *run) { return run->setup->stop && *run->setup->stop; }
-
-static enum ew_status follow(struct run *run, struct ew_error *err) {
-    char *bytes = malloc(READ_BYTES);
-    if (!bytes) return ew_error_set(err, EW_ERR_MEMORY, "trial: out of memory");
-    enum ew_status status = EW_OK;
-    bool ended = false;
-    while (status == EW_OK && !ended && !run->timed_out) {
-        status = read_some(run, bytes, &ended, err);
-        if (status == EW_OK && stopped(run)) status = ew_error_set(err, EW_ERR_CANCELLED, "stopped");
-        run->timed_out = !ended && ew_clock_now_ns() > run->deadline_ns;
-    }
-    free(bytes);
-    if (status != EW_OK) return status;
-    /* stdout is closed: it is about to end. One that stays is ended. */
-    int64_t left_ms = (run->deadline_ns - ew_clock_now_ns()) / 1000000;
-    int wait_ms = run->timed_out ? 0 : left_ms < GRACE_MS ? (int)left_ms : GRACE_MS;
-    if (ew_trial_process_wait(&run->result->process, wait_ms, &run->wait_status, &run->usage)) return EW_OK;
-    run->timed_out = true;
-    ew_trial_process_kill(&run->result->process);
-    if (ew_trial_process_wait(&run->result->process, 60000, &run->wait_status, &run->usage)) return EW_OK;
-    return ew_error_set(err, EW_ERR_TIMEOUT, "trial: process %d does not end on SIGKILL",
-                        (int)run->result->process.pid);
 }
 
 static double max_in(const struct ew_meter_trace *trace, size_t channel, int64_t begin_ns, int64_t end_ns) {
@@ -173,34 +126,12 @@ static void note_memory(struct run *run, const struct ew_meter_trace *trace) {
     }
 }
 
-/* When the last reading was that gave anything; begin_ns where none did. */
-static int64_t last_reading_ns(const struct ew_meter_trace *trace, int64_t begin_ns) {
-    for (size_t i = trace->n; i > 0; i--)
-        for (size_t c = 0; c < trace->n_channels; c++)
-            if (!isnan(trace->values[(i - 1) * trace->n_channels + c])) return trace->times_ns[i - 1];
-    return begin_ns;
-}
-
-/* Gross energy from the first to the last reading within the trial; NAN where there is none. */
-static double gross_energy_j(const struct ew_trial_record *r, const struct ew_meter_trace *trace) {
-    const struct ew_energy_trace whole = {trace->info, trace->times_ns, trace->values, trace->n};
-    struct ew_energy energy;
-    if (trace->n < 2) return NAN;
-    int64_t begin = trace->times_ns[0] > r->begin_ns ? trace->times_ns[0] : r->begin_ns;
-    int64_t last = trace->times_ns[trace->n - 1], end = last < r->end_ns ? last : r->end_ns;
-    if (begin >= end) return NAN;
-    return ew_energy_of_window(&whole, EW_ENERGY_TOTAL, begin, end, NULL, &energy, NULL) == EW_OK ? energy.energy_j
-                                                                                                  : NAN;
-}
-
 /* Whether the meter lasted to the end; if so, what the trial took, for the budget. */
 static void note_energy(struct run *run, const struct ew_meter_trace *trace) {
     struct ew_trial_record *r = &run->result->record;
-    double silent_s = (double)(r->end_ns - last_reading_ns(trace, r->begin_ns)) * 1e-9;
-    double patience_s = METER_PERIODS * trace->info->period_s;
-    if (!(patience_s > METER_SECONDS)) patience_s = METER_SECONDS; /* also where the period is not known */
-    if (!trace->ended && silent_s <= patience_s) {
-        r->conditions.spent_j = gross_energy_j(r, trace);
+    double silent_s;
+    if (ew_metering_lasts(trace, r->begin_ns, r->end_ns, &silent_s)) {
+        r->conditions.spent_j = ew_metering_gross_j(trace, r->begin_ns, r->end_ns);
         return;
     }
     snprintf(run->result->meter_lost, sizeof run->result->meter_lost,
@@ -247,26 +178,25 @@ static int64_t timeval_ns(struct timeval t) { return (int64_t)t.tv_sec * 1000000
 static void judge(struct run *run) {
     struct ew_trial_result *result = run->result;
     struct ew_trial_record *r = &result->record;
-    bool killed = WIFSIGNALED(run->wait_status);
-    r->exit_code = killed ? EW_MISSING : WEXITSTATUS(run->wait_status);
-    r->signal = killed ? WTERMSIG(run->wait_status) : EW_MISSING;
-    r->user_cpu_ns = timeval_ns(run->usage.ru_utime);
-    r->system_cpu_ns = timeval_ns(run->usage.ru_stime);
-    r->max_rss_bytes = (int64_t)run->usage.ru_maxrss * 1024;
-    r->major_faults = run->usage.ru_majflt;
-    int64_t kills = proc_field("/proc/vmstat", "oom_kill");
+    bool killed = WIFSIGNALED(run->end.wait_status);
+    r->exit_code = killed ? EW_MISSING : WEXITSTATUS(run->end.wait_status);
+    r->signal = killed ? WTERMSIG(run->end.wait_status) : EW_MISSING;
+    r->user_cpu_ns = timeval_ns(run->end.usage.ru_utime);
+    r->system_cpu_ns = timeval_ns(run->end.usage.ru_stime);
+    r->max_rss_bytes = (int64_t)run->end.usage.ru_maxrss * 1024;
+    r->major_faults = run->end.usage.ru_majflt;
+    int64_t kills = ew_memory_left_take().oom_kills, kills_before = run->memory_before.oom_kills;
     ew_trial_process_clean_stderr(&result->process);
-    struct ew_trial_evidence evidence = {.said = ew_trial_collector_state(result->collector),
-                                         .timed_out = run->timed_out,
-                                         .timeout_s = run->setup->timeout_s,
-                                         .exit_code = killed ? -1 : WEXITSTATUS(run->wait_status),
-                                         .signal = killed ? WTERMSIG(run->wait_status) : 0,
-                                         .oom_kills = kills == EW_MISSING || run->oom_kills_before == EW_MISSING
-                                                          ? EW_MISSING
-                                                          : kills - run->oom_kills_before,
-                                         .peak_bytes = r->peak_rss_bytes,
-                                         .free_at_start_bytes = run->free_before,
-                                         .stderr_tail = result->process.stderr_tail};
+    struct ew_trial_evidence evidence = {
+        .said = ew_trial_collector_state(result->collector),
+        .timed_out = run->end.timed_out,
+        .timeout_s = run->setup->timeout_s,
+        .exit_code = killed ? -1 : WEXITSTATUS(run->end.wait_status),
+        .signal = killed ? WTERMSIG(run->end.wait_status) : 0,
+        .oom_kills = kills == EW_MISSING || kills_before == EW_MISSING ? EW_MISSING : kills - kills_before,
+        .peak_bytes = r->peak_rss_bytes,
+        .free_at_start_bytes = run->memory_before.free_bytes,
+        .stderr_tail = result->process.stderr_tail};
     r->status = ew_trial_judge(&evidence, result->reason);
     r->reason = r->status == EW_TRIAL_OK ? NULL : result->reason;
     r->stderr_tail = r->status == EW_TRIAL_OK || result->process.stderr_size == 0 ? NULL : result->process.stderr_tail;
@@ -313,7 +243,8 @@ enum ew_status ew_trial_run(const struct ew_trial_setup *setup, struct ew_trial_
     result->process = (struct ew_trial_process){.in = -1, .out = -1, .error = -1};
     struct run run = {.setup = setup, .result = result};
     enum ew_status status = start(&run, err);
-    if (status == EW_OK) status = follow(&run, err);
+    const struct ew_process_follow follow = {run.deadline_ns, setup->stop, take_bytes, &run};
+    if (status == EW_OK) status = ew_trial_process_follow(&result->process, &follow, &run.end, err);
     if (status == EW_OK) status = conclude(&run, err);
     ew_trial_process_close(&result->process);
     ew_meter_sampler_close(&run.memory_sampler);

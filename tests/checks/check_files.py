@@ -42,7 +42,7 @@ def check_text(root, path):
 
 
 def check(root):
-    paths = [path for folder in ("src", "include", "tests", "bench", "tools")
+    paths = [path for folder in ("src", "include", "tests", "bench", "tools", "models")
              for path in source_tree.files(root / folder, "*.c", "*.h", "*.py", "*.sh", "*.build", "*.S")]
     failures = list(check_names(root, paths))
     for path in paths:

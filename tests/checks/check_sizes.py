@@ -103,7 +103,7 @@ def check_file(name, suffix, text):
 
 def check(root):
     failures, warnings = [], []
-    for folder in ("src", "include", "tests", "bench"):
+    for folder in ("src", "include", "tests", "bench", "models"):
         for path in source_tree.files(root / folder, "*.c", "*.h"):
             more = check_file(path.relative_to(root).as_posix(), path.suffix, source_tree.read(path))
             failures += more[0]

@@ -2,10 +2,12 @@
 """Proves that each check can fail: small trees that must pass, and trees with one fault that must be found."""
 import contextlib
 import io
+import json
 import pathlib
 import sys
 import tempfile
 
+import check_eval_set
 import check_files
 import check_headers
 import check_includes
@@ -23,6 +25,37 @@ def function(n_lines, name="grow"):
 
 def header(text):
     return f"#ifndef H\n#define H\n{text}\n#endif\n"
+
+
+def word(number):
+    """Every number its own word of letters."""
+    return (word(number // 26 - 1) if number > 25 else "") + "abcdefghijklmnopqrstuvwxyz"[number % 26]
+
+
+def eval_item(number, **changed):
+    """A sound item of the evaluation set: the right ending moves through four of the same length."""
+    item = {"group": f"g{number % 10}", "context": f"It was {number}", "endings": [f" {letter}." for letter in "abcd"]}
+    return item | {"answer": number % 4} | changed
+
+
+def eval_set(items=None, lines=(), text=None, prompts=12, readme=""):
+    """A sound evaluation set: 240 items in 10 groups; items of these numbers changed, lines added, or another text."""
+    changed = items or {}
+    made = [check_eval_set.HEADER, *(eval_item(i, **changed.get(i, {})) for i in range(240))]
+    asked = [{"name": f"p{i}", "prompt": f"Tell {i}"} for i in range(prompts)]
+    rows = "".join(f"| `g{i}` | 24 | |\n" for i in range(10)) + "| all | 240 | |\n"
+    return {
+        "eval/edgewise-items.jsonl": "".join([*(json.dumps(line) + "\n" for line in made), *lines]),
+        "eval/held-out.txt": PROSE if text is None else text,
+        "eval/prompts.jsonl": "".join(json.dumps(line) + "\n" for line in asked),
+        "eval/README.md": readme or rows,
+    }
+
+
+PROSE = " ".join(map(word, range(10_000)))[:35_000].strip() + "\n"
+# The right ending is the one that is longer, or shorter, than the three others.
+LONG_RIGHT = {i: {"endings": [" aa." if k == i % 4 else f" {k}." for k in range(4)]} for i in range(240)}
+SHORT_RIGHT = {i: {"endings": [" a." if k == i % 4 else f" {k}{k}." for k in range(4)]} for i in range(240)}
 
 
 # check, files of the tree, a part of the finding that is expected (None: no failure; "warning: …": a warning)
@@ -73,6 +106,32 @@ CASES = [
     (check_links, {"docs/b.md": "[a](../src/a.c)\n", "docs/README.md": "[b](b.md)\n"}, "docs/b.md: the link to ../src/a.c"),
     (check_links, {"docs/README.md": "empty\n", "docs/a.md": ""}, "does not list a.md"),
     (check_links, {"ARCHITECTURE.md": "`src/cli/cmd_NAME.c` `src/plan/gone.c`\n"}, "src/plan/gone.c is not there"),
+
+    (check_eval_set, eval_set(), None),
+    (check_eval_set, {}, "eval/edgewise-items.jsonl is not there"),
+    (check_eval_set, eval_set(lines=["{\n"]), "is no JSON"),
+    (check_eval_set, eval_set({7: {"answer": 4}}), "edgewise-items.jsonl:9: answer 4: must be 0 to 3"),
+    (check_eval_set, eval_set({7: {"endings": [" a."]}}), "1 endings: must be 2 to 4"),
+    (check_eval_set, eval_set({7: {"endings": [" a.", " b.", " b.", " c."]}}), "two endings are the same"),
+    (check_eval_set, eval_set({7: {"endings": [" a.", " b.", " c.", "d."]}}), "exactly one space"),
+    (check_eval_set, eval_set({7: {"endings": [" a.", " b.", " c.", " d"]}}), "as a sentence does"),
+    (check_eval_set, eval_set({7: {"endings": [" a.", " b.", " c.", " dddddd."]}}), "more than twice as long"),
+    (check_eval_set, eval_set({7: {"context": "\u201cIt was"}}), "plain ASCII"),
+    (check_eval_set, eval_set({7: {"context": "It was "}}), "neither begin nor end with a space"),
+    (check_eval_set, eval_set({7: {"note": "x"}}), "and no more"),
+    (check_eval_set, eval_set({7: {"context": "It was 3"}}), "the same as line 5"),
+    (check_eval_set, eval_set({i: {"answer": 1} for i in range(60)}), "items with 4 endings: answer 1 in 0.44"),
+    (check_eval_set, eval_set(LONG_RIGHT), "all items: the longest ending is right in 1.00, by chance 0.25"),
+    (check_eval_set, eval_set(SHORT_RIGHT), "all items: the shortest ending is right in 1.00, by chance 0.25"),
+    (check_eval_set, eval_set({i: LONG_RIGHT[i] for i in range(3, 240, 10)}), "group g3: the longest ending is right"),
+    (check_eval_set, eval_set({i: {"group": "g1"} for i in range(0, 50, 10)}), "group g0: 19 items: must be at least 20"),
+    (check_eval_set, eval_set({0: {"group": "g1"}}), "group g0: 24 items, eval/edgewise-items.jsonl has 23"),
+    (check_eval_set, eval_set(readme="| all | 239 |\n"), "must have one row `| all | 240 |`"),
+    (check_eval_set, eval_set(text=PROSE[:20_000] + "\n"), "must be 30000 to 40000"),
+    (check_eval_set, eval_set(text=PROSE + "\n" + PROSE[:40] + "\n"), "no empty line"),
+    (check_eval_set, eval_set(text=PROSE + PROSE[:100].rsplit(" ", 1)[0] + "\n"), "stands there twice"),
+    (check_eval_set, eval_set(text=PROSE + "\u201cNo,\u201d said he.\n"), "plain ASCII, a paragraph a line"),
+    (check_eval_set, eval_set(prompts=11), "must be 12 different prompts"),
 
     (check_headers, {"include/edgewise/a.h": header("#include <stdint.h>\nint32_t a(void);")}, None),
     (check_headers, {"include/edgewise/a.h": header("uint32_t a(void);")}, "a.h alone as c:"),

@@ -41,6 +41,12 @@ expect "a class of one's own" 0 '^kiosk  *first token within 2 s, then 50 ms per
 expect "half a class" 0 '^slow  *100 ms per token or less: 3 of 3' "$edgewise" report "$folder/s.db" --use slow=,100ms
 expect "class on the page" 0 '"own:kiosk": false' "$edgewise" report "$folder/s.db" --use kiosk=2s,50ms --json
 expect "class that is none" 2 'is not NAME=FIRST,PER_TOKEN' "$edgewise" report "$folder/s.db" --use kiosk=2
+"$make_store" "$folder/q.db" quality || exit 1
+expect "least quality, not measured" 0 'quality was not measured in' "$edgewise" report "$folder/s.db" --min-quality 0.5
+expect "least quality" 0 'Quality 0.61 (0.54 to 0.67): accuracy on made-up items, not told apart from 1 other' "$edgewise" report "$folder/q.db" --min-quality 0.5 --prefer speed
+expect "what a step costs" 0 'F16 → Q8_0: 47 % smaller' "$edgewise" report "$folder/q.db"
+expect "what a step costs, Markdown" 0 '^- \*\*tiny:\*\* Q8_0 → Q4_0: 47 % smaller' "$edgewise" report "$folder/q.db" --markdown
+expect "answers to prompts" 0 'Four legs and a long tail' "$edgewise" report "$folder/q.db" --json
 expect "nothing to recommend" 0 'average power was not measured' "$edgewise" report "$folder/s.db" --max-watts 5
 expect "costs" 0 'Money in USD; rent: GPT-4o Mini at 0.15 in and 0.6 out' "$edgewise" report "$folder/s.db" --cost device_price=80 --cost lifetime_years=4 --cost api=gpt-4o-mini
 expect "what was not stated" 0 'power at work was neither measured nor stated' "$edgewise" report "$folder/s.db" --cost device_price=80 --cost lifetime_years=4

@@ -232,6 +232,97 @@ class ReportPage(unittest.TestCase):
                      "i.dispatchEvent(new Event('input')); })()")
         self.assertIn("Nothing measured", tab.evaluate("document.querySelector('.wishes .say').textContent"))
 
+    def text(self, selector):
+        return self.tab.evaluate(f"document.querySelector('{selector}').innerText")
+
+    def test_quality_against_what_it_costs(self):
+        """Three files of one model with two texts' worth of figures and a task; what is drawn is what the store holds."""
+        tab = self.show("energy", "quality")
+        self.assertIn("accuracy on made-up items", self.text("#quality .lead"))
+        marks = "document.querySelectorAll('#quality svg .files_marks path').length"
+        self.assertEqual(tab.evaluate(marks), 3)
+        self.assertIn("guessing", tab.evaluate("document.querySelector('#quality svg').textContent"))  # the line of chance
+        figures = tab.evaluate("[...document.querySelectorAll('#quality select')[0].options].map(o => o.textContent)")
+        self.assertEqual(figures, ["Quality: accuracy on made-up items", "Accuracy · made-up items", "KL divergence · made-up text",
+                                   "Perplexity · made-up text", "Bits a byte · made-up text"])
+        costs = tab.evaluate("[...document.querySelectorAll('#quality select')[1].options].map(o => o.value)")
+        self.assertEqual(costs, ["size", "memory", "decode", "ttft", "joules"])
+        for figure, n in ((2, 2), (3, 3), (4, 3)):  # the reference has no divergence from itself
+            for cost in costs:
+                self.choose("#quality", "Figure", figure)
+                self.choose("#quality", "Against", cost)
+                tab.settle()
+                self.assertEqual(tab.evaluate(marks), n, (figure, cost))
+        self.assertNotIn("guessing", tab.evaluate("document.querySelector('#quality svg').textContent"))
+        self.choose("#quality", "Figure", 3)
+        self.choose("#quality", "Against", "joules")
+        tab.evaluate("document.querySelector('#quality figure .data summary').click()")
+        rows = tab.evaluate("[...document.querySelectorAll('#quality figure .data tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+        self.assertEqual([r[0] for r in rows], ["tiny Q4_0", "tiny Q8_0", "tiny F16"])  # from the fewest joules on
+        self.assertEqual([r[2:] for r in rows], [["10.6", "10.2", "11.0", "5000"], ["10.0", "9.61", "10.4", "5000"], ["10.0", "9.60", "10.4", "5000"]])
+        for got, wanted in zip(rows, (0.008, 0.02, 0.04)):  # 2 W at 250, 100 and 50 tokens/s
+            self.assertAlmostEqual(float(got[1]) / wanted, 1, delta=0.02)
+        steps = tab.evaluate("[...document.querySelectorAll('#quality .steps li')].map(e => e.textContent)")
+        self.assertEqual(steps, [s["text"] for s in self.said(self.make("energy", "quality").with_suffix(".db"))["quality_steps"]])
+        self.assertIn("not told apart by 200 items", steps[0])
+        every = tab.evaluate("[...document.querySelectorAll('#quality > .scroll')].at(-1).querySelectorAll('tbody tr').length")
+        self.assertEqual(every, 8)
+        self.assertIn("quality", tab.evaluate("document.querySelector('#table thead').innerText"))
+        self.choose("#picture", "Up", "quality")
+        tab.settle()
+        self.assertEqual(tab.evaluate(MARKS), 3)
+
+    def test_wishes_for_quality_are_what_the_program_says(self):
+        store = self.make("energy", "quality").with_suffix(".db")
+        said = json.loads(subprocess.run([EDGEWISE, "report", store, "--json", "--min-quality", "0.5", "--prefer", "speed"],
+                                         check=True, capture_output=True).stdout)["recommended"]
+        self.show("energy", "quality")
+        self.set("[data-limit=quality]", "0.5")
+        self.tab.evaluate("(() => { const s = document.querySelector('.wishes select'); s.value = 'speed'; s.dispatchEvent(new Event('change')); })()")
+        self.assertEqual(self.text(".wishes .say").split(":")[0], said["text"].split(":")[0])
+        quality = "Quality 0.61 (0.54 to 0.67): accuracy on made-up items, not told apart from 1 other."
+        self.assertIn(quality, said["reason"])
+        self.assertIn(quality, self.text(".wishes .why"))
+
+    def test_answers_side_by_side(self):
+        tab = self.show("quality")
+        cards = "[...document.querySelectorAll('#samples .samples')[0].querySelectorAll('.sample')]"
+        captions = f"{cards}.map(c => c.querySelector('figcaption').innerText.replace(/\\s+/g, ' '))"
+        marked = f"{cards}.map(c => [...c.querySelectorAll('mark')].map(m => m.textContent.trim()))"
+        self.assertEqual(tab.evaluate(captions), ["tiny F16 the reference", "tiny Q8_0 word for word the same",
+                                                  "tiny Q4_0 differs from word 4 on · 87 % of the words the same"])  # blue: 7 of 8
+        self.assertEqual(tab.evaluate(marked), [[], [], ["blue"]])
+        self.assertEqual(self.text("#samples .asked"), "Once upon a time")
+        press = "[...document.querySelectorAll('#samples .turn button')].find(b => b.textContent === '%s').click()"
+        tab.evaluate(press % "After")
+        self.assertEqual(self.text("#samples .asked"), "What does a fox have?")
+        self.assertEqual(tab.evaluate(marked), [[], [], ["long"]])  # put in: one word more
+        tab.evaluate(press % "After")
+        self.assertTrue(tab.evaluate("[...document.querySelectorAll('#samples .turn button')][1].disabled"))
+        self.assertEqual(tab.evaluate(marked)[1], ["know", "yet."])  # know. became two words
+        self.assertIn("…", tab.evaluate(f"{cards}[0].querySelector('blockquote').textContent"))  # 16 of at most 16 tokens
+        self.choose("#samples", "Prompt", 0)
+        self.assertEqual(self.text("#samples .asked"), "Once upon a time")
+        tab.evaluate("[...document.querySelectorAll('#samples summary')].find(s => s.textContent.startsWith('All prompts')).click()")
+        tab.settle()
+        rows = tab.evaluate("[...document.querySelectorAll('#samples details tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+        self.assertEqual([r[:3] for r in rows], [["tiny Q8_0", "tiny F16", "2 of 3"], ["tiny Q4_0", "tiny F16", "0 of 3"]])
+        tab.call("Emulation.setEmulatedMedia", media="print")
+        self.assertFalse(tab.evaluate("document.querySelector('#samples .turn').checkVisibility()"))
+        self.assertTrue(tab.evaluate("document.querySelector('#samples .asked').checkVisibility()"))
+        tab.call("Emulation.setEmulatedMedia", media="")
+
+    def test_quality_narrow_and_hostile(self):
+        for scheme in ("light", "dark"):
+            tab = self.show("energy", "quality", width=360, scheme=scheme)
+            self.assertLessEqual(tab.evaluate("document.documentElement.scrollWidth"), 360)
+            self.assertGreaterEqual(min(tab.evaluate(CONTRAST)), 4.5)
+        tab = self.show("hostile", "quality")
+        self.assertEqual(tab.evaluate("document.querySelectorAll('img, #page script, b b, #quality i, iframe').length"), 0)
+        self.assertIn("</script><i>text</i>", self.text("#quality"))
+        self.assertIn("<img src=x onerror=alert(1)>", self.text("#samples .asked"))
+        self.assertIn("</script><b>fox</b>", self.text("#samples .samples"))
+
     def test_front_over_three_figures(self):
         tab = self.show("energy")
         tab.evaluate("(() => { const s = [...document.querySelectorAll('#picture .choice')].find(c => c.textContent.startsWith('And'))"
@@ -241,14 +332,14 @@ class ReportPage(unittest.TestCase):
 
     def test_ten_thousand_runs(self):
         store, page = self.root / "many.db", self.root / "many.html"
-        store.write_bytes(self.make().with_suffix(".db").read_bytes())
+        store.write_bytes(self.make("quality").with_suffix(".db").read_bytes())
         many_trials.grow(store, 2000)
         subprocess.run([EDGEWISE, "report", store, "--html", page], check=True, stdout=subprocess.DEVNULL)
         tab = self.tab
         tab.problems.clear()
         tab.resize(1280, 800)
         tab.open(page)
-        self.assertEqual(tab.evaluate(f"{ROWS}.length"), 300)  # a page of 2,004
+        self.assertEqual(tab.evaluate(f"{ROWS}.length"), 300)  # a page of 2,006
         tab.evaluate("[...document.querySelectorAll('.sort')].find(b => b.textContent.startsWith('decode')).click()")
         tab.evaluate("[...document.querySelectorAll('#table button')].find(b => b.textContent === '300 more').click()")
         self.assertEqual(tab.evaluate(f"{ROWS}.length"), 600)
@@ -256,13 +347,15 @@ class ReportPage(unittest.TestCase):
         tab.settle()
         self.assertEqual(tab.evaluate("document.querySelectorAll('#runs tbody tr').length"), 200)
         tab.evaluate("[...document.querySelectorAll('#runs button')].find(b => b.textContent === 'After').click()")
-        self.assertIn("201 to 400 of 10012", tab.evaluate("document.querySelector('#runs').innerText"))
+        self.assertIn("201 to 400 of 10018", tab.evaluate("document.querySelector('#runs').innerText"))
         ids = tab.evaluate("[...document.querySelectorAll('#compare select')[0].options].map(o => o.value)")
         self.choose("#compare", "First", ids[1000])
         self.choose("#compare", "Second", ids[1003])
         self.assertGreaterEqual(tab.evaluate("document.querySelectorAll('#compare tbody tr').length"), 5)
         self.set("#table input", "depth 160")
         self.assertEqual(tab.evaluate(f"{ROWS}.length"), 64)  # one of each thread count
+        # The grown configurations are all of tiny Q8_0: the three files stay three marks.
+        self.assertEqual(tab.evaluate("document.querySelectorAll('#quality svg .files_marks path').length"), 3)
 
     def grown(self, name, n_configs, **keys):
         store = self.root / name

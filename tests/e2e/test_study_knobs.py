@@ -321,7 +321,7 @@ class Shipped(ScratchCase):
         self.assertEqual({c["type"] for c in paper}, {"q4_0", "q4_k_m"})
         self.assertEqual({c["sustained_s"] for c in plans["sustained"]["configurations"]}, {600})
         self.assertEqual(len({c["depth"] for c in plans["context"]["configurations"]}), 5)
-        self.assertEqual(len(plans["quant"]["configurations"]), 4)
+        self.assertEqual(len(plans["quant"]["configurations"]), 4 + 8)  # a large shape, and the model in the box
         self.assertEqual(os.listdir(self.folder), [])
 
     def test_files_go_before_their_stand_ins(self):
@@ -345,7 +345,7 @@ class Stores(KnobCase):
         self.check_store("all.db")
         result = run("store", "check", "all.db", cwd=self.folder)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("all.db: whole. Schema version 4, 1 study, 1 of 1 runs done", result.stdout)
+        self.assertIn("all.db: whole. Schema version 5, 1 study, 1 of 1 runs done", result.stdout)
         self.assertIn("the newest", run("store", "upgrade", "all.db", cwd=self.folder).stdout)
         self.assertEqual(run("report", "all.db", cwd=self.folder).returncode, 0)
         with open(self.path("all.db"), "r+b") as f:

@@ -96,7 +96,7 @@ class StudyRun(ScratchCase):
         self.assertTrue(1.9e9 < plan["write_bytes"] < 2.2e9, plan["write_bytes"])
         self.assertEqual(os.listdir(self.folder), ["s.yaml"])
         text = run("study", "s.yaml", "--dry-run", cwd=self.folder).stdout
-        self.assertIn("GB of model files with random weights go to", text)
+        self.assertIn("GB of model files go to", text)
 
     def test_first_interrupt_finishes_the_run_second_stops(self):
         slow = TINY.replace("repeats: 2", "repeats: 200")

@@ -12,7 +12,7 @@ export const measures = {
   joules: { name: 'Decode energy', unit: 'J/token', sense: -1, get: (c) => c.figures.decode_energy_j_per_token },
   joulesPrefill: { name: 'Prefill energy', unit: 'J/token', sense: -1, get: (c) => c.figures.prefill_energy_j_per_token },
   joulesNet: { name: 'Decode energy, net of idle', unit: 'J/token', sense: -1, get: (c) => c.figures.decode_energy_net_j_per_token },
-  quality: { name: 'Quality', unit: 'score', sense: 1, get: (c) => ({ value: c.quality ?? NaN }) },
+  quality: { name: 'Quality', unit: 'score', sense: 1, get: (c) => (Number.isFinite(c.quality) ? { value: c.quality, low: c.quality_low, high: c.quality_high } : null) },
   money: { name: 'Money', unit: 'per million generated tokens', sense: -1, get: (c) => ({ value: c.money?.per_million_generated ?? NaN }) },
   st: { name: 'S_t = E/t', unit: 'mJ·s/token²', scale: 1000, sense: -1, get: (c) => c.figures.s_t },
 };

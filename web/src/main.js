@@ -3,6 +3,7 @@ import { answerSection } from './answer.js';
 import { compareSection } from './compare.js';
 import { append, h } from './dom.js';
 import { energySection } from './energy.js';
+import { measures } from './figures.js';
 import { date } from './format.js';
 import { memorySection } from './memory.js';
 import { failuresSection, machineSection, repeatSection, runsSection } from './method.js';
@@ -34,6 +35,7 @@ function build() {
   if (data.format === 'edgewise-comparison' && data.version === 1) return show(root, data, versusPage(data));
   if (data.format !== 'edgewise-report' || data.version !== 1) throw new Error(`this page shows edgewise-report version 1, the data is ${data.format} version ${data.version}`);
   for (const cost of data.money?.configurations ?? []) { const c = data.configurations.find((one) => one.id === cost.configuration); if (c) c.money = cost; }
+  if (data.quality?.unit) measures.quality.unit = data.quality.unit;
   const byId = new Map(data.configurations.map((c) => [c.id, c]));
   const sections = [answerSection(data), tradeoffSection(data), tableSection(data), compareSection(data), memorySection(data), speedSection(data), energySection(data), moneySection(data), pleasantSection(data), qualitySection(data), samplesSection(data),
     failuresSection(data, byId), machineSection(data), runsSection(data, byId), repeatSection(data)].filter(Boolean);

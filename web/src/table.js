@@ -25,6 +25,7 @@ function columns(data) {
     { key: 'threads', head: 'threads', unit: 'pre/dec', numeric: true, value: (c) => c.threads_prefill * 1000 + c.threads_decode, text: (c) => `${c.threads_prefill}/${c.threads_decode}` },
     figureColumn('load', 'load', 's'), figureColumn('ttft', 'TTFT', 's'), figureColumn('prefill', 'prefill', 'tok/s'), figureColumn('decode', 'decode', 'tok/s'), figureColumn('itl', 'p90 gap', 'ms'),
     figureColumn('memory', 'peak memory', 'MiB'),
+    ...(data.quality?.basis ? [figureColumn('quality', 'quality', data.quality.unit)] : []),
     { key: 'said', head: 'predicted', unit: 'MiB', numeric: true, value: (c) => c.predicted_memory?.total ?? NaN, text: (c) => (c.predicted_memory ? mib(c.predicted_memory.total) : '–') },
     { key: 'error', head: 'error', unit: '%', numeric: true, sense: 0, value: (c) => (c.memory_error_percent === null ? NaN : Math.abs(c.memory_error_percent)), text: (c) => percent(c.memory_error_percent).replace(' %', '') },
     ...(energy ? [{ ...joules, cell: (c) => [joules.cell(c), c.energy_grade && h('span', { class: 'grade', title: `trust grade ${c.energy_grade}` }, c.energy_grade)], text: (c) => `${joules.text(c)}${c.energy_grade ? ` (${c.energy_grade})` : ''}` }, figureColumn('st', 'S_t', 'mJ·s/tok²')] : []),

@@ -1,6 +1,6 @@
 // "Recommended for you": the reader's own limits, and what is left. The same rules as src/insight/recommend.c.
 import { choice, h } from './dom.js';
-import { number, sizeText } from './format.js';
+import { number, parts, sizeText } from './format.js';
 
 const value = (figure) => figure?.value ?? NaN;
 const watts = (c) => {
@@ -27,6 +27,15 @@ function better(a, b, prefer, measured) {
   return value(a.figures.decode_tokens_per_s) > value(b.figures.decode_tokens_per_s);
 }
 
+// What the figure called quality is, where it decided: the words of src/insight/recommend.c.
+function qualityWords(data, usable, best) {
+  if (!Number.isFinite(best.quality)) return '';
+  const known = best.quality_low < best.quality_high, file = (c) => `${c.file} ${c.kv_type}`;
+  const others = known ? usable.filter((c) => file(c) !== file(best) && c.quality_low <= best.quality_high && c.quality_high >= best.quality_low && Number.isFinite(c.quality)).length : 0;
+  const { value } = parts({ value: best.quality, low: best.quality_low, high: best.quality_high }), digits = value.split('.')[1]?.length ?? 0;
+  return ` Quality ${value}${known ? ` (${number(best.quality_low, digits)} to ${number(best.quality_high, digits)})` : ''}${data.quality?.words ? `: ${data.quality.words}` : ''}${others ? `, not told apart from ${others} other${others === 1 ? '' : 's'}` : ''}.`;
+}
+
 export function wishesPart(data) {
   const usable = data.configurations.filter((c) => c.runs_ok > 0);
   if (usable.length < 2) return null;
@@ -46,10 +55,11 @@ export function wishesPart(data) {
     }
     const best = left.reduce((a, b) => (better(b, a, prefer, measured) ? b : a)), power = watts(best);
     say.textContent = `Run ${best.label}: first token after ${number(value(best.figures.ttft_s))} s, then ${number(value(best.figures.decode_tokens_per_s))} tokens/s, in ${sizeText(value(best.figures.peak_memory_bytes))}${Number.isFinite(power) ? `, ${number(power)} W` : ''}.`;
-    why.textContent = `${left.length} of ${usable.length} configurations are within your limits${fallen ? ` (fallen out: ${fallen})` : ''}.${prefer === 'quality' && !measured ? ' Quality was not measured: most parameters, then most bits per weight, stand in for it.' : ''}`;
+    why.textContent = `${left.length} of ${usable.length} configurations are within your limits${fallen ? ` (fallen out: ${fallen})` : ''}.${prefer === 'quality' && !measured ? ' Quality was not measured: most parameters, then most bits per weight, stand in for it.' : ''}${measured && (prefer === 'quality' || asked.has('quality')) ? qualityWords(data, usable, best) : ''}`;
   }
 
-  const inputs = limits.map((l) => h('label', { class: 'choice' }, h('span', null, `${l.label}${l.unit ? ` (${l.unit})` : ''}`), h('input', { type: 'number', min: 0, step: 'any', placeholder: 'any', 'data-limit': l.key, oninput: (event) => {
+  const unitOf = (l) => (l.key === 'quality' ? data.quality?.unit : l.unit);
+  const inputs = limits.map((l) => h('label', { class: 'choice' }, h('span', null, `${l.label}${unitOf(l) ? ` (${unitOf(l)})` : ''}`), h('input', { type: 'number', min: 0, step: 'any', placeholder: 'any', 'data-limit': l.key, oninput: (event) => {
     if (event.target.value === '') asked.delete(l.key);
     else asked.set(l.key, Number(event.target.value));
     choose();

@@ -251,6 +251,7 @@ const struct ew_backend_interface ew_backend_cpu = {
     .kernels = cpu_kernels,
     .time_ops = ew_cpu_time_ops,
     .op_times = ew_cpu_op_times,
+    .observe = ew_cpu_observe,
     .predict = cpu_predict,
     .weights = cpu_weights,
     .choose_weights = ew_cpu_foresee_layout,

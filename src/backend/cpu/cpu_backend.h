@@ -70,7 +70,8 @@ struct ew_backend {
     size_t scratch_stride, own_offset;
     struct ew_cpu_op_time *times; /* [request.max_threads][plan->n_ops]; NULL: not timed */
     uint32_t timed_threads;       /* of the latest timed call */
-    int file;                     /* descriptor for embedding rows; -1 when the file is memory */
+    struct ew_product_observer observer;
+    int file; /* descriptor for embedding rows; -1 when the file is memory */
     char kernel_names[512];
 };
 
@@ -101,6 +102,9 @@ void ew_cpu_join_ops(struct ew_backend *b);
 /* cpu_timing.c: what struct ew_backend_interface says of time_ops and op_times. */
 enum ew_status ew_cpu_time_ops(struct ew_backend *b, struct ew_error *err);
 void ew_cpu_op_times(const struct ew_backend *b, struct ew_backend_time *out);
+
+/* cpu_observe.c: what struct ew_backend_interface says of observe. */
+void ew_cpu_observe(struct ew_backend *b, struct ew_product_observer observer);
 
 /* cpu_touch.c: makes pages resident with all threads. write: for anonymous memory, which is zero before and after. */
 struct ew_cpu_span {

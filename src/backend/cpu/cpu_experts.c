@@ -98,6 +98,7 @@ static uint32_t run_expert(struct ew_cpu_worker *w, const struct ew_cpu_op *boun
 
 void ew_cpu_run_experts(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, atomic_uint *next) {
     const struct ew_op *op = bound->op;
+    ew_cpu_show_input(w, op);
     ew_cpu_enter(w, EW_CPU_BY_TOKEN);
     prepare_slots(w, bound, w->token_begin * op->n_used, w->token_end * op->n_used);
     ew_cpu_enter(w, EW_CPU_BY_ROW);

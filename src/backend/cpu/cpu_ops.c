@@ -106,6 +106,7 @@ static void prepare_products(struct ew_cpu_worker *w, const struct ew_cpu_op *bo
 
 static void run_matmul(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, atomic_uint *next) {
     const struct ew_op *op = bound->op;
+    ew_cpu_show_input(w, op);
     prepare_products(w, bound);
     struct ew_cpu_products p = {.matrices = bound->matrix,
                                 .bias = bound->bias,
@@ -177,6 +178,7 @@ static void run_head(struct ew_cpu_worker *w, const struct ew_cpu_op *bound, ato
         prepare_head(w, bound, t, p.n_tokens);
         if (w->me->index == 0) atomic_store_explicit(next, 0, memory_order_relaxed);
         ew_cpu_wait(w);
+        ew_cpu_show_head(w, op, p.n_tokens);
         ew_cpu_run_products(w, &p, next);
     }
     w->last = EW_CPU_BY_ROW;

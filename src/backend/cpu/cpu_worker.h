@@ -110,6 +110,11 @@ void ew_cpu_run_products(struct ew_cpu_worker *w, const struct ew_cpu_products *
 /* gate = activation(gate) · up, n floats each; without up where it is NULL. */
 void ew_cpu_gate(const struct ew_cpu_worker *w, const struct ew_op *op, uint32_t n, float *gate, const float *up);
 
+/* cpu_observe.c. Shows the input of a product to the observer, if there is one: before the op's threads take rows, and
+ * of the head once its input is prepared. All threads call them; n: rows of the head's input. */
+void ew_cpu_show_input(struct ew_cpu_worker *w, const struct ew_op *op);
+void ew_cpu_show_head(struct ew_cpu_worker *w, const struct ew_op *op, uint32_t n);
+
 /* Rows per chunk of equal ones: about eight chunks per thread and matrix, in whole steps. */
 uint32_t ew_cpu_chunk_rows(const struct ew_cpu_worker *w, const struct ew_weight *m, uint32_t n_tokens);
 

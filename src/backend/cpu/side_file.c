@@ -140,6 +140,7 @@ enum ew_status ew_side_file_open(const char *path, const struct ew_gguf *gguf, c
     struct header h = {0};
     enum ew_status status = ew_file_map_open(path, &file.map, err);
     if (status != EW_OK) return status;
+    ew_file_map_want_large_pages(&file.map);
     struct ew_bytes b = {.data = file.map.data, .size = file.map.size};
     status = read_header(&b, path, &h, err);
     if (status == EW_OK) status = check_fit(&b, path, &h, gguf, packing, err);

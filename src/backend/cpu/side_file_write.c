@@ -105,7 +105,10 @@ static enum ew_status write_header(const struct writing *w, struct ew_error *err
 static enum ew_status finish(const struct writing *w, struct ew_error *err) {
     if (ftruncate(w->file, (off_t)(ew_side_file_header_bytes(w->packing->n) + w->packing->size)) != 0)
         return cannot(w, "write", err);
-    return fsync(w->file) == 0 ? EW_OK : cannot(w, "write", err);
+    if (fsync(w->file) != 0) return cannot(w, "write", err);
+    /* The pages of small writes are dropped, so that verifying reads the disk, and in large pages, which then stay. */
+    posix_fadvise(w->file, 0, 0, POSIX_FADV_DONTNEED);
+    return EW_OK;
 }
 
 /* A name is kept over a power cut once its folder is on the disk; where a folder cannot be synced, it is so anyway. */

@@ -88,6 +88,8 @@ static const struct {
     {"conformance/llama-256-q4_0.gguf", EW_TYPE_Q4_0, 0.08572636258697307},
     {"conformance/llama-256-q4_0.gguf", EW_TYPE_Q6_K, 0.017763603367985586},
     {"conformance/llama-256-q4_k_m.gguf", EW_TYPE_Q4_K, 0.0713523450984186},
+    {"conformance/llama-256-q4_k_m.gguf", EW_TYPE_Q6_K, 0.01774864714038634},
+    {"conformance/llama-256-q5_k_m.gguf", EW_TYPE_Q6_K, 0.01774864714038634},
     {"conformance/llama-256-q5_k_m.gguf", EW_TYPE_Q5_K, 0.0361193741079274},
     {"conformance/llama-256-q6_k.gguf", EW_TYPE_Q6_K, 0.017723854484941574},
     {"conformance/llama-256-q4_1.gguf", EW_TYPE_Q4_1, 0.07806443503219661},
@@ -113,13 +115,15 @@ static void decoded_files_are_as_far_from_their_source_as_published(void **state
     }
 }
 
+/* Prints the rows of the table in docs/quantize.md. A millionth is for the sums of another program; Q8_0 is theirs to
+ * the byte. */
 static void encoders_come_at_least_as_near_as_the_published_ones(void **state) {
     (void)state;
     for (size_t i = 0; i < N_CASES; i++) {
         double got = relative_rmse(cases[i].file, cases[i].type, true);
-        printf("%-36s %-5s encoded %.6f published %.6f\n", cases[i].file, ew_type_traits(cases[i].type)->name, got,
-               cases[i].published);
-        assert_true(got <= cases[i].published * 1.001);
+        printf("| %s | %s | %.5f | %.5f | %+.2f %% |\n", cases[i].file + strlen("conformance/llama-256-"),
+               ew_type_traits(cases[i].type)->name, cases[i].published, got, 100 * (got / cases[i].published - 1));
+        assert_true(got <= cases[i].published * 1.000001);
     }
 }
 

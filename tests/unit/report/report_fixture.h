@@ -64,6 +64,10 @@ struct report_fixture_ids {
     int64_t study, models[3], configs[REPORT_FIXTURE_CONFIGS], invocation, meter;
 };
 
+static inline const char *report_fixture_real_name(const struct report_fixture_options *o) {
+    return o->hostile ? "<img src=x onerror=alert(1)>\033[31m=1+1|\"x\"" : "tiny";
+}
+
 static inline void report_fixture_head(struct ew_store *store, const struct report_fixture_options *o,
                                        struct report_fixture_ids *ids) {
     struct ew_error err = {0};
@@ -83,10 +87,9 @@ static inline void report_fixture_head(struct ew_store *store, const struct repo
                                           .facts_json = "{\"cpu\": {\"max_mhz\": 2400}, \"throttled\": false}"};
     report_fixture_need(ew_store_put_study(store, &study, &ids->study, &err), &err);
     report_fixture_need(ew_store_put_machine(store, &box, &machine, &err), &err);
-    const char *tiny = o->hostile ? "<img src=x onerror=alert(1)>\033[31m=1+1|\"x\"" : "tiny";
     const struct ew_model_record models[3] = {{.key = "m0",
                                                .path = "tiny.gguf",
-                                               .name = tiny,
+                                               .name = report_fixture_real_name(o),
                                                .file_type = "Q8_0",
                                                .file_bytes = 1062500,
                                                .n_params = 1000000},
@@ -165,11 +168,12 @@ static inline void report_fixture_baselines(struct ew_store *store, const struct
     }
 }
 
+/* Runs what was planned. */
 static inline void report_fixture_run(struct ew_store *store, const struct report_fixture_options *o,
-                                      const struct report_fixture_ids *ids, int config, int run, const char *key) {
-    const struct report_fixture_config *c = &report_fixture_configs[config];
+                                      const struct report_fixture_ids *ids, const struct report_fixture_config *c,
+                                      const struct ew_trial_record *planned) {
     struct ew_error err = {0};
-    int64_t begin = (2000 + (config * REPORT_FIXTURE_RUNS + run) * 8000) * MS, gap = c->gap_ms10[run] * MS / 10;
+    int64_t begin = (2000 + planned->position * 8000) * MS, gap = c->gap_ms10[planned->repeat] * MS / 10;
     int64_t loaded = begin + c->load_ms * MS, prefilled = loaded + c->prefill_ms * MS, stamps[REPORT_FIXTURE_STAMPS];
     int64_t *times = NULL;
     double *values = NULL;
@@ -193,11 +197,11 @@ static inline void report_fixture_run(struct ew_store *store, const struct repor
                                                .rss_anon_bytes = c->peak_mib * MIB / 2,
                                                .rss_file_bytes = c->peak_mib * MIB / 2}};
     struct ew_trial_record t = {.study_id = ids->study,
-                                .config_id = ids->configs[config],
+                                .config_id = planned->config_id,
                                 .invocation_id = ids->invocation,
-                                .key = key,
-                                .repeat = run,
-                                .position = config * REPORT_FIXTURE_RUNS + run,
+                                .key = planned->key,
+                                .repeat = planned->repeat,
+                                .position = planned->position,
                                 .status = EW_TRIAL_OK,
                                 .started_unix_ns = 1769860800LL * 1000000000,
                                 .begin_ns = begin,
@@ -236,35 +240,46 @@ static inline void report_fixture_run(struct ew_store *store, const struct repor
         t.series = &series;
         t.n_series = 1;
     }
-    report_fixture_need(ew_store_begin_trial(store, key, ids->invocation, t.started_unix_ns, &err), &err);
+    report_fixture_need(ew_store_begin_trial(store, planned->key, ids->invocation, t.started_unix_ns, &err), &err);
     report_fixture_need(ew_store_finish_trial(store, &t, &err), &err);
     free(times);
     free(values);
 }
 
-static inline void report_fixture_make(const char *path, struct report_fixture_options o) {
-    struct ew_store *store = NULL;
+static inline void report_fixture_fill(struct ew_store *store, const struct report_fixture_options *o,
+                                       struct report_fixture_ids *ids) {
     struct ew_error err = {0};
-    struct report_fixture_ids ids;
     struct ew_trial_record plan[REPORT_FIXTURE_CONFIGS * REPORT_FIXTURE_RUNS] = {0};
     char keys[REPORT_FIXTURE_CONFIGS * REPORT_FIXTURE_RUNS][8];
-    report_fixture_need(ew_store_open(path, EW_STORE_WRITE, &store, &err), &err);
-    report_fixture_head(store, &o, &ids);
+    report_fixture_head(store, o, ids);
     for (int i = 0; i < REPORT_FIXTURE_CONFIGS * REPORT_FIXTURE_RUNS; i++) {
         snprintf(keys[i], sizeof keys[i], "k%d", i);
-        plan[i] = (struct ew_trial_record){.study_id = ids.study,
-                                           .config_id = ids.configs[i / REPORT_FIXTURE_RUNS],
+        plan[i] = (struct ew_trial_record){.study_id = ids->study,
+                                           .config_id = ids->configs[i / REPORT_FIXTURE_RUNS],
                                            .key = keys[i],
                                            .repeat = i % REPORT_FIXTURE_RUNS,
                                            .position = i};
     }
-    report_fixture_need(ew_store_put_plan(store, ids.study, plan, REPORT_FIXTURE_CONFIGS * REPORT_FIXTURE_RUNS, &err),
+    report_fixture_need(ew_store_put_plan(store, ids->study, plan, REPORT_FIXTURE_CONFIGS * REPORT_FIXTURE_RUNS, &err),
                         &err);
     for (int i = 0; i < REPORT_FIXTURE_CONFIGS * REPORT_FIXTURE_RUNS; i++) {
-        if (o.unfinished && i / REPORT_FIXTURE_RUNS == REPORT_FIXTURE_CONFIGS - 1) break;
-        report_fixture_run(store, &o, &ids, i / REPORT_FIXTURE_RUNS, i % REPORT_FIXTURE_RUNS, keys[i]);
+        if (o->unfinished && i / REPORT_FIXTURE_RUNS == REPORT_FIXTURE_CONFIGS - 1) break;
+        report_fixture_run(store, o, ids, &report_fixture_configs[i / REPORT_FIXTURE_RUNS], &plan[i]);
     }
-    if (o.energy) report_fixture_baselines(store, &ids);
+    if (o->energy) report_fixture_baselines(store, ids);
+}
+
+static inline struct ew_store *report_fixture_open(const char *path) {
+    struct ew_store *store = NULL;
+    struct ew_error err = {0};
+    report_fixture_need(ew_store_open(path, EW_STORE_WRITE, &store, &err), &err);
+    return store;
+}
+
+static inline void report_fixture_make(const char *path, struct report_fixture_options o) {
+    struct ew_store *store = report_fixture_open(path);
+    struct report_fixture_ids ids;
+    report_fixture_fill(store, &o, &ids);
     ew_store_close(&store);
 }
 

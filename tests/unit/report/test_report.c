@@ -1,7 +1,7 @@
 /* Every output over the store of report_fixture.h. Expectations are worked out by hand from the table there:
  * big Q4_0, 2 threads: gaps of 50, 40, 25 ms -> 20, 25, 40 tok/s, median 25, range 20 to 40; 100 tokens in 1 s. */
+#include "quality_fixture.h"
 #include "report/report.h"
-#include "report_fixture.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -17,14 +17,19 @@ struct place {
     struct ew_report *report;
 };
 
-static void place_open(struct place *p, struct report_fixture_options options) {
+static void place_open_with(struct place *p, void (*make)(const char *, struct report_fixture_options),
+                            struct report_fixture_options options, const struct ew_report_request *request) {
     strcpy(p->folder, "/tmp/edgewise-report-XXXXXX");
     assert_non_null(mkdtemp(p->folder));
     snprintf(p->store, sizeof p->store, "%s/s.db", p->folder);
-    report_fixture_make(p->store, options);
+    make(p->store, options);
     struct ew_error err = {0};
     p->report = NULL;
-    if (ew_report_open(p->store, NULL, &p->report, &err) != EW_OK) fail_msg("%s", err.message);
+    if (ew_report_open(p->store, request, &p->report, &err) != EW_OK) fail_msg("%s", err.message);
+}
+
+static void place_open(struct place *p, struct report_fixture_options options) {
+    place_open_with(p, report_fixture_make, options, NULL);
 }
 
 static void place_close(struct place *p) {
@@ -240,6 +245,77 @@ static void what_is_no_store(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+/* Accuracy rates all three files of tiny and so does the text; tasks come first. Against the reference itself Q8_0 has
+ * exp(0.001 ± 1.96 · 0.001), and Q4_0 against Q8_0 exp(0.059 ± 1.96 · sqrt(0.001² + 0.004²)): 1.0522 to 1.0694. */
+static void quality_in_words(void **state) {
+    (void)state;
+    struct place p;
+    struct ew_wishes wishes = {.prefer = EW_PREFER_SPEED};
+    for (int l = 0; l < EW_LIMITS; l++) wishes.limit[l] = NAN;
+    wishes.limit[EW_LIMIT_QUALITY] = 0.5;
+    place_open_with(&p, quality_fixture_make, (struct report_fixture_options){.energy = true},
+                    &(struct ew_report_request){.wishes = &wishes});
+    char *text = written(p.report, write_unfolded);
+    expect_in(text, "Run tiny Q8_0 · 1 thread: first token"); /* 100 tokens/s; the faster Q4_0 has 0.45 only */
+    expect_in(text, "Quality 0.61 (0.54 to 0.67): accuracy on made-up items, not told apart from 1 other.");
+    expect_in(text, "by quality");
+    expect_in(text, "\ntiny   Q4_0  f16  accuracy       made-up items");
+    expect_in(text,
+              "F16 → Q8_0: 47 % smaller, 2.0 times faster decode, 50 % less energy per token; perplexity on made-up "
+              "text +0.1 % (−0.1 … +0.3): not told apart by 5,000 tokens; KL divergence 0.00123 nats, top token "
+              "the same in 99.4 %; accuracy on made-up items 62 % → 61 %: not told apart by 200 items.");
+    expect_in(text, "Q8_0 → Q4_0: 47 % smaller, 2.5 times faster decode");
+    expect_in(text, "+6.1 % (+5.2 … +6.9)");
+    expect_in(text, "Quality was measured for only some of them"); /* big is synthetic */
+    free(text);
+    char *markdown = written(p.report, ew_report_write_markdown);
+    expect_in(markdown, "## Quality\n\n| model | type | KV | measure | data |");
+    expect_in(markdown, "- **tiny:** F16 → Q8_0: 47 % smaller");
+    free(markdown);
+    char *csv = written(p.report, ew_report_write_csv);
+    expect_in(csv, ",flags,quality,quality_low,quality_high,quality_basis,quality_per_joule,quality_per_gb\r\n");
+    expect_in(csv, ",0.62,0.5511,0.6844,tasks,"); /* F16 */
+    expect_in(csv, "\"\",,,,,,\r\n");             /* without a figure: nothing, not zero */
+    free(csv);
+    place_close(&p);
+}
+
+/* 2 W at 100 tokens/s are 0.02 J a token, and 20 MiB are 0.02097152 GB: (0.61 - 0.25) / each. */
+static void quality_in_the_document(void **state) {
+    (void)state;
+    struct place p;
+    place_open_with(&p, quality_fixture_make, (struct report_fixture_options){.energy = true}, NULL);
+    json_t *document = NULL;
+    assert_int_equal(ew_report_make_json(p.report, &document, NULL), EW_OK);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(document, "quality"), "basis")), "tasks");
+    assert_int_equal(json_array_size(json_object_get(document, "qualities")), 8); /* 2 of F16, 3 of each other */
+    assert_int_equal(json_array_size(json_object_get(document, "quality_steps")), 2);
+    const json_t *answers = json_object_get(document, "answers_to_prompts");
+    assert_int_equal(json_array_size(answers), 9);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(answers, 0), "prompt")), "Once upon a time");
+    size_t i, seen = 0;
+    json_t *c;
+    json_array_foreach(json_object_get(document, "configurations"), i, c) {
+        const char *label = json_string_value(json_object_get(c, "label"));
+        if (strcmp(label, "big Q4_0 · 2 threads") == 0) assert_true(json_is_null(json_object_get(c, "quality")));
+        if (strcmp(label, "tiny Q8_0 · 1 thread") != 0) continue;
+        assert_float_equal(json_number_value(json_object_get(c, "quality")), 0.61, 1e-9);
+        assert_float_equal(json_number_value(json_object_get(c, "quality_per_joule")), 18, 0.1);
+        assert_float_equal(json_number_value(json_object_get(c, "quality_per_gb")), 17.166, 0.001);
+        seen++;
+    }
+    assert_int_equal(seen, 1);
+    json_array_foreach(json_object_get(document, "qualities"), i, c) {
+        if (strcmp(json_string_value(json_object_get(c, "measure")), "kl_divergence") != 0) continue;
+        const json_t *reference = json_object_get(json_object_get(c, "figures"), "reference");
+        assert_string_equal(json_string_value(json_object_get(reference, "model")), "tiny F16");
+        seen++;
+    }
+    assert_int_equal(seen, 3);
+    json_decref(document);
+    place_close(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(terminal_report),
                                        cmocka_unit_test(energy_is_integrated_again),
@@ -247,6 +323,8 @@ int main(void) {
                                        cmocka_unit_test(rows_for_machines),
                                        cmocka_unit_test(hostile_names_stay_text),
                                        cmocka_unit_test(partly_done),
+                                       cmocka_unit_test(quality_in_words),
+                                       cmocka_unit_test(quality_in_the_document),
                                        cmocka_unit_test(what_is_no_store)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,8 +48,8 @@ static void newer_schema_is_refused(void **state) {
     struct fixture f;
     fixture_open(&f);
     ew_store_close(&f.store);
-    run_sql(f.path, "PRAGMA user_version = 5");
-    expect_open(f.path, EW_STORE_READ, EW_ERR_UNSUPPORTED, "schema version 5");
+    run_sql(f.path, "PRAGMA user_version = 6");
+    expect_open(f.path, EW_STORE_READ, EW_ERR_UNSUPPORTED, "schema version 6");
     fixture_close(&f);
 }
 

@@ -193,11 +193,11 @@ static void wrong_files_are_named(void **state) {
     run(&a, 0, 1000);
     refuse(&out, "/no/such.db", EW_ERR_NOT_FOUND, "no such store");
     refuse(&out, out.path, EW_ERR_ARGUMENT, "is the file to merge into");
-    execute(&a, "PRAGMA user_version = 5");
-    refuse(&out, a.path, EW_ERR_UNSUPPORTED, "schema version 5");
+    execute(&a, "PRAGMA user_version = 6");
+    refuse(&out, a.path, EW_ERR_UNSUPPORTED, "schema version 6");
     execute(&a, "PRAGMA user_version = 1");
     refuse(&out, a.path, EW_ERR_UNSUPPORTED, "edgewise store upgrade");
-    execute(&a, "PRAGMA user_version = 4; PRAGMA foreign_keys = OFF; UPDATE trial SET config_id = 99");
+    execute(&a, "PRAGMA user_version = 5; PRAGMA foreign_keys = OFF; UPDATE trial SET config_id = 99");
     refuse(&out, a.path, EW_ERR_FORMAT, "refers to a row of config");
     FILE *f = fopen(a.path, "wb");
     assert_non_null(f);

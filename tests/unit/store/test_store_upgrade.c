@@ -1,4 +1,4 @@
-/* Stores that were made with the schemas of versions 1 to 3, whose texts are kept in tests/fixtures/stores. */
+/* Stores that were made with the schemas of versions 1 to 4, whose texts are kept in tests/fixtures/stores. */
 #include "store_fixture.h"
 
 #include <sqlite3.h>
@@ -74,6 +74,8 @@ static void expect_old_study(struct ew_store *store) {
     assert_null(s->configs[0].speculate);
     assert_int_equal(s->trials[0].drafts.drafted, EW_MISSING);
     assert_int_equal(s->invocations[0].own_cpu_ns, EW_MISSING);
+    assert_int_equal(s->n_qualities, 0);
+    assert_int_equal(s->n_answers, 0);
     ew_store_free_study(&s);
 }
 
@@ -107,6 +109,7 @@ static void reading_leaves_the_file_as_it_is(void **state) {
     read_only(1);
     read_only(2);
     read_only(3);
+    read_only(4);
 }
 
 /* Every table of the upgraded file has the columns of a new one, in its order, with types, defaults and NOT NULL. */
@@ -126,6 +129,19 @@ static void columns_of(const char *path, char *text, size_t capacity) {
     assert_true(used > 1000 && used < capacity);
     sqlite3_finalize(stmt);
     sqlite3_close(db);
+}
+
+static void put_figure(struct ew_store *store) {
+    const struct ew_quality_record figure = {.model_id = 1,
+                                             .study_id = EW_MISSING,
+                                             .measure = "perplexity",
+                                             .data = "text",
+                                             .data_hash = "0",
+                                             .settings = "context 8, stride 0",
+                                             .value = 3.5};
+    struct ew_error err = {0};
+    int64_t id = 0;
+    if (ew_store_put_quality(store, &figure, &id, &err) != EW_OK) fail_msg("%s", err.message);
 }
 
 static void upgrade(int version) {
@@ -152,6 +168,7 @@ static void upgrade(int version) {
                                                      .others_share = 0.25,
                                                      .stolen_share = 0.125}};
     if (ew_store_finish_trial(f.store, &t, &err) != EW_OK) fail_msg("%s", err.message);
+    put_figure(f.store);
     ew_store_close(&f.store);
     fixture_open(&fresh);
     ew_store_close(&fresh.store);
@@ -161,12 +178,14 @@ static void upgrade(int version) {
     assert_int_equal(version_of(f.path), version_of(fresh.path));
     fixture_close(&fresh);
     if (ew_store_open(f.path, EW_STORE_READ, &f.store, &err) != EW_OK) fail_msg("%s", err.message);
-    assert_int_equal(ew_store_version(f.store), 4);
+    assert_int_equal(ew_store_version(f.store), 5);
     if (ew_store_check(f.store, &err) != EW_OK) fail_msg("%s", err.message);
     struct ew_stored_study *s = NULL;
     assert_int_equal(ew_store_read_study(f.store, 0, &s, &err), EW_OK);
     assert_int_equal(s->trials[1].n_windows, 2);
     assert_int_equal(s->trials[1].windows[1].n_tokens, 6);
+    assert_int_equal(s->n_qualities, 1);
+    assert_true(s->qualities[0].value == 3.5);
     assert_string_equal(s->trials[1].conditions.gate, "passed");
     assert_true(s->trials[1].conditions.throttled && s->trials[1].conditions.start_c == 41.5);
     assert_int_equal(s->trials[1].gpu_peak_bytes, 77);
@@ -184,13 +203,14 @@ static void upgraded_is_as_new(void **state) {
     upgrade(1);
     upgrade(2);
     upgrade(3);
+    upgrade(4);
 }
 
 static void versions_that_are_not_known(void **state) {
     (void)state;
     struct fixture f;
     make_old(&f, 1);
-    static const char *const wrong[] = {"PRAGMA user_version = 5", "PRAGMA user_version = 0"};
+    static const char *const wrong[] = {"PRAGMA user_version = 6", "PRAGMA user_version = 0"};
     for (int i = 0; i < 2; i++) {
         sqlite3 *db = NULL;
         assert_int_equal(sqlite3_open(f.path, &db), SQLITE_OK);
@@ -200,7 +220,7 @@ static void versions_that_are_not_known(void **state) {
             struct ew_error err = {0};
             assert_int_equal(ew_store_open(f.path, (enum ew_store_mode)mode, &f.store, &err), EW_ERR_UNSUPPORTED);
             assert_non_null(strstr(err.message, "s.db: has schema version"));
-            assert_non_null(strstr(err.message, "knows 1 to 4"));
+            assert_non_null(strstr(err.message, "knows 1 to 5"));
         }
     }
     fixture_close(&f);

@@ -96,7 +96,7 @@ static void mistakes_name_line_key_and_rule(void **state) {
     bad("study: s\nmodels: {box: true}\n", "s.yaml:2: models: must be a list");
     bad(HEAD "colour: red\n",
         "s.yaml:4: colour: is not a key of a study file (models, sweep, configurations, exclude, measure, "
-        "budget, study, store, cache)");
+        "budget, quality, study, store, cache)");
     bad(HEAD "sweep:\n  decode_thread: [1]\n",
         "s.yaml:5: decode_thread: is not a key of sweep (threads, prefill_threads");
     bad(HEAD "measure: {repeat: 3}\n", "s.yaml:4: repeat: is not a key of measure");
@@ -123,7 +123,7 @@ static void mistakes_name_line_key_and_rule(void **state) {
     bad(HEAD "measure: {seed: 1}\nmeasure: {seed: 2}\n", "s.yaml:5: measure: comes twice");
     bad("study: s\nmodels:\n  - {synth: x}\n", "s.yaml:3: types: is missing; synth: x needs a list");
     bad("study: s\nmodels:\n  - {synth: x, types: []}\n", "types: the list is empty");
-    bad("study: s\nmodels:\n  - {file: x, types: [q4_0]}\n", "types: only synthetic models have types");
+    bad("study: s\nmodels:\n  - {file: x, types: [q4_0]}\n", "types: a file has the type that it has");
     bad("study: s\nmodels:\n  - {types: [q4_0]}\n", "an entry needs one of synth, file, box");
     bad("study: s\nmodels:\n  - {file: x, box: true}\n", "an entry needs one of synth, file, box");
     bad("study: s\nmodels:\n  - {box: yes}\n", "box: `yes` is not true or false");
