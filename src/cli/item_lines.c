@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

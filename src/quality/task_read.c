@@ -70,7 +70,7 @@ static enum ew_status read_json_lines(struct ew_task_reading *r, const struct ew
     enum ew_status status = EW_OK;
     bool first = true;
     while (status == EW_OK && ew_task_next_line(r, &at, &line, &n)) {
-        json_t *object;
+        json_t *object = NULL;
         if (is_blank(line, n)) continue;
         status = parse_line(r, line, n, &object);
         if (status != EW_OK) break;

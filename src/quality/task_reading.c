@@ -60,7 +60,7 @@ enum ew_status ew_task_texts(const struct ew_task_reading *r, const json_t *obje
     const char **texts = ew_task_set_take(r->set, count * sizeof *texts);
     if (!texts) return ew_task_no_memory(r);
     json_array_foreach(list, i, value) {
-        char name[80];
+        char name[96];
         snprintf(name, sizeof name, "%.60s[%zu]", key, i);
         if (!json_is_string(value)) return refuse_value(r, name, value, "must be a text");
         if (json_string_length(value) == 0) return refuse_value(r, name, value, "must not be empty");
