@@ -12,6 +12,7 @@
 #include "quality/task_read.h"
 #include "quality/task_run.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -135,6 +136,10 @@ static enum ew_status conclude(const struct ew_eval_options *o, const struct que
                                                .n_evaluated = run->n_evaluated,
                                                .seconds = seconds,
                                                .items_out = o->items_out};
+    if (result.result.n == 0)
+        return ew_error_set(err, EW_ERR_ARGUMENT,
+                            "%s: none of %" PRIu64 " items fits the context of %" PRIu32 " tokens; see --context",
+                            o->task, result.result.n_skipped, result.n_ctx);
     return put_result(o, &result, a->keep, err);
 }
 

@@ -2,7 +2,7 @@
 #include "cli/eval_task_view.h"
 
 #include "base/text_parts.h"
-#include "cli/json_number.h"
+#include "report/run_json.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Owns the words and the JSON of edgewise eval. */
 #include "cli/eval_view.h"
-#include "cli/json_number.h"
+#include "report/run_json.h"
 
 #include <inttypes.h>
 #include <jansson.h>
