@@ -154,9 +154,11 @@ class PublicSets(TaskCase):
         return os.path.join(DATA, name)
 
     def test_every_item_is_read(self):
-        lines = {name: sum(1 for _ in open(self.shared(name), encoding="utf-8")) for name in (
-            "arc_easy.jsonl", "copa.jsonl", "gsm8k_test.jsonl", "hellaswag_val_sample.jsonl", "lambada_openai.jsonl",
-            "piqa.jsonl", "triviaqa_small.jsonl", "winograd_wsc.jsonl", "winogrande.jsonl")}
+        lines = {}
+        for name in ("arc_easy", "copa", "gsm8k_test", "hellaswag_val_sample", "lambada_openai", "piqa",
+                     "triviaqa_small", "winograd_wsc", "winogrande"):
+            with open(self.shared(name + ".jsonl"), "rb") as f:
+                lines[name + ".jsonl"] = f.read().count(b"\n")
         lines["TruthfulQA.csv"] = 817  # as its SOURCES say
         for name, n in lines.items():
             with self.subTest(name):
