@@ -14,7 +14,8 @@ ITEMS = os.path.join(SOURCE, "eval", "edgewise-items.jsonl")
 SHARED = os.environ["EW_SHARED_DIR"]
 DATA = os.path.join(SHARED, "data", "eval")
 HEADER = {"task": "small", "kind": "choice", "normalize": "none", "delimiter": ""}
-QUESTION = {"context": "The old man opened the", "endings": [" door.", " opened.", " window and looked out."], "answer": 0}
+QUESTION = {"context": "The old man opened the", "answer": 0,
+            "endings": [" door.", " opened.", " window and looked out."]}
 
 
 def wilson(right, n):
@@ -93,7 +94,7 @@ class Tasks(TaskCase):
         self.assertEqual(sum(group["items"] for group in figures["groups"]), len(items))
 
     def test_examples_stand_before_the_question(self):
-        items = [dict(QUESTION, context="Question %d" % i, endings=[" a%d" % i, " b%d" % i], answer=1) for i in range(4)]
+        items = [{"context": f"Question {i}", "endings": [f" a{i}", f" b{i}"], "answer": 1} for i in range(4)]
         task = self.task(HEADER, *items)
         shown = self.prompts(task, "--shots", "2")
         self.assertEqual(len(shown), 2)  # what is shown is not scored
@@ -109,7 +110,8 @@ class Tasks(TaskCase):
                          {"context": case["prompt"], "answer": "not this"})
         figures, (item,) = self.ask(task)
         self.assertTrue(item["text"], item)
-        self.assertTrue(case["text"].strip().startswith(item["text"].strip().split("\n")[0]), (case["text"], item["text"]))
+        written = item["text"].strip().split("\n")[0]
+        self.assertTrue(case["text"].strip().startswith(written), (case["text"], written))
         self.assertEqual(figures["value"], 0)
 
     def test_figures_go_into_a_store(self):
@@ -180,7 +182,8 @@ class PublicSets(TaskCase):
     def test_mmlu_asks_as_its_authors_do(self):
         item = self.prompts(self.shared("mmlu"), "--shots", "5")[0]
         (prompt,) = item["prompts"]
-        self.assertTrue(prompt.startswith("The following are multiple choice questions (with answers) about abstract algebra.\n\n"))
+        self.assertTrue(prompt.startswith("The following are multiple choice questions (with answers) about "
+                                          "abstract algebra.\n\n"))
         self.assertEqual(prompt.count("\nAnswer:"), 6)
         self.assertTrue(prompt.endswith("\nAnswer:"))
         self.assertEqual(item["endings"], [" A", " B", " C", " D"])
