@@ -8,8 +8,6 @@
 
 enum ew_status ew_csv_open(const char *text, size_t n_bytes, struct ew_csv_rows *out, struct ew_error *err) {
     *out = (struct ew_csv_rows){.text = text, .n_bytes = n_bytes, .next_line = 1};
-    static const char mark[] = "\xef\xbb\xbf"; /* a byte order mark is no part of the first field */
-    if (n_bytes >= 3 && memcmp(text, mark, 3) == 0) out->at = 3;
     out->room = malloc(n_bytes + EW_CSV_MOST_FIELDS);
     return out->room ? EW_OK : ew_error_set(err, EW_ERR_MEMORY, "rows of %zu bytes: out of memory", n_bytes);
 }

@@ -62,10 +62,9 @@ static enum ew_status read_header(struct ew_task_reading *r, const json_t *objec
     if (status == EW_OK) status = ew_task_text_or(r, object, "separator", rules->separator, &rules->separator);
     if (status == EW_OK) status = ew_task_text_or(r, object, "preamble", "", &preamble);
     if (status == EW_OK && json_object_get(object, "tokens"))
-        status = ew_task_index(r, object, "tokens", EW_TASK_MOST_TOKENS + 1, &n_most);
+        status = ew_task_number(r, object, "tokens", 1, EW_TASK_MOST_TOKENS, &n_most);
     if (status == EW_OK) status = read_stops(r, object, rules);
     if (status != EW_OK) return status;
-    if (n_most == 0) return ew_task_refuse(r, "`tokens` is 0: must be at least 1");
     rules->kind = (enum ew_task_kind)kind;
     rules->normalize = (enum ew_task_length)length;
     rules->match = (enum ew_task_match)match;
@@ -96,7 +95,7 @@ static enum ew_status read_truths(const struct ew_task_reading *r, const json_t 
     item->is_true = is_true;
     item->answer = (uint32_t)json_integer_value(json_array_get(list, 0));
     if (!json_object_get(object, "answer")) return EW_OK;
-    enum ew_status status = ew_task_index(r, object, "answer", item->n_endings, &item->answer);
+    enum ew_status status = ew_task_number(r, object, "answer", 0, item->n_endings - 1, &item->answer);
     if (status == EW_OK && !is_true[item->answer])
         status = ew_task_refuse(r, "`answer` is %u: must be one of `answers`", item->answer);
     return status;
@@ -138,7 +137,7 @@ static enum ew_status read_item(const struct ew_task_reading *r, const json_t *o
     switch (r->set->rules.kind) {
     case EW_TASK_CHOICE:
         status = read_choices(r, object, item);
-        return status == EW_OK ? ew_task_index(r, object, "answer", item->n_endings, &item->answer) : status;
+        return status == EW_OK ? ew_task_number(r, object, "answer", 0, item->n_endings - 1, &item->answer) : status;
     case EW_TASK_CHOICE_MULTI:
         status = read_choices(r, object, item);
         return status == EW_OK ? read_truths(r, object, item) : status;

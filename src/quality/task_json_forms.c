@@ -16,7 +16,7 @@ static void clean_hellaswag(char *text) {
     while (begin < n && isspace((unsigned char)text[begin])) begin++;
     memmove(text, text + begin, n - begin);
     text[n - begin] = 0;
-    for (char *at; (at = strstr(text, " [title]"));) { /* shorter afterwards */
+    for (char *at = text; (at = strstr(at, " [title]")); at += 2) { /* shorter afterwards */
         memcpy(at, ". ", 2);
         memmove(at + 2, at + 8, strlen(at + 8) + 1);
     }
@@ -43,7 +43,7 @@ static enum ew_status read_hellaswag(struct ew_task_reading *r, const json_t *ob
     if (status == EW_OK) status = ew_task_text(r, object, "ctx_a", true, &ctx_a);
     if (status == EW_OK) status = ew_task_text(r, object, "ctx_b", true, &ctx_b);
     if (status == EW_OK) status = ew_task_texts(r, object, "endings", 2, &item.endings, &item.n_endings);
-    if (status == EW_OK) status = ew_task_index(r, object, "label", item.n_endings, &item.answer);
+    if (status == EW_OK) status = ew_task_number(r, object, "label", 0, item.n_endings - 1, &item.answer);
     if (status != EW_OK) return status;
     /* The set's own copies: nobody else has them yet. */
     char *b = (char *)ctx_b;
@@ -65,7 +65,7 @@ static enum ew_status read_choices(struct ew_task_reading *r, const json_t *obje
     struct ew_task_item item = {0};
     enum ew_status status = ew_task_text(r, object, "query", false, &item.context);
     if (status == EW_OK) status = ew_task_texts(r, object, "choices", 2, &item.endings, &item.n_endings);
-    if (status == EW_OK) status = ew_task_index(r, object, "gold", item.n_endings, &item.answer);
+    if (status == EW_OK) status = ew_task_number(r, object, "gold", 0, item.n_endings - 1, &item.answer);
     if (status != EW_OK) return status;
     if (strncmp(item.context, "Question:", 9) == 0) {
         size_t n = strlen(item.context);
@@ -114,7 +114,7 @@ static enum ew_status read_piqa(struct ew_task_reading *r, const json_t *object)
     enum ew_status status = ew_task_text(r, object, "goal", false, &goal);
     if (status == EW_OK) status = ew_task_text(r, object, "sol1", false, &first);
     if (status == EW_OK) status = ew_task_text(r, object, "sol2", false, &second);
-    if (status == EW_OK) status = ew_task_index(r, object, "label", 2, &item.answer);
+    if (status == EW_OK) status = ew_task_number(r, object, "label", 0, 1, &item.answer);
     if (status == EW_OK) status = pair(r, first, second, &item.endings);
     if (status != EW_OK) return status;
     item.context = ew_task_set_print(r->set, "Question: %s\nAnswer:", goal);
@@ -150,7 +150,7 @@ static enum ew_status read_context_options(struct ew_task_reading *r, const json
     const char *ending = NULL;
     enum ew_status status = ew_task_texts(r, object, "context_options", 2, &item.contexts, &item.n_endings);
     if (status == EW_OK) status = ew_task_text(r, object, "continuation", false, &ending);
-    if (status == EW_OK) status = ew_task_index(r, object, "gold", item.n_endings, &item.answer);
+    if (status == EW_OK) status = ew_task_number(r, object, "gold", 0, item.n_endings - 1, &item.answer);
     return status == EW_OK ? add_beginnings(r, item, ending) : status;
 }
 
@@ -161,9 +161,8 @@ static enum ew_status read_winogrande(struct ew_task_reading *r, const json_t *o
     enum ew_status status = ew_task_text(r, object, "sentence", false, &sentence);
     if (status == EW_OK) status = ew_task_text(r, object, "option1", false, &first);
     if (status == EW_OK) status = ew_task_text(r, object, "option2", false, &second);
-    if (status == EW_OK) status = ew_task_index(r, object, "answer", 3, &item.answer);
+    if (status == EW_OK) status = ew_task_number(r, object, "answer", 1, 2, &item.answer);
     if (status != EW_OK) return status;
-    if (item.answer == 0) return ew_task_refuse(r, "`answer` is 0: must be 1 or 2");
     item.answer--;
     const char *gap = strchr(sentence, '_');
     if (!gap) return ew_task_refuse(r, "`sentence` has no gap: must have an underscore");

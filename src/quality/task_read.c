@@ -121,6 +121,8 @@ static enum ew_status read_file(struct ew_task_set *set, const char *path, const
     const char *text = map.size > 0 ? (const char *)map.data : "";
     struct ew_task_reading r = {
         .set = set, .file = path, .text = text, .n_bytes = map.size, .file_index = (uint32_t)set->n_files, .err = err};
+    static const char mark[] = "\xef\xbb\xbf"; /* a byte order mark belongs to no item */
+    if (map.size >= 3 && memcmp(text, mark, 3) == 0) r.text += 3, r.n_bytes -= 3;
     size_t before = set->n_items;
     set->data_hash = XXH3_64bits_withSeed(text, map.size, set->data_hash);
     if (!ew_task_set_add_file(set, path)) status = ew_task_no_memory(&r);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum ew_status ew_task_refuse(const struct ew_task_reading *r, const char *format, ...) {
@@ -22,10 +23,13 @@ enum ew_status ew_task_no_memory(const struct ew_task_reading *r) {
 static enum ew_status refuse_value(const struct ew_task_reading *r, const char *key, const json_t *value,
                                    const char *rule) {
     if (!value) return ew_task_refuse(r, "`%s` is missing", key);
-    char shown[64] = "";
-    size_t n = json_dumpb(value, shown, sizeof shown - 1, JSON_ENCODE_ANY | JSON_COMPACT);
-    const size_t most = sizeof shown - 1;
-    return ew_task_refuse(r, "`%s` is %.*s%s: %s", key, (int)(n < most ? n : most), shown, n > most ? "…" : "", rule);
+    enum { SHOWN = 60 };
+    char *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
+    if (!shown) return ew_task_no_memory(r);
+    enum ew_status status =
+        ew_task_refuse(r, "`%s` is %.*s%s: %s", key, SHOWN, shown, strlen(shown) > SHOWN ? "…" : "", rule);
+    free(shown);
+    return status;
 }
 
 static enum ew_status copy_text(const struct ew_task_reading *r, const json_t *value, const char **out) {
@@ -72,11 +76,11 @@ enum ew_status ew_task_texts(const struct ew_task_reading *r, const json_t *obje
     return EW_OK;
 }
 
-enum ew_status ew_task_index(const struct ew_task_reading *r, const json_t *object, const char *key, uint32_t n,
-                             uint32_t *out) {
+enum ew_status ew_task_number(const struct ew_task_reading *r, const json_t *object, const char *key, uint32_t least,
+                              uint32_t most, uint32_t *out) {
     const json_t *value = json_object_get(object, key);
-    char rule[48];
-    snprintf(rule, sizeof rule, "must be a whole number from 0 to %u", n - 1);
+    char rule[64];
+    snprintf(rule, sizeof rule, "must be a whole number from %u to %u", least, most);
     json_int_t number = json_is_integer(value) ? json_integer_value(value) : -1;
     if (json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value)) {
         int end = 0;
@@ -84,7 +88,7 @@ enum ew_status ew_task_index(const struct ew_task_reading *r, const json_t *obje
         if (sscanf(json_string_value(value), "%5u%n", &parsed, &end) == 1 && !json_string_value(value)[end])
             number = parsed;
     }
-    if (number < 0 || number >= (json_int_t)n) return refuse_value(r, key, value, rule);
+    if (number < (json_int_t)least || number > (json_int_t)most) return refuse_value(r, key, value, rule);
     *out = (uint32_t)number;
     return EW_OK;
 }

@@ -29,9 +29,9 @@ enum ew_status ew_task_text_or(const struct ew_task_reading *r, const json_t *ob
 /* A list of `least` texts or more, none empty. */
 enum ew_status ew_task_texts(const struct ew_task_reading *r, const json_t *object, const char *key, size_t least,
                              const char *const **out, uint32_t *n);
-/* A whole number in [0, n), or a text that is one. */
-enum ew_status ew_task_index(const struct ew_task_reading *r, const json_t *object, const char *key, uint32_t n,
-                             uint32_t *out);
+/* A whole number least … most, or a text that is one. */
+enum ew_status ew_task_number(const struct ew_task_reading *r, const json_t *object, const char *key, uint32_t least,
+                              uint32_t most, uint32_t *out);
 
 /* Adds an item with the reading's file and line, and the group of this name ("" for none). */
 enum ew_status ew_task_add_item(const struct ew_task_reading *r, struct ew_task_item item, const char *group,

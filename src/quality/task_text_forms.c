@@ -68,6 +68,7 @@ static enum ew_status read_table(struct ew_task_reading *r,
     for (bool first = true; status == EW_OK; first = false) {
         status = ew_csv_next(&rows, r->file, r->err);
         if (status != EW_OK || rows.n_fields == 0) break;
+        if (rows.n_fields == 1 && rows.field[0][0] == 0) continue; /* an empty line */
         r->line = rows.line;
         status = take(r, &rows, first);
     }
@@ -78,7 +79,8 @@ static enum ew_status read_table(struct ew_task_reading *r,
 static enum ew_status check_fields(const struct ew_task_reading *r, const struct ew_csv_rows *row, uint32_t least,
                                    uint32_t most) {
     if (row->n_fields >= least && row->n_fields <= most) return EW_OK;
-    return ew_task_refuse(r, "%u fields: must be %u%s", row->n_fields, least, most > least ? " or more" : "");
+    return ew_task_refuse(r, "%u field%s: must be %u%s", row->n_fields, row->n_fields == 1 ? "" : "s", least,
+                          most > least ? " or more" : "");
 }
 
 /* ---- TruthfulQA ---- */

@@ -53,7 +53,7 @@ static void test_the_flexible_number_is_the_last(void **state) {
     expect_number(ew_answer_last_number, "9", "9");
     expect_number(ew_answer_last_number, "x=0.5y", "0.5");
     expect_number(ew_answer_last_number, "the answer is 18.", "18.");
-    expect_number(ew_answer_last_number, "12 apples. So it is", "12"); /* a single full stop is no number */
+    expect_number(ew_answer_last_number, "12 apples. So it is", "12");     /* a single full stop is no number */
     expect_number(ew_answer_last_number, "12 apples and so on...", "..."); /* but two or more are, by the pattern */
     expect_number(ew_answer_last_number, "no number - none.", NULL);
     expect_number(ew_answer_last_number, "", NULL);
