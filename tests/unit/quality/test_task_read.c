@@ -379,7 +379,7 @@ static void test_winogrande_and_wsc(void **state) {
     expect_refused("w.jsonl", SENTENCE OPTIONS "\"answer\": \"3\"}\n", NULL, EW_ERR_FORMAT,
                    WORDS("/w.jsonl: line 1", "`answer` is \"3\""));
     expect_refused("w.jsonl", SENTENCE OPTIONS "\"answer\": \"0\"}\n", NULL, EW_ERR_FORMAT,
-                   WORDS("line 1", "`answer` is \"0\"", "1 or 2"));
+                   WORDS("line 1", "`answer` is \"0\"", "from 1 to 2"));
     expect_refused("w.jsonl", SENTENCE OPTIONS "\"answer\": \"\"}\n", NULL, EW_ERR_FORMAT, WORDS("line 1", "`answer`"));
     expect_refused("w.jsonl", "{\"sentence\": \"No gap.\", " OPTIONS "\"answer\": \"1\"}\n", NULL, EW_ERR_FORMAT,
                    WORDS("line 1", "`sentence`", "underscore"));
