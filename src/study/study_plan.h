@@ -32,8 +32,8 @@ struct ew_plan_trial {
 
 /* Configurations that are not run, and why. */
 struct ew_plan_left_out {
-    char what[96]; /* "governor performance", "4 threads on cores 0-1", "as exclude asks" */
-    char why[256]; /* "" where what says it all */
+    char what[112]; /* "governor performance", "4 threads on cores 0-1", "as exclude asks" */
+    char why[256];  /* "" where what says it all */
     size_t n;
     bool asked; /* by exclude */
 };
