@@ -168,19 +168,6 @@ static int write_model(const struct options *o, const struct ew_synth_params *pa
     return EW_EXIT_OK;
 }
 
-static bool find_type(const char *name, enum ew_file_type *out) {
-    uint32_t id;
-    size_t n;
-    const enum ew_file_type *types = ew_synth_file_types(&n);
-    if (!ew_file_type_by_name(name, &id)) return false;
-    for (size_t i = 0; i < n; i++) {
-        if ((uint32_t)types[i] != id) continue;
-        *out = types[i];
-        return true;
-    }
-    return false;
-}
-
 int ew_cmd_synth(int argc, char **argv) {
     struct options o = {.type = "q4_0", .seed = 1};
     ew_cli_parse(&synth_argp, argc, argv, &o.common, &o);
@@ -192,7 +179,7 @@ int ew_cmd_synth(int argc, char **argv) {
         fprintf(stderr, "edgewise: shape `%s` is not known; edgewise synth --list shows those that are\n", o.shape);
         return EW_EXIT_USAGE;
     }
-    if (!find_type(o.type, &params.file_type)) {
+    if (!ew_synth_file_type_by_name(o.type, &params.file_type)) {
         fprintf(stderr, "edgewise: type `%s` cannot be written; edgewise synth --help lists those that can\n", o.type);
         return EW_EXIT_USAGE;
     }

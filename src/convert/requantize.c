@@ -20,18 +20,7 @@
 /* Encoded bytes that are gathered before they are written, and floats that one thread decodes at a time at least. */
 enum { PIECE_BYTES = 8 << 20, PROGRESS_NS = 100000000 };
 
-bool ew_requantize_file_type(const char *name, enum ew_file_type *out) {
-    uint32_t id;
-    size_t n;
-    const enum ew_file_type *types = ew_synth_file_types(&n);
-    if (!ew_file_type_by_name(name, &id)) return false;
-    for (size_t i = 0; i < n; i++) {
-        if ((uint32_t)types[i] != id) continue;
-        *out = types[i];
-        return true;
-    }
-    return false;
-}
+bool ew_requantize_file_type(const char *name, enum ew_file_type *out) { return ew_synth_file_type_by_name(name, out); }
 
 bool ew_requantize_tensor_type(const char *name, enum ew_type *out) {
     static const enum ew_type types[] = {EW_TYPE_F32,  EW_TYPE_F16,  EW_TYPE_BF16, EW_TYPE_Q8_0,   EW_TYPE_Q6_K,

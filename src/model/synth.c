@@ -23,6 +23,19 @@ const enum ew_file_type *ew_synth_file_types(size_t *n) {
     return types;
 }
 
+bool ew_synth_file_type_by_name(const char *name, enum ew_file_type *out) {
+    uint32_t id;
+    size_t n;
+    const enum ew_file_type *types = ew_synth_file_types(&n);
+    if (!ew_file_type_by_name(name, &id)) return false;
+    for (size_t i = 0; i < n; i++) {
+        if ((uint32_t)types[i] != id) continue;
+        *out = types[i];
+        return true;
+    }
+    return false;
+}
+
 /* ---- metadata ---- */
 
 static void put_u32(struct ew_gguf_writer *writer, const struct ew_shape *shape, const char *suffix, uint32_t value) {

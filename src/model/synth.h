@@ -25,6 +25,8 @@ struct ew_synth_summary {
 
 /* File types that can be written, best known first; *n is their count. */
 const enum ew_file_type *ew_synth_file_types(size_t *n);
+/* One of them by name, any case; false when it cannot be written. */
+bool ew_synth_file_type_by_name(const char *name, enum ew_file_type *out);
 
 /* What a file would be, without writing it: for saying disk use beforehand. Errors: as ew_synth_write, less IO. */
 enum ew_status ew_synth_measure(const struct ew_synth_params *params, struct ew_synth_summary *out,

@@ -6,10 +6,15 @@
 
 enum { SLICE_BYTES = 64 << 20, SLICE_ROWS_LEAST = 16, SLICE_ROWS_MOST = 512 };
 
-static struct ew_row_score score_row(const float *logits, uint32_t n_vocab, int32_t next) {
+int32_t ew_row_top(const float *logits, uint32_t n_vocab) {
     int32_t top = 0;
     for (uint32_t i = 1; i < n_vocab; i++)
         if (logits[i] > logits[top]) top = (int32_t)i;
+    return top;
+}
+
+static struct ew_row_score score_row(const float *logits, uint32_t n_vocab, int32_t next) {
+    const int32_t top = ew_row_top(logits, n_vocab);
     double sum = 0, max = (double)logits[top];
     for (uint32_t i = 0; i < n_vocab; i++) sum += (double)expf(logits[i] - logits[top]);
     double log_sum = max + log(sum);

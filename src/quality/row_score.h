@@ -11,6 +11,9 @@ struct ew_row_score {
     int32_t top;    /* the most likely token; the first of equals */
 };
 
+/* The most likely token; the first of equals. logits: [n_vocab], n_vocab >= 1. */
+int32_t ew_row_top(const float *logits, uint32_t n_vocab);
+
 struct ew_thread_pool;
 
 /* Scores of n rows. logits: [n][n_vocab]; next: [n] tokens that came next. */

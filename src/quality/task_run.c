@@ -185,13 +185,6 @@ static enum ew_status score_item(struct work *w, struct ew_task_outcome *o, stru
 
 /* ---- written answers ---- */
 
-static int32_t most_likely(const float *logits, uint32_t n_vocab) {
-    int32_t top = 0;
-    for (uint32_t i = 1; i < n_vocab; i++)
-        if (logits[i] > logits[top]) top = (int32_t)i;
-    return top;
-}
-
 /* Appends a token's bytes; NUL bytes are left out, the text is a string. */
 static enum ew_status write_token(struct work *w, int32_t id, struct ew_error *err) {
     char piece[512];
@@ -230,7 +223,7 @@ static enum ew_status write_answer(struct work *w, struct ew_task_outcome *o, st
     w->n_text = 0;
     enum ew_status status = ew_sequence_begin(w->scorer, w->before.at, w->before.n, &logits, err);
     while (status == EW_OK) {
-        int32_t id = most_likely(logits, n_vocab);
+        int32_t id = ew_row_top(logits, n_vocab);
         if (ew_model_token_is_end(w->run->model, id)) break;
         o->n_tokens++;
         status = write_token(w, id, err);

@@ -145,20 +145,13 @@ static enum ew_status unknown_shape(const char *name, struct ew_error *err) {
 }
 
 static enum ew_status find_type(const struct ew_study_model *from, enum ew_file_type *out, struct ew_error *err) {
+    if (ew_synth_file_type_by_name(from->type, out)) return EW_OK;
     size_t n = 0, used = 0;
     const enum ew_file_type *types = ew_synth_file_types(&n);
-    uint32_t id = 0;
-    bool known = ew_file_type_by_name(from->type, &id);
     char list[160];
-    for (size_t i = 0; i < n; i++) {
-        if (known && types[i] == (enum ew_file_type)id) {
-            *out = types[i];
-            return EW_OK;
-        }
-        if (used < sizeof list)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
-                                     ew_file_type_name((uint32_t)types[i]));
-    }
+    for (size_t i = 0; i < n && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
+                                 ew_file_type_name((uint32_t)types[i]));
     return ew_error_set(err, EW_ERR_ARGUMENT, "types: `%s` cannot be written (%s can)", from->type, list);
 }
 
